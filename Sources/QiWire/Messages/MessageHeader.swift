@@ -1,0 +1,96 @@
+public import NIOCore
+
+/// The 28 bytes before every payload (reference §2). The magic is not kept.
+public struct MessageHeader: Hashable, Sendable {
+    /// The bytes a header takes.
+    public static let length = 28
+    /// The first four bytes, `42 DE AD 42`, read as a little-endian integer.
+    public static let magic: UInt32 = 0x42AD_DE42
+
+    /// Pairs an answer with its call.
+    public var id: UInt32
+    /// The bytes that follow.
+    public var payloadLength: UInt32
+    /// 0; a call of another version is answered with an error.
+    public var version: UInt16
+    /// The type.
+    public var kind: MessageKind
+    /// The flags.
+    public var flags: MessageFlags
+    /// What the message is about.
+    public var address: ActionAddress
+
+    /// Creates a header.
+    @inlinable
+    public init(
+        id: UInt32, payloadLength: UInt32, version: UInt16 = 0, kind: MessageKind, flags: MessageFlags = [],
+        address: ActionAddress
+    ) {
+        self.id = id
+        self.payloadLength = payloadLength
+        self.version = version
+        self.kind = kind
+        self.flags = flags
+        self.address = address
+    }
+}
+
+extension ByteBuffer {
+    /// Reads a header and moves past it.
+    ///
+    /// - Returns: nil, and moves nothing, when fewer than 28 bytes are there.
+    /// - Throws: `.frame` when the magic is wrong.
+    @inlinable
+    public mutating func readMessageHeader() throws(WireError) -> MessageHeader? {
+        guard let header = try peekMessageHeader() else { return nil }
+        moveReaderIndex(forwardBy: MessageHeader.length)
+        return header
+    }
+
+    /// Reads a header without moving. As `readMessageHeader()`.
+    @inlinable
+    public func peekMessageHeader() throws(WireError) -> MessageHeader? {
+        guard readableBytes >= MessageHeader.length else { return nil }
+        var copy = self
+        guard
+            let (magic, id, size, version, kind, flags, service, object, action) = copy.readMultipleIntegers(
+                endianness: .little,
+                as: (UInt32, UInt32, UInt32, UInt16, UInt8, UInt8, UInt32, UInt32, UInt32).self)
+        else { return nil }
+        guard magic == MessageHeader.magic else { throw .wrongMagic(magic) }
+        return MessageHeader(
+            id: id, payloadLength: size, version: version, kind: MessageKind(rawValue: kind),
+            flags: MessageFlags(rawValue: flags),
+            address: ActionAddress(service: service, object: object, action: action))
+    }
+
+    /// Writes a header, magic included.
+    @inlinable
+    public mutating func writeMessageHeader(_ header: MessageHeader) {
+        // One access to the storage instead of nine: the bytes are put together in registers.
+        let head = UInt64(MessageHeader.magic) | UInt64(header.id) << 32
+        let kinds =
+            UInt64(header.version) << 32 | UInt64(header.kind.rawValue) << 48 | UInt64(header.flags.rawValue) << 56
+        let target = UInt64(header.address.service) | UInt64(header.address.object) << 32
+        writeWithOutputRawSpan(minimumWritableBytes: MessageHeader.length) { span in
+            span.appendLittleEndian(head, bytes: 8)
+            span.appendLittleEndian(UInt64(header.payloadLength) | kinds, bytes: 8)
+            span.appendLittleEndian(target, bytes: 8)
+            span.appendLittleEndian(UInt64(header.address.action), bytes: 4)
+        }
+    }
+}
+
+extension WireError {
+    @inline(never) @usableFromInline
+    static func wrongMagic(_ magic: UInt32) -> WireError {
+        WireError(.frame, "wrong magic 0x\(String(magic, radix: 16)): the peer does not speak qi, or the stream is out of step")
+    }
+}
+
+extension OutputRawSpan {
+    @inlinable @inline(__always)
+    mutating func appendLittleEndian(_ value: UInt64, bytes: Int) {
+        for index in 0..<bytes { append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
+    }
+}

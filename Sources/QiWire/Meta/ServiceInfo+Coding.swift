@@ -1,0 +1,67 @@
+public import NIOCore
+
+extension ServiceInfo: QiConvertible {
+    /// `ServiceInfo.signature`.
+    public static var qiType: QiType { signature.type }
+
+    /// Reads an entry of the current form.
+    public init(reading buffer: inout ByteBuffer) throws(WireError) {
+        try self.init(reading: &buffer, isOlder: false)
+    }
+
+    /// Reads an entry.
+    ///
+    /// - Parameter isOlder: whether it has `olderSignature`, without the object uid.
+    /// - Throws: `.truncated`, `.limit` as any value does.
+    public init(reading buffer: inout ByteBuffer, isOlder: Bool) throws(WireError) {
+        let signature = isOlder ? ServiceInfo.olderSignature : ServiceInfo.signature
+        try self.init(members: try buffer.readQi(signature.type))
+    }
+
+    /// Writes an entry of the current form.
+    public func write(to buffer: inout ByteBuffer) throws(WireError) { write(to: &buffer, isOlder: false) }
+
+    /// Writes an entry, without the object uid in the older form.
+    public func write(to buffer: inout ByteBuffer, isOlder: Bool) {
+        buffer.writeQiString(nameBytes)
+        buffer.writeQiUInt32(serviceID)
+        buffer.writeQiString(machineIDBytes)
+        buffer.writeQiUInt32(processID)
+        buffer.writeQiUInt32(UInt32(truncatingIfNeeded: endpointBytes.count))
+        for endpoint in endpointBytes { buffer.writeQiString(endpoint) }
+        buffer.writeQiString(sessionIDBytes)
+        if !isOlder { buffer.writeQiString(QiString(bytes: objectUID)) }
+    }
+
+    /// As a value of type `ServiceInfo.signature`.
+    public var qiValue: QiValue {
+        .tuple([
+            .string(nameBytes), .uint32(serviceID), .string(machineIDBytes), .uint32(processID),
+            .list(endpointBytes.map { .string($0) }), .string(sessionIDBytes), .string(QiString(bytes: objectUID)),
+        ])
+    }
+
+    /// Takes a value of either form, or a dynamic holding one.
+    ///
+    /// - Throws: `.conversion` for another shape.
+    public init(qiValue: QiValue) throws(WireError) { try self.init(members: qiValue.unwrapped) }
+
+    private init(members value: QiValue) throws(WireError) {
+        guard let members = value.asTuple, members.count == 6 || members.count == 7,
+            let name = members[0].asQiString, let serviceID = members[1].asUInt32,
+            let machineID = members[2].asQiString, let processID = members[3].asUInt32,
+            let endpoints = members[4].asList, let sessionID = members[5].asQiString
+        else { throw WireError(.conversion, "a service info has the form \(ServiceInfo.signature.text)") }
+        self.init(name: "", serviceID: serviceID, machineID: "", processID: processID, endpoints: [], sessionID: "")
+        nameBytes = name
+        machineIDBytes = machineID
+        sessionIDBytes = sessionID
+        for endpoint in endpoints {
+            guard let endpoint = endpoint.asQiString else { throw WireError(.conversion, "an endpoint has to be a string") }
+            endpointBytes.append(endpoint)
+        }
+        guard members.count == 7 else { return }
+        guard let uid = members[6].asQiString else { throw WireError(.conversion, "an object uid has to be a string") }
+        objectUID = uid.bytes
+    }
+}

@@ -1,0 +1,35 @@
+/// A reference to an object, the value of type `o` (reference §17).
+///
+/// It is only good on the connection it came from: the ids belong to that connection.
+public struct ObjectReference: Hashable, Sendable {
+    /// What the object can do. Nil when the metaobject cache is shared and the peer sent only `cacheID`.
+    public var metaObject: MetaObject?
+    /// The number under which a shared metaobject cache keeps the metaobject; nil without such a cache and for "not cached".
+    public var cacheID: UInt32?
+    /// The service in whose conversation the object travels.
+    public var serviceID: UInt32
+    /// The object's number on this connection; 0 is "no object".
+    public var objectID: UInt32
+    /// The object's identity, nil when the connection does not share uids.
+    public var uid: ObjectUID?
+
+    /// Creates a reference.
+    public init(
+        metaObject: MetaObject?, cacheID: UInt32? = nil, serviceID: UInt32, objectID: UInt32, uid: ObjectUID? = nil
+    ) {
+        self.metaObject = metaObject
+        self.cacheID = cacheID
+        self.serviceID = serviceID
+        self.objectID = objectID
+        self.uid = uid
+    }
+
+    /// The reference to no object.
+    public static let null = ObjectReference(metaObject: .empty, serviceID: 0, objectID: 0, uid: .zero)
+
+    /// Whether this refers to no object.
+    public var isNull: Bool { objectID == 0 }
+
+    /// Where to address calls to the object.
+    public var address: ObjectAddress { ObjectAddress(service: serviceID, object: objectID) }
+}
