@@ -1,0 +1,15 @@
+// What Swift's Glibc module hides: header-only shims.
+#ifndef QIMESH_CQISYSTEM_H
+#define QIMESH_CQISYSTEM_H
+
+#include <stdint.h>
+
+/// `struct ucred` of unix(7), the value of SO_PEERCRED: who is at the other end of a connected unix socket.
+struct qimesh_ucred {
+    int32_t pid;
+    uint32_t uid;
+    uint32_t gid;
+};
+typedef struct qimesh_ucred qimesh_ucred;
+
+#endif

@@ -1,0 +1,133 @@
+import DequeModule
+import Logging
+import NIOCore
+
+/// What the connections, objects, directories and relays of one node or session share: one event loop's worth of state.
+/// All of them are plain classes confined to that loop, so they call each other without a lock, a hop or an allocation. The
+/// outside reaches them through a ``BusLoop``.
+final class Bus {
+    let executor: LoopExecutor
+    let logger: Logger
+    /// The handle of this bus, once it was started.
+    weak var loop: BusLoop?
+    var eventLoop: any EventLoop { executor.eventLoop }
+
+    /// Work for the pool, run isolated to the bus's ``BusLoop``.
+    typealias Job = nonisolated(nonsending) () async -> Void
+
+    private var jobs: Deque<Job> = []
+    private var idleWorkers: [UnsafeContinuation<Void, Never>] = []
+    private var growth: UnsafeContinuation<Void, Never>?
+    /// Workers that were added or woken and have not taken their job yet.
+    private var comingWorkers = 0
+    private(set) var isShutDown = false
+
+    private var dirty: [Connection] = []
+    private var connections: [UInt64: Connection] = [:]
+    private var nextConnectionID: UInt64 = 1
+    private var timer: Scheduled<Void>?
+
+    /// How often deadlines are looked at: a call ends at most this much after its deadline.
+    static let tick = TimeAmount.milliseconds(250)
+
+    init(executor: LoopExecutor, logger: Logger) {
+        self.executor = executor
+        self.logger = logger
+    }
+
+    // MARK: - Worker pool
+
+    /// Runs `job` in the pool, on this loop. After the shutdown nothing runs any more: every connection is closed by then.
+    func enqueue(_ job: @escaping Job) {
+        guard !isShutDown else { return }
+        jobs.append(job)
+        guard jobs.count > comingWorkers else { return }
+        if let worker = idleWorkers.popLast() {
+            comingWorkers += 1
+            worker.resume()
+        } else if let growth {
+            self.growth = nil
+            growth.resume()
+        }
+        executor.scheduleDrain()
+    }
+
+    /// Returns when the pool must grow by one worker; false when the bus has ended.
+    nonisolated(nonsending) func mayGrow() async -> Bool {
+        while !isShutDown {
+            if jobs.count > comingWorkers {
+                comingWorkers += 1
+                return true
+            }
+            await withUnsafeContinuation { growth = $0 }
+        }
+        return false
+    }
+
+    /// One worker: runs jobs until the bus ends, or until there are more idle workers than anybody needs.
+    nonisolated(nonsending) func work() async {
+        while true {
+            comingWorkers -= 1
+            while let job = jobs.popFirst() { await job() }
+            if isShutDown || idleWorkers.count >= 64 { return }
+            await withUnsafeContinuation { idleWorkers.append($0) }
+            if isShutDown { return }
+        }
+    }
+
+    /// Closes every connection, fails what waits on them and lets the pool end.
+    func shutDown() {
+        guard !isShutDown else { return }
+        isShutDown = true
+        timer?.cancel()
+        let open = Array(connections.values)
+        for connection in open { connection.close(QiError(.disconnected, "this session was closed")) }
+        flushDirty()
+        for worker in idleWorkers { worker.resume() }
+        idleWorkers = []
+        growth?.resume()
+        growth = nil
+    }
+
+    // MARK: - Connections
+
+    func register(_ connection: Connection) -> UInt64 {
+        defer { nextConnectionID += 1 }
+        connections[nextConnectionID] = connection
+        return nextConnectionID
+    }
+
+    func forget(_ id: UInt64) { connections[id] = nil }
+
+    func connection(_ id: UInt64) -> Connection? { connections[id] }
+
+    /// Marks a connection that has bytes to flush when the current burst ends.
+    func markDirty(_ connection: Connection) {
+        dirty.append(connection)
+        executor.scheduleDrain()
+    }
+
+    /// Called by the executor when no job is ready any more.
+    func flushDirty() {
+        while !dirty.isEmpty {
+            var batch: [Connection] = []
+            swap(&batch, &dirty)
+            for connection in batch { connection.flush() }
+        }
+    }
+
+    /// Makes sure that deadlines are looked at while there are any.
+    func needTimer() {
+        guard timer == nil, !isShutDown else { return }
+        timer = eventLoop.assumeIsolated().scheduleTask(in: Self.tick) { [weak self] in self?.onTick() }
+    }
+
+    private func onTick() {
+        timer = nil
+        let now = NIODeadline.now()
+        var isNeeded = false
+        for connection in Array(connections.values) where connection.expire(now) { isNeeded = true }
+        if isNeeded { needTimer() }
+        executor.scheduleDrain()
+    }
+}

@@ -1,0 +1,69 @@
+public import Logging
+public import NIOCore
+
+/// The `Sendable` handle of a bus: an actor whose executor is the bus's event loop. Asynchronous code enters the loop
+/// through it, and its task owns the pool that runs asynchronous members; ``shutDown()`` ends both.
+public actor BusLoop {
+    public nonisolated let executor: LoopExecutor
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+    public nonisolated var eventLoop: any EventLoop { executor.eventLoop }
+    public nonisolated let logger: Logger
+    private nonisolated let box: NIOLoopBoundBox<Bus>
+    private var pool: Task<Void, Never>?
+
+    public init(on eventLoop: any EventLoop, logger: Logger) {
+        let executor = LoopExecutor(eventLoop)
+        self.executor = executor
+        self.logger = logger
+        box = NIOLoopBoundBox.makeBoxSendingValue(Bus(executor: executor, logger: logger), eventLoop: eventLoop)
+    }
+
+    /// The bus itself; on the loop only.
+    nonisolated var bus: Bus { box.value }
+
+    /// Starts the pool; nothing asynchronous is served before. Idempotent.
+    public func start() {
+        guard pool == nil, !bus.isShutDown else { return }
+        bus.loop = self
+        executor.onIdle { [box] in box.value.flushDirty() }
+        // Owned: `shutDown` ends it, and every worker is its child.
+        pool = Task(executorPreference: executor) { await self.runPool() }
+    }
+
+    private func runPool() async {
+        let executor = self.executor
+        await withDiscardingTaskGroup { group in
+            while await bus.mayGrow() {
+                group.addTask(executorPreference: executor) { await self.work() }
+            }
+        }
+    }
+
+    private func work() async { await bus.work() }
+
+    /// Closes every connection, fails what waits on them, and returns when the last job has ended.
+    public func shutDown() async {
+        bus.shutDown()
+        let pool = self.pool
+        pool?.cancel()
+        await pool?.value
+    }
+
+    /// Runs `job` in the pool; ``shutDown()`` cancels it and waits for it.
+    public nonisolated func spawn(_ job: @escaping @Sendable () async -> Void) {
+        submit { bus in bus.enqueue { await job() } }
+    }
+
+    /// Runs `body` on the loop.
+    func run<T: Sendable>(
+        _ body: nonisolated(nonsending) @Sendable (Bus) async throws(QiError) -> T
+    ) async throws(QiError) -> T {
+        start()
+        return try await body(bus)
+    }
+
+    /// Runs `body` on the loop soon, in the order of the calls: no task, no reply, one wake-up for a batch.
+    nonisolated func submit(_ body: @escaping @Sendable (Bus) -> Void) {
+        executor.submit { [box] in body(box.value) }
+    }
+}

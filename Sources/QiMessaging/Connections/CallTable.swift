@@ -1,0 +1,90 @@
+import NIOCore
+import QiWire
+
+/// The calls that wait for an answer on one connection, found by message id in constant time.
+///
+/// A message id is a slot number and the slot's generation, so an answer that comes late (after a deadline or a
+/// cancellation) never meets the call that uses the slot now. Ids need only be unique among the outstanding calls of one
+/// direction (wire reference §2).
+struct CallTable<Completion> {
+    struct Entry {
+        var completion: Completion
+        var address: ActionAddress
+        var deadline: NIODeadline?
+    }
+
+    private enum Slot {
+        case free(next: Int32)
+        case used(Entry)
+    }
+
+    private static var slotBits: UInt32 { 16 }
+    private static var capacity: Int { 1 << 16 }
+
+    private var slots: [Slot] = []
+    private var generations: [UInt16] = []
+    private var firstFree: Int32 = -1
+    private(set) var count = 0
+    /// How many entries have a deadline, so that a table without any costs nothing per tick.
+    private(set) var deadlines = 0
+
+    /// The id for a new call, or nil when 65 536 are outstanding.
+    mutating func insert(_ completion: Completion, address: ActionAddress, deadline: NIODeadline?) -> UInt32? {
+        let entry = Entry(completion: completion, address: address, deadline: deadline)
+        let index: Int
+        if firstFree >= 0 {
+            index = Int(firstFree)
+            guard case .free(let next) = slots[index] else { return nil }
+            firstFree = next
+            slots[index] = .used(entry)
+        } else {
+            guard slots.count < Self.capacity else { return nil }
+            index = slots.count
+            slots.append(.used(entry))
+            generations.append(1)
+        }
+        count += 1
+        if deadline != nil { deadlines += 1 }
+        return UInt32(generations[index]) << Self.slotBits | UInt32(index)
+    }
+
+    /// The address a call was sent to, while it is outstanding.
+    func address(of id: UInt32) -> ActionAddress? {
+        let index = Int(id & 0xFFFF)
+        guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), case .used(let entry) = slots[index]
+        else { return nil }
+        return entry.address
+    }
+
+    /// Takes a call out of the table; nil when the id is not outstanding.
+    mutating func remove(_ id: UInt32) -> Entry? {
+        let index = Int(id & 0xFFFF)
+        guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), case .used(let entry) = slots[index]
+        else { return nil }
+        slots[index] = .free(next: firstFree)
+        firstFree = Int32(index)
+        // Generation 0 is left out: with slot 0 it would make id 0, which libqi uses for "none".
+        generations[index] = generations[index] == .max ? 1 : generations[index] + 1
+        count -= 1
+        if entry.deadline != nil { deadlines -= 1 }
+        return entry
+    }
+
+    /// The ids whose deadline has passed.
+    func expired(at now: NIODeadline) -> [UInt32] {
+        guard deadlines > 0 else { return [] }
+        return slots.indices.compactMap { index in
+            guard case .used(let entry) = slots[index], let deadline = entry.deadline, deadline <= now else { return nil }
+            return UInt32(generations[index]) << Self.slotBits | UInt32(index)
+        }
+    }
+
+    /// Every outstanding call, taken out.
+    mutating func removeAll() -> [Entry] {
+        let entries = slots.compactMap { slot -> Entry? in
+            if case .used(let entry) = slot { entry } else { nil }
+        }
+        self = CallTable()
+        return entries
+    }
+}

@@ -1,0 +1,500 @@
+import Logging
+import NIOCore
+import QiWire
+
+/// One connection that speaks qi, in either role: frames in and out, authentication, calls both ways, events. Confined to
+/// its bus loop; knows nothing of directories or services, which its owner supplies.
+final class Connection {
+    enum Role { case client, server }
+
+    let bus: Bus
+    let channel: any Channel
+    let role: Role
+    let limits: ConnectionLimits
+    let logger: Logger
+    /// Set by the transport; a tunnel's is known only when its TLS handshake is done.
+    var origin: ConnectionOrigin
+    private(set) var id: UInt64 = 0
+    private(set) weak var owner: (any ConnectionOwner)?
+
+    /// Judges a client's credentials; what it returns is added to the answer. Throwing refuses the client.
+    typealias Authenticator = (Capabilities) throws -> Capabilities
+    private let authenticator: Authenticator?
+
+    private var decoder: MessageDecoder
+    private var handshake: Handshake
+    private(set) var isOpen = false
+    private(set) var isClosed = false
+    private var authenticationDeadline: NIODeadline?
+    private var openHandlers: [(Result<Void, QiError>) -> Void] = []
+    private var closeHandlers: [(QiError) -> Void] = []
+
+    private var calls = CallTable<CallCompletion>()
+    private var incoming: [UInt32: IncomingCall] = [:]
+    /// Objects that only this connection reaches: looked-up services, objects sent as values.
+    private var receivers: [ObjectAddress: any ObjectReceiver] = [:]
+    private var eventSinks: [ObjectAddress: any EventSink] = [:]
+    /// What the owner of this connection remembers about it.
+    var attachment: AnyObject?
+
+    private var outbound: ByteBuffer
+    private var isDirty = false
+    /// Bytes handed to the channel since it last said that it was writable.
+    private var backlog = 0
+    private var isReadingPaused = false
+    private var nextEventIDValue: UInt32 = 0x8000_0001
+    private var nextReturnedObjectID: UInt32 = 3
+    private var nextPassedObjectID: UInt32 = 0x8000_0000
+    private var nextLink: UInt64 = 1
+    private(set) var lastReceived = NIODeadline.now()
+    private var eventsDropped = 0
+
+    init(
+        bus: Bus, channel: any Channel, role: Role, origin: ConnectionOrigin, owner: (any ConnectionOwner)?,
+        limits: ConnectionLimits = ConnectionLimits(), credentials: Capabilities = Capabilities(),
+        authenticator: Authenticator? = nil
+    ) {
+        self.bus = bus
+        self.channel = channel
+        self.role = role
+        self.origin = origin
+        self.owner = owner
+        self.limits = limits
+        self.logger = bus.logger
+        decoder = MessageDecoder(maximumPayload: limits.maximumPayload)
+        self.authenticator = authenticator
+        handshake = Handshake(
+            role: role == .client ? .client : .server, credentials: credentials, enforcesAuthentication: authenticator != nil)
+        outbound = channel.allocator.buffer(capacity: 4096)
+    }
+
+    var shared: SharedCapabilities { handshake.shared }
+    var objectCoding: ObjectCoding { handshake.shared.objectCoding }
+
+    // MARK: - Life
+
+    /// The channel is up: a client says hello, a server starts its clock.
+    func activate() {
+        guard id == 0, !isClosed else { return }
+        id = bus.register(self)
+        authenticationDeadline = .now() + limits.authenticationTimeout
+        bus.needTimer()
+        guard role == .client else { return }
+        do {
+            let payload = try handshake.start()
+            send(.call, id: 1, address: .authenticate, payload: payload)
+        } catch {
+            close(QiError(.invalid, error.message))
+        }
+    }
+
+    /// Calls back when the connection may be used, or cannot any more.
+    func whenOpen(_ handler: @escaping (Result<Void, QiError>) -> Void) {
+        if isOpen { return handler(.success(())) }
+        if isClosed { return handler(.failure(QiError(.disconnected, "the connection is closed"))) }
+        openHandlers.append(handler)
+    }
+
+    /// Calls back when the connection has ended.
+    func whenClosed(_ handler: @escaping (QiError) -> Void) {
+        if isClosed { return handler(QiError(.disconnected, "the connection is closed")) }
+        closeHandlers.append(handler)
+    }
+
+    /// Ends the connection: everything that waits on it fails with `error`, its objects are released.
+    func close(_ error: QiError) {
+        guard !isClosed else { return }
+        flush()
+        channel.close(promise: nil)
+        ended(error)
+    }
+
+    /// The channel is gone.
+    func ended(_ error: QiError) {
+        guard !isClosed else { return }
+        isClosed = true
+        isOpen = false
+        bus.forget(id)
+        for entry in calls.removeAll() { entry.completion(.failure(error)) }
+        let pending = incoming
+        incoming = [:]
+        for call in pending.values { call.abandon() }
+        let bound = receivers
+        receivers = [:]
+        let sinks = eventSinks
+        eventSinks = [:]
+        for receiver in bound.values { receiver.closed(self) }
+        for sink in sinks.values { sink.lost(self, error: error) }
+        owner?.closed(self, error: error)
+        let waiting = openHandlers
+        openHandlers = []
+        for handler in waiting { handler(.failure(error)) }
+        let handlers = closeHandlers
+        closeHandlers = []
+        for handler in handlers { handler(error) }
+    }
+
+    /// Ends what has waited too long; answers whether there is more to watch.
+    func expire(_ now: NIODeadline) -> Bool {
+        if let deadline = authenticationDeadline, deadline <= now, !isOpen {
+            close(QiError(.timedOut, "the peer did not authenticate within \(limits.authenticationTimeout)"))
+            return false
+        }
+        for id in calls.expired(at: now) {
+            guard let entry = calls.remove(id) else { continue }
+            sendCancel(id, entry.address)
+            entry.completion(.failure(QiError(.timedOut, "no answer before the deadline")))
+        }
+        return calls.deadlines > 0 || (authenticationDeadline != nil && !isOpen)
+    }
+
+    // MARK: - Receiving
+
+    func received(_ bytes: ByteBuffer) {
+        guard !isClosed else { return }
+        lastReceived = .now()
+        decoder.append(bytes)
+        do {
+            while !isClosed, let message = try decoder.next() {
+                if isOpen { dispatch(message) } else { handle(message) }
+            }
+        } catch {
+            logger.debug("connection closed: bad frame", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(error)"])
+            close(QiError(.invalid, "the peer sent something that is not qi: \(error.message)"))
+        }
+    }
+
+    private func dispatch(_ message: Message) {
+        switch message.kind {
+        case .reply, .error, .canceled: answerReceived(message)
+        case .event: eventSinks[message.address.target]?.receivedEvent(message)
+        case .call: callReceived(message)
+        case .post:
+            guard message.header.version == 0, message.address.target != .connection else { return }
+            receiver(for: message.address.target)?.receive(IncomingCall(connection: self, message: message))
+        case .cancel:
+            var payload = message.payload
+            guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
+            else { return }
+            call.onCancel?()
+        case .capability: handle(message)
+        default: break
+        }
+    }
+
+    private func callReceived(_ message: Message) {
+        let call = IncomingCall(connection: self, message: message)
+        // Two outstanding calls with one id: the first is answered with an Error, as libqi does (reference §29).
+        if let first = incoming[message.id] {
+            first.onCancel?()
+            first.fail("another call with the id \(message.id) took the place of this one")
+        }
+        guard message.header.version == 0 else {
+            return call.fail(
+                "Cannot negotiate QiMessaging connection: remote end doesn't support binary protocol v\(message.header.version)")
+        }
+        if message.address.target == .connection { return handle(message) }
+        guard let receiver = receiver(for: message.address.target) else {
+            return call.fail("The call request could not be handled.")
+        }
+        guard incoming.count < limits.maximumCallsInFlight else {
+            return call.fail("too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
+        }
+        incoming[message.id] = call
+        receiver.receive(call)
+    }
+
+    private func receiver(for address: ObjectAddress) -> (any ObjectReceiver)? {
+        receivers[address] ?? owner?.receiver(for: address, on: self)
+    }
+
+    /// An answer repeats id, service, object and action of its call (reference §5); one that does not is nobody's.
+    private func answerReceived(_ message: Message) {
+        guard calls.address(of: message.id) == message.address, let entry = calls.remove(message.id) else { return }
+        switch message.kind {
+        case .reply: entry.completion(.reply(message.payload, flags: message.flags))
+        case .error: entry.completion(.error(message.payload))
+        default: entry.completion(.canceled)
+        }
+    }
+
+    func answered(_ call: IncomingCall) {
+        if let known = incoming[call.header.id], known === call { incoming[call.header.id] = nil }
+    }
+
+    // MARK: - Handshake
+
+    /// What the peer advertised, with the credentials it sent.
+    var remoteCapabilities: Capabilities { handshake.remoteCapabilities }
+
+    private func handle(_ message: Message) {
+        switch handshake.received(message) {
+        case .ready: opened()
+        case .reply(let payload):
+            send(.reply, id: message.id, address: message.address, payload: payload)
+            if !isOpen { opened() }
+        case .openBySendingCapabilities(let payload):
+            send(.capability, id: newEventID(), address: ActionAddress(.connection, action: 0), payload: payload)
+            opened()
+        case .refuse(let payload): send(.error, id: message.id, address: message.address, payload: payload)
+        case .judge(let given): judge(given, message)
+        case .refuseAndFail(let payload, let error):
+            if message.kind == .call { send(.error, id: message.id, address: message.address, payload: payload) }
+            close(QiError(.denied, error.message))
+        case .record, .ignore: break
+        case .pass: break
+        case .fail(let error): close(QiError(.denied, error.message))
+        }
+    }
+
+    private func judge(_ given: Capabilities, _ message: Message) {
+        do {
+            let answer = try authenticator?(given) ?? Capabilities()
+            let payload = try handshake.accept(adding: answer)
+            send(.reply, id: message.id, address: message.address, payload: payload)
+            opened()
+        } catch {
+            let reason = (error as? QiError)?.message ?? (error as? WireError)?.message ?? "\(error)"
+            send(.error, id: message.id, address: message.address, payload: handshake.reject(reason: reason))
+            close(QiError(.denied, reason))
+        }
+    }
+
+    private func opened() {
+        isOpen = true
+        authenticationDeadline = nil
+        owner?.opened(self)
+        let handlers = openHandlers
+        openHandlers = []
+        for handler in handlers { handler(.success(())) }
+    }
+
+    // MARK: - Sending
+
+    /// Appends one frame; it leaves when the current burst ends.
+    func send(
+        _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer()
+    ) {
+        guard !isClosed else { return }
+        let length = payload.readableBytes
+        outbound.writeMessageHeader(
+            MessageHeader(id: id, payloadLength: UInt32(truncatingIfNeeded: length), kind: kind, flags: flags, address: address))
+        if length <= 4096 {
+            var payload = payload
+            outbound.writeBuffer(&payload)
+        } else {
+            // Not copied: the channel gathers header and payload in one system call.
+            backlog += outbound.readableBytes + length
+            channel.pipeline.syncOperations.write(NIOAny(outbound), promise: nil)
+            channel.pipeline.syncOperations.write(NIOAny(payload), promise: nil)
+            outbound.clear()
+        }
+        if !isDirty {
+            isDirty = true
+            bus.markDirty(self)
+        }
+        if backlog > limits.maximumOutboundBytes {
+            close(QiError(.limit, "the peer does not read: \(backlog) bytes wait for it"))
+        }
+    }
+
+    /// Hands what was appended to the channel, once per burst.
+    func flush() {
+        guard isDirty else { return }
+        isDirty = false
+        guard !isClosed else { return }
+        if outbound.readableBytes > 0 {
+            backlog += outbound.readableBytes
+            channel.pipeline.syncOperations.writeAndFlush(NIOAny(outbound), promise: nil)
+            outbound.clear()
+        } else {
+            channel.pipeline.syncOperations.flush()
+        }
+        writabilityChanged()
+    }
+
+    /// A peer that sends calls and does not read the answers is not read from, so that answers cannot pile up. A client
+    /// always reads, or two peers could wait for each other.
+    func writabilityChanged() {
+        let isWritable = channel.isWritable
+        if isWritable { backlog = 0 }
+        guard role == .server, isReadingPaused == isWritable else { return }
+        isReadingPaused = !isWritable
+        channel.setOption(.autoRead, value: isWritable).whenFailure { [logger] error in
+            logger.debug("autoRead could not be set", metadata: [LogKeys.error: "\(error)"])
+        }
+        if isWritable { channel.read() }
+    }
+
+    func mayQueueEvent(_ bytes: Int) -> Bool {
+        if isClosed { return false }
+        if backlog + bytes <= limits.maximumEventBacklog { return true }
+        droppedEvent("the subscriber does not read fast enough")
+        return false
+    }
+
+    /// The URI under which the peer reached us; nil where there is none (a tunnel).
+    var localEndpoint: String? {
+        guard let address = channel.localAddress, let host = address.ipAddress, let port = address.port else { return nil }
+        return host.contains(":") ? "tcp://[\(host)]:\(port)" : "tcp://\(host):\(port)"
+    }
+
+    func droppedEvent(_ reason: String) {
+        eventsDropped += 1
+        guard eventsDropped.nonzeroBitCount == 1 else { return }  // the 1st, 2nd, 4th, 8th …
+        logger.warning(
+            "event dropped", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(reason)", "qi.events.dropped": "\(eventsDropped)"])
+    }
+
+    /// Ids of messages that nobody answers: they need not differ from those of calls.
+    func newEventID() -> UInt32 {
+        defer { nextEventIDValue = nextEventIDValue == .max ? 0x8000_0001 : nextEventIDValue + 1 }
+        return nextEventIDValue
+    }
+
+    func newLink() -> UInt64 {
+        defer { nextLink += 1 }
+        return nextLink
+    }
+
+    // MARK: - Calling
+
+    /// Calls an action of the peer. `completion` runs exactly once, on the loop; the id is for ``cancel(_:)``.
+    @discardableResult
+    func call(
+        _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
+        completion: @escaping CallCompletion
+    ) -> UInt32? {
+        guard !isClosed else {
+            completion(.failure(QiError(.disconnected, "the connection is closed")))
+            return nil
+        }
+        guard let id = calls.insert(completion, address: address, deadline: deadline) else {
+            completion(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
+            return nil
+        }
+        if deadline != nil { bus.needTimer() }
+        send(.call, id: id, address: address, flags: flags, payload: payload)
+        return id
+    }
+
+    func post(_ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = []) {
+        send(.post, id: newEventID(), address: address, flags: flags, payload: payload)
+    }
+
+    /// Asks the peer to cancel a call, which still gets its own answer. Nothing is sent to a peer that does not know how.
+    func cancel(_ id: UInt32) {
+        guard let address = calls.address(of: id) else { return }
+        sendCancel(id, address)
+    }
+
+    /// Gives up a call: asks the peer to cancel it and ends it here and now.
+    func abandon(_ id: UInt32, _ error: QiError) {
+        guard let entry = calls.remove(id) else { return }
+        sendCancel(id, entry.address)
+        entry.completion(.failure(error))
+    }
+
+    private func sendCancel(_ id: UInt32, _ address: ActionAddress) {
+        guard shared.remoteCancelableCalls else { return }
+        var payload = ByteBuffer()
+        payload.writeQiUInt32(id)
+        send(.cancel, id: newEventID(), address: ActionAddress(address.target, action: 0), payload: payload)
+    }
+
+    /// Calls of ours that wait for an answer, and calls of the peer that we have not answered.
+    var callsInFlight: Int { calls.count }
+    var incomingCalls: Int { incoming.count }
+
+    /// Asks for an object's metaobject.
+    func describe(
+        _ address: ObjectAddress, name: String, deadline: NIODeadline = .now() + .seconds(10),
+        completion: @escaping (Result<MetaObject, QiError>) -> Void
+    ) {
+        var payload = ByteBuffer()
+        payload.writeQiUInt32(0)  // ignored by the peer, and mandatory (reference §9)
+        let action = ActionAddress(address, action: WellKnownActions.metaObject)
+        call(action, payload, deadline: deadline) { answer in
+            guard case .reply(let payload, let flags) = answer else {
+                return completion(.failure(answer.failure(of: name) ?? QiError(.invalid, "no metaobject")))
+            }
+            do throws(WireError) {
+                completion(.success(try MetaObject(qiValue: try payload.value(of: MetaObject.signature.type, flags: flags))))
+            } catch {
+                completion(.failure(QiError(.invalid, "the metaobject of \(name) cannot be read: \(error.message)")))
+            }
+        }
+    }
+
+    // MARK: - Objects and events
+
+    func bind(_ receiver: any ObjectReceiver, at address: ObjectAddress) { receivers[address] = receiver }
+
+    func unbind(_ address: ObjectAddress) { receivers[address] = nil }
+
+    /// Takes away every object of a service.
+    func unbind(service: UInt32) {
+        for address in receivers.keys where address.service == service { receivers[address] = nil }
+    }
+
+    func boundReceiver(at address: ObjectAddress) -> (any ObjectReceiver)? { receivers[address] }
+
+    /// Gives an object that is sent as a value an address of this connection. Returned objects count from 3, passed ones
+    /// from 2^31, so that the two never collide (reference §5).
+    func host(_ receiver: any ObjectReceiver, inService service: UInt32, isPassed: Bool) throws(QiError) -> ObjectAddress {
+        guard receivers.count < limits.maximumHostedObjects else {
+            throw QiError(.limit, "the peer holds \(receivers.count) objects on this connection: release some")
+        }
+        var address: ObjectAddress
+        repeat {
+            if isPassed {
+                address = ObjectAddress(service: service, object: nextPassedObjectID)
+                nextPassedObjectID = nextPassedObjectID == .max ? 0x8000_0000 : nextPassedObjectID + 1
+            } else {
+                address = ObjectAddress(service: service, object: nextReturnedObjectID)
+                nextReturnedObjectID = nextReturnedObjectID == 0x7FFF_FFFF ? 3 : nextReturnedObjectID + 1
+            }
+        } while receivers[address] != nil
+        receivers[address] = receiver
+        return address
+    }
+
+    /// Hosts a new object of this process, as a value for the peer.
+    func offer(
+        _ builder: ObjectBuilder, inService service: UInt32, isPassed: Bool
+    ) throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
+        guard !isClosed else { throw QiError(.disconnected, "the connection is closed") }
+        let object = builder.makeObject(on: bus)
+        let address = try host(object, inService: service, isPassed: isPassed)
+        let reference = ObjectReference(
+            metaObject: object.metaObject, serviceID: address.service, objectID: address.object, uid: object.uid)
+        return (reference, HostedObject(object: object, serviceID: address.service))
+    }
+
+    /// The peer dropped its last reference to an object sent as a value (reference §17). A main object cannot be released.
+    func release(_ address: ObjectAddress) {
+        guard address.object != 1, let receiver = receivers.removeValue(forKey: address) else { return }
+        receiver.released(address, on: self)
+    }
+
+    func setEventSink(_ sink: any EventSink, for address: ObjectAddress) { eventSinks[address] = sink }
+
+    /// Takes the sink away, unless another one took its place.
+    func removeEventSink(_ sink: any EventSink, for address: ObjectAddress) {
+        if eventSinks[address] === sink { eventSinks[address] = nil }
+    }
+}
+
+extension ObjectAddress {
+    /// Whether the object was passed by the user of a service, not returned by its host (reference §5).
+    var isPassed: Bool { object >= 0x8000_0000 }
+}
+
+extension ByteBuffer {
+    /// The value of a reply or event: of `type`, or a dynamic converted to it when the flag is set (wire reference §4).
+    func value(of type: QiType, flags: MessageFlags, objects: ObjectCoding = .standard) throws(WireError) -> QiValue {
+        var copy = self
+        guard flags.contains(.dynamicPayload) else { return try copy.readQi(type, objects: objects) }
+        return try copy.readQi(.dynamic, objects: objects).converted(from: .dynamic, to: type)
+    }
+}

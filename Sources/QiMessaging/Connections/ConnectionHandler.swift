@@ -1,0 +1,57 @@
+import NIOCore
+
+/// The last handler of a qi pipeline: hands bytes to its ``Connection``, and runs what they made ready once per read burst,
+/// so that everything answered in the burst leaves in one flush.
+final class ConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let connection: Connection
+    private let bus: Bus
+
+    init(_ connection: Connection) {
+        self.connection = connection
+        bus = connection.bus
+    }
+
+    private func onBus(_ body: (Connection) -> Void) {
+        body(connection)
+        bus.executor.scheduleDrain()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { onBus { $0.activate() } }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        onBus { $0.activate() }
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        connection.received(bytes)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        bus.executor.drain()
+        context.fireChannelReadComplete()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        onBus { $0.writabilityChanged() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        onBus { $0.ended(QiError(.disconnected, "the connection was closed by the other side")) }
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        onBus { $0.ended(QiError(.disconnected, "the connection was lost: \(error)", cause: error)) }
+        context.close(promise: nil)
+    }
+}
+
+@available(*, unavailable)
+extension ConnectionHandler: Sendable {}

@@ -1,0 +1,25 @@
+public import NIOCore
+
+/// What one connection may use. Every bound is per connection.
+public struct ConnectionLimits: Sendable {
+    /// The largest payload accepted, in bytes; a larger frame closes the connection (wire reference §23).
+    public var maximumPayload = 50_000_000
+    /// Calls of the peer that may be in flight; one more is answered with an Error.
+    public var maximumCallsInFlight = 8192
+    /// How long a peer may stay unauthenticated.
+    public var authenticationTimeout = TimeAmount.seconds(10)
+    /// Bytes that may wait for a peer that does not read; beyond, the connection is closed.
+    public var maximumOutboundBytes = 256 << 20
+    /// Bytes waiting for a peer beyond which events to it are dropped instead of queued.
+    public var maximumEventBacklog = 32 << 20
+    /// Objects sent as values that the peer may hold.
+    public var maximumHostedObjects = 16_384
+    /// Subscriptions the peer may hold on one object.
+    public var maximumSubscriptions = 4096
+    /// Services the peer may register in a directory.
+    public var maximumServices = 1024
+    /// Services behind a gateway that the peer may have looked up.
+    public var maximumLookUps = 4096
+
+    public init() {}
+}

@@ -1,0 +1,38 @@
+import NIOCore
+import Synchronization
+
+/// Another device's directory, presented here under an address of its own (`qimesh tunnel`).
+public final class DeviceTunnel: Sendable {
+    private let server: DirectoryServer
+    private let mirror: NIOLoopBound<MirroredDevice>
+    private let listener = Mutex<Listener?>(nil)
+
+    init(server: DirectoryServer, mirror: NIOLoopBound<MirroredDevice>) {
+        self.server = server
+        self.mirror = mirror
+    }
+
+    func listen(at endpoint: Endpoint) async throws(QiError) {
+        let opened = try await server.listen(at: endpoint)
+        listener.withLock { $0 = opened }
+    }
+
+    /// Where it listens, with the real port.
+    public var endpoint: Endpoint? { listener.withLock { $0?.endpoint } }
+
+    /// Stops listening and ends the connections that came this way; the tunnel itself stays for others.
+    public func close() async {
+        let open = listener.withLock { listener in
+            defer { listener = nil }
+            return listener
+        }
+        await open?.close()
+        let (mirror, directory) = (mirror, server.directory)
+        server.loop.submit { _ in
+            mirror.value.end()
+            for connection in directory.value.connections.values {
+                connection.close(QiError(.disconnected, "the tunnel was closed"))
+            }
+        }
+    }
+}

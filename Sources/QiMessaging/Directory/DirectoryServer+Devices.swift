@@ -1,0 +1,99 @@
+public import NIOCore
+public import QiWire
+
+/// What a device on the other side of a tunnel may do here, and what we may do there.
+extension DirectoryServer {
+    /// Makes the devices that `paths` reaches usable as `DEVICE/Service`.
+    public func connectDevices(through paths: any DevicePaths) async throws(QiError) {
+        let directory = self.directory
+        try await loop.run { (bus) async throws(QiError) in
+            let gateway = DeviceGateway(bus: bus, directory: directory.value, paths: paths, limits: directory.value.limits)
+            directory.value.setGateway(gateway)
+        }
+    }
+
+    /// Serves qi to a device on an accepted, encrypted bytestream: it may look up, list, call, post to, subscribe to and read or
+    /// write properties of local services, nothing else. On the channel's loop, which is this directory's.
+    ///
+    /// - Parameter judge: examines what the device says of itself and whom it means, and adds what we say; throwing refuses it.
+    public func accept(
+        _ channel: any Channel, from device: String, callsInFlight: Int,
+        judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
+    ) throws {
+        var limits = directory.value.limits
+        limits.maximumCallsInFlight = callsInFlight
+        let connection = try QiPipeline.install(
+            on: channel, bus: loop.bus, role: .server, origin: .device(name: device), owner: directory.value, limits: limits,
+            authenticator: judge)
+        directory.value.deviceConnected(connection)
+    }
+
+    /// The services of a device, through its tunnel. 30 s.
+    public func services(of device: String) async throws(QiError) -> [ServiceInfo] {
+        let directory = self.directory
+        return try await loop.run { (_) async throws(QiError) in
+            try await directory.value.requireGateway().link(named: device).list()
+        }
+    }
+
+    /// A service of a device, through its tunnel, for this process.
+    public func service(_ service: String, of device: String) async throws(QiError) -> ObjectProxy {
+        let directory = self.directory
+        let loop = self.loop
+        return try await loop.run { (_) async throws(QiError) in
+            let link = try directory.value.requireGateway().link(named: device)
+            let object = try await link.object(of: service, as: "\(device)/\(service)", for: directory.value)
+            return ObjectProxy(loop: loop, object: object)
+        }
+    }
+
+    /// Ends what runs between a device and us, in both directions, at once.
+    public func dropDevice(_ device: String, _ error: QiError) {
+        let directory = self.directory
+        loop.submit { _ in directory.value.dropDevice(device, error) }
+    }
+
+    /// How the tunnels we opened stand, and which devices have opened one to us with how many calls in flight.
+    public func deviceLinks() async throws(QiError) -> (outgoing: [DeviceLinkStatus], incoming: [(device: String, calls: Int)]) {
+        let directory = self.directory
+        let result = try await loop.run { (_) async throws(QiError) -> DeviceLinks in
+            DeviceLinks(
+                outgoing: directory.value.gateway?.links.values.map(\.status) ?? [],
+                incoming: directory.value.deviceConnections.map { ($0.origin.deviceName ?? "", $0.incomingCalls) })
+        }
+        return (result.outgoing, result.incoming)
+    }
+
+    private struct DeviceLinks: Sendable {
+        let outgoing: [DeviceLinkStatus]
+        let incoming: [(device: String, calls: Int)]
+    }
+
+    /// A directory of its own at `endpoint` that presents the services of `device` under their plain names. Ends with
+    /// ``DeviceTunnel/close()``.
+    public func openTunnel(to device: String, at endpoint: Endpoint) async throws(QiError) -> DeviceTunnel {
+        let reason = "this directory is a tunnel to \(device): services cannot be registered through it; register them on the device itself"
+        let presented = try await DirectoryServer.make(on: loop, machineID: machineID, readOnlyReason: reason)
+        let (own, directory) = (self.directory, presented.directory)
+        let mirror = try await loop.run { (bus) async throws(QiError) in
+            let link = try own.value.requireGateway().link(named: device)
+            // Whoever asks for a tunnel wants to know now whether it works.
+            _ = try await link.list()
+            let mirror = MirroredDevice(bus: bus, link: link, directory: directory.value)
+            directory.value.setResolver(mirror)
+            return NIOLoopBound(mirror, eventLoop: bus.eventLoop)
+        }
+        let tunnel = DeviceTunnel(server: presented, mirror: mirror)
+        do throws(QiError) {
+            try await tunnel.listen(at: endpoint)
+            return tunnel
+        } catch {
+            await tunnel.close()
+            throw error
+        }
+    }
+}
+
+extension ConnectionOrigin {
+    var deviceName: String? { if case .device(let name) = self { name } else { nil } }
+}

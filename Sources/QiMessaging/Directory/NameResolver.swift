@@ -1,0 +1,26 @@
+import QiWire
+
+/// Finds services that this directory does not list: those behind a gateway. Confined to the bus loop.
+protocol NameResolver: AnyObject {
+    /// Whether `name` is of the form this resolver is asked for.
+    func handles(_ name: String) -> Bool
+    /// Finds `name`. `completion` runs exactly once, within 30 s.
+    func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void)
+    /// No connection uses `name` any more.
+    func released(_ name: String)
+    /// What services() lists beside the directory's own; `completion` runs exactly once.
+    func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void)
+}
+
+/// A service behind a gateway: how to reach it, and what its own directory says of it.
+struct ResolvedService {
+    let object: RemoteObject
+    let info: ServiceInfo
+}
+
+/// A service that only some may know of; it is in no listing (the node's control interface).
+struct HiddenService {
+    let name: String
+    let object: LocalObject
+    let mayUse: (ConnectionOrigin) -> Bool
+}

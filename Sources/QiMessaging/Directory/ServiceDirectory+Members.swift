@@ -1,0 +1,114 @@
+import NIOCore
+import QiWire
+
+/// The members of service 1, with libqi's ids and signatures (wire reference §12).
+extension ServiceDirectory {
+    func makeObject(isFull: Bool) -> LocalObject {
+        var builder = MetaObjectBuilder()
+        let info = ServiceInfo.signature.text
+        var methods: [UInt32: LocalObject.Method] = [:]
+        func add(_ uid: UInt32, _ name: String, _ parameters: Signature, _ returns: Signature, _ body: @escaping Body) {
+            builder.addMethod(name, parameters: parameters, returns: returns, uid: uid)
+            methods[uid] = onLoop(body)
+        }
+        add(WellKnownActions.service, "service", "(s)", ServiceInfo.signature) { directory, call, arguments, answer in
+            directory.lookUp(try arguments[0].text(), for: call.connection) { result in answer(result.map(\.qiValue)) }
+        }
+        add(WellKnownActions.services, "services", "()", Signature(.list(ServiceInfo.signature.type))) { directory, call, _, answer in
+            directory.list(for: call.connection) { result in answer(result.map { .list($0.map(\.qiValue)) }) }
+        }
+        if isFull { addRegistering(info, add) }
+        builder.addSignal("serviceAdded", "(Is)", uid: WellKnownActions.serviceAdded)
+        builder.addSignal("serviceRemoved", "(Is)", uid: WellKnownActions.serviceRemoved)
+        add(WellKnownActions.machineID, "machineId", "()", "s") { directory, _, _, answer in
+            answer(.success(.string(directory.machineID)))
+        }
+        if isFull {
+            add(WellKnownActions.socketOfService, "_socketOfService", "(I)", "o") { _, _, _, answer in
+                answer(.failure(QiError(.unsupported, "_socketOfService is for the directory's own process")))
+            }
+        }
+        return LocalObject(bus: bus, metaObject: builder.build(), methods: methods)
+    }
+
+    typealias Answer = (Result<QiValue, QiError>) -> Void
+    typealias Body = (ServiceDirectory, IncomingCall, [QiValue], @escaping Answer) throws -> Void
+
+    private func onLoop(_ body: @escaping Body) -> LocalObject.Method {
+        .onLoop { [unowned self] call, arguments in
+            let answer: Answer = { [unowned self] result in
+                switch result {
+                case .failure(let error): call.fail(error.description)
+                case .success(let value):
+                    let owner = call.connection.origin.isDevice ? guestObject : object
+                    guard let method = owner.members.method(call.address.action) else { return call.fail("No such method") }
+                    owner.reply(to: call, value, method)
+                }
+            }
+            do {
+                try body(self, call, arguments, answer)
+            } catch let error as QiError {
+                answer(.failure(error))
+            } catch {
+                answer(.failure(QiError(.invalid, (error as? WireError)?.message ?? "\(error)")))
+            }
+        }
+    }
+
+    private func addRegistering(_ info: String, _ add: (UInt32, String, Signature, Signature, @escaping Body) -> Void) {
+        let infoParameters = Signature(.tuple([ServiceInfo.signature.type]))
+        add(WellKnownActions.registerService, "registerService", infoParameters, "I") { directory, call, arguments, answer in
+            try directory.mayRegister()
+            let id = try directory.register(ServiceInfo(qiValue: arguments[0]), owner: .connection(call.connection.id))
+            answer(.success(.uint32(id)))
+        }
+        add(WellKnownActions.unregisterService, "unregisterService", "(I)", "v") { directory, call, arguments, answer in
+            try directory.mayRegister()
+            try directory.unregister(arguments[0].asUInt32 ?? 0, owner: .connection(call.connection.id))
+            answer(.success(.void))
+        }
+        add(WellKnownActions.serviceReady, "serviceReady", "(I)", "v") { directory, call, arguments, answer in
+            try directory.mayRegister()
+            try directory.ready(arguments[0].asUInt32 ?? 0, owner: .connection(call.connection.id))
+            answer(.success(.void))
+        }
+        add(WellKnownActions.updateServiceInfo, "updateServiceInfo", infoParameters, "v") { directory, call, arguments, answer in
+            try directory.mayRegister()
+            try directory.update(ServiceInfo(qiValue: arguments[0]), owner: .connection(call.connection.id))
+            answer(.success(.void))
+        }
+    }
+
+    private func mayRegister() throws(QiError) {
+        if let readOnlyReason { throw QiError(.denied, readOnlyReason) }
+    }
+}
+
+extension QiValue {
+    /// A service name: valid UTF-8, or nothing has that name.
+    func text() throws(QiError) -> String {
+        guard let text = asString else { throw QiError(.notFound, "the name is not UTF-8: no service has it") }
+        return text
+    }
+}
+
+extension ConnectionOrigin {
+    /// Whether two peers are on one host as far as their addresses tell.
+    func isSameHost(as other: ConnectionOrigin) -> Bool {
+        switch (self, other) {
+        case (.device, _), (_, .device): false
+        case (.tcp(let one), .tcp(let two)): one == two || (Endpoint.isLoopback(host: one) && Endpoint.isLoopback(host: two))
+        case (.tcp(let host), _), (_, .tcp(let host)): Endpoint.isLoopback(host: host)
+        default: true
+        }
+    }
+
+    /// Whether the peer is on the machine of this process, as far as its address tells.
+    var isThisHost: Bool {
+        switch self {
+        case .unix, .process: true
+        case .tcp(let host): Endpoint.isLoopback(host: host)
+        case .device: false
+        }
+    }
+}

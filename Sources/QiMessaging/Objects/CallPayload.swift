@@ -1,0 +1,37 @@
+import NIOCore
+import QiWire
+
+/// The payload of a Call, decoded as its flags say (wire reference §4, §14).
+struct CallPayload {
+    /// One value per parameter, of the parameter's type; for parameters `m`, whatever was passed.
+    var arguments: [QiValue]
+    /// The type the caller wants the result converted to.
+    var returnType: Signature?
+
+    init(reading payload: inout ByteBuffer, flags: MessageFlags, method: MemberTable.Method, objects: ObjectCoding) throws(WireError) {
+        let parameters = method.parameters
+        if flags.contains(.dynamicPayload) {
+            let given = try payload.readQiArguments(.dynamic, objects: objects)
+            if case .tuple = parameters.type {
+                let converted = try QiValue.tuple(given.values).converted(from: given.tupleType, to: parameters.type)
+                arguments = try QiArguments(converted, as: parameters.type).values
+            } else {
+                arguments = given.values
+            }
+        } else {
+            arguments = try payload.readQiArguments(parameters, objects: objects).values
+        }
+        if flags.contains(.returnType) {
+            guard case .string(let text) = try payload.readQi(.string), let wanted = text.text else {
+                throw WireError(.signature, "the wanted return type is not a signature")
+            }
+            let signature = try Signature(wanted)
+            guard Convertibility.score(from: method.returns.type, to: signature.type) > 0 else {
+                throw WireError(
+                    .conversion,
+                    "Call error: will not be able to convert return type from \(method.returns.text) to \(wanted)")
+            }
+            returnType = signature
+        }
+    }
+}

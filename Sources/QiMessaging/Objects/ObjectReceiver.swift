@@ -1,0 +1,30 @@
+import QiWire
+
+/// What calls and posts for one object are handed to. Confined to the bus loop.
+protocol ObjectReceiver: AnyObject {
+    /// Takes a Call or Post addressed to this object. A call must be answered exactly once, now or later.
+    func receive(_ call: IncomingCall)
+    /// The connection is gone, with every subscription made on it.
+    func closed(_ connection: Connection)
+    /// The peer dropped its last reference to the object, which it knew under `address` on `connection`.
+    func released(_ address: ObjectAddress, on connection: Connection)
+}
+
+extension ObjectReceiver {
+    func released(_ address: ObjectAddress, on connection: Connection) {}
+}
+
+/// Events of a remote object are handed to this.
+protocol EventSink: AnyObject {
+    func receivedEvent(_ message: Message)
+    /// The connection the events came from is gone.
+    func lost(_ connection: Connection, error: QiError)
+}
+
+/// Who owns a connection: knows the objects that every connection of it reaches, and is told of its end.
+protocol ConnectionOwner: AnyObject {
+    /// The receiver of calls to an object that is not bound to the connection itself.
+    func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)?
+    func opened(_ connection: Connection)
+    func closed(_ connection: Connection, error: QiError)
+}

@@ -1,0 +1,206 @@
+import Logging
+import NIOCore
+import QiWire
+
+/// An object on the far side of a connection: calls go out, events come in, one subscription per signal whatever the number
+/// of listeners here. It also is what other connections are given when they may reach that object through us
+/// (`RemoteObject+Relay`). Confined to the bus loop.
+///
+/// A main object outlives its connection: while the path is down calls fail with `lostError`, and ``attach(to:at:)`` brings
+/// it and its subscriptions back on a new one.
+final class RemoteObject: EventSink {
+    /// How far the subscription of one signal towards the owner is.
+    private enum Link {
+        case subscribing(UInt64, waiting: [(QiError?) -> Void])
+        case subscribed(UInt64)
+    }
+
+    let bus: Bus
+    /// What errors call it, e.g. `pepper/ALTextToSpeech`.
+    let name: String
+    let members: MemberTable
+    /// A service's main object; others came as a value and are released when nobody needs them.
+    let isMain: Bool
+    private(set) var connection: Connection?
+    private(set) var address: ObjectAddress
+    private(set) var lostError = QiError(.disconnected, "not connected")
+    var subscriptions = SubscriptionTable()
+    private var links: [UInt32: Link] = [:]
+
+    init(
+        bus: Bus, name: String, connection: Connection, address: ObjectAddress, metaObject: MetaObject, isMain: Bool = true
+    ) {
+        self.bus = bus
+        self.name = name
+        self.address = address
+        self.isMain = isMain
+        members = MemberTable(metaObject)
+        self.connection = nil
+        attach(to: connection, at: address)
+    }
+
+    var metaObject: MetaObject { members.metaObject }
+
+    // MARK: - The path
+
+    /// Uses `connection` from now on, and subscribes there to what somebody here listens to.
+    func attach(to connection: Connection, at address: ObjectAddress) {
+        detach(lostError)
+        self.connection = connection
+        self.address = address
+        connection.setEventSink(self, for: address)
+        for signal in subscriptions.signals { subscribeUpstream(signal) { _ in } }
+    }
+
+    /// The path is gone: calls fail with `error` until the next ``attach(to:at:)``.
+    func detach(_ error: QiError) {
+        guard let old = connection else { return }
+        if !old.isClosed { old.removeEventSink(self, for: address) }
+        connection = nil
+        lostError = error
+        let pending = links
+        links = [:]
+        for case .subscribing(_, let waiting) in pending.values { for handler in waiting { handler(error) } }
+    }
+
+    /// The object is gone for good: calls fail with `error`, and nobody waits for its events any more.
+    func end(_ error: QiError) {
+        detach(error)
+        subscriptions.endLocal(error)
+    }
+
+    /// Nobody needs the object any more: its owner is told (wire reference §17).
+    func release() {
+        guard !isMain, let connection else { return }
+        var payload = ByteBuffer()
+        payload.writeQiUInt32(address.service)
+        connection.post(ActionAddress(address, action: WellKnownActions.terminate), payload)
+        end(QiError(.notFound, "\(name) was released"))
+    }
+
+    // MARK: - Calls
+
+    /// Calls an action; `completion` runs exactly once. The id belongs to the connection in use now.
+    @discardableResult
+    func call(
+        _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
+        completion: @escaping CallCompletion
+    ) -> (connection: Connection, id: UInt32)? {
+        guard let connection else {
+            completion(.failure(lostError))
+            return nil
+        }
+        guard flags.isEmpty || connection.shared.messageFlags else {
+            completion(.failure(QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types")))
+            return nil
+        }
+        let id = connection.call(
+            ActionAddress(address, action: action), payload, flags: flags, deadline: deadline, completion: completion)
+        return id.map { (connection, $0) }
+    }
+
+    func post(_ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = []) {
+        connection?.post(ActionAddress(address, action: action), payload, flags: flags)
+    }
+
+    // MARK: - Events
+
+    func lost(_ connection: Connection, error: QiError) {
+        guard self.connection === connection else { return }
+        // An object that came as a value is bound to its connection; a main object may come back on another.
+        if isMain { detach(error) } else { end(error) }
+    }
+
+    func receivedEvent(_ message: Message) {
+        let action = message.address.action
+        guard let signal = members.signal(action), let connection else { return }
+        let type: QiType = message.flags.contains(.dynamicPayload) ? .dynamic : signal.signature.type
+        let coding = connection.objectCoding
+        // An event that does not decode is dropped (wire reference §15).
+        guard let holdsObject = try? ReferenceRewriting.holdsObject(message.payload, as: type, objects: coding) else { return }
+        guard holdsObject else {
+            return subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature)
+        }
+        subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature) { subscriber in
+            try ReferenceRewriting.rewrite(
+                message.payload, as: type, from: coding, to: subscriber.connection.objectCoding
+            ) { reference in
+                try self.rehost(reference, on: subscriber.connection, inConversation: subscriber.address)
+            }
+        }
+    }
+
+    /// Listens to a signal in this process. `confirmed` runs when the owner has confirmed, or could not.
+    func listen(
+        to signal: UInt32, confirmed: @escaping (QiError?) -> Void, ended: @escaping (QiError) -> Void = { _ in },
+        _ sink: @escaping SubscriptionTable.LocalSink
+    ) -> UInt64 {
+        let token = subscriptions.add(to: signal, ended: ended, sink)
+        subscribeUpstream(signal, confirmed)
+        return token
+    }
+
+    func stopListening(_ token: UInt64, to signal: UInt32) {
+        subscriptions.remove(token: token, from: signal)
+        unsubscribeIfUnused(signal)
+    }
+
+    func subscribeUpstream(_ signal: UInt32, _ confirmed: @escaping (QiError?) -> Void) {
+        guard let connection else { return confirmed(lostError) }
+        switch links[signal] {
+        case .subscribed: return confirmed(nil)
+        case .subscribing(let link, let waiting):
+            links[signal] = .subscribing(link, waiting: waiting + [confirmed])
+            return
+        case nil: break
+        }
+        let link = connection.newLink()
+        links[signal] = .subscribing(link, waiting: [confirmed])
+        call(WellKnownActions.registerEvent, Self.linkPayload(address, signal, link)) { [weak self] answer in
+            self?.subscriptionAnswered(signal, link, answer)
+        }
+    }
+
+    private func subscriptionAnswered(_ signal: UInt32, _ link: UInt64, _ answer: CallAnswer) {
+        guard case .subscribing(link, let waiting) = links[signal] else { return }
+        var failure: QiError?
+        if case .reply = answer {
+            links[signal] = .subscribed(link)
+        } else {
+            links[signal] = nil
+            failure = answer.failure(of: name)
+        }
+        for handler in waiting { handler(failure) }
+        if failure == nil { unsubscribeIfUnused(signal) }
+    }
+
+    /// The last listener is gone: the owner need not send any more.
+    func unsubscribeIfUnused(_ signal: UInt32) {
+        guard subscriptions.isEmpty(signal), case .subscribed(let link) = links[signal] else { return }
+        links[signal] = nil
+        call(WellKnownActions.unregisterEvent, Self.linkPayload(address, signal, link)) { [bus, name] answer in
+            guard let error = answer.failure(of: name) else { return }
+            bus.logger.debug("unregisterEvent failed", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error)"])
+        }
+    }
+
+    private static func linkPayload(_ address: ObjectAddress, _ signal: UInt32, _ link: UInt64) -> ByteBuffer {
+        var payload = ByteBuffer()
+        payload.writeQiUInt32(address.service)
+        payload.writeQiUInt32(signal)
+        payload.writeInteger(link, endianness: .little)
+        return payload
+    }
+}
+
+extension CallAnswer {
+    /// The error this answer is; nil for a reply.
+    func failure(of name: String) -> QiError? {
+        switch self {
+        case .reply: return nil
+        case .error(var payload): return QiError(.remote, payload.readErrorPayload())
+        case .canceled: return QiError(.cancelled, "the call to \(name) was cancelled")
+        case .failure(let error): return error
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import NIOCore
+import QiWire
+
+/// Makes the services of other devices usable on a directory: the name `DEVICE/Service` is looked up through a tunnel to that
+/// device, which is opened at the first use. Confined to the bus loop; ``DirectoryServer`` holds it.
+final class DeviceGateway: NameResolver {
+    private let bus: Bus
+    private let paths: any DevicePaths
+    private let limits: ConnectionLimits
+    private unowned let directory: ServiceDirectory
+    private(set) var links: [String: DeviceLink] = [:]
+
+    init(bus: Bus, directory: ServiceDirectory, paths: any DevicePaths, limits: ConnectionLimits) {
+        self.bus = bus
+        self.directory = directory
+        self.paths = paths
+        self.limits = limits
+    }
+
+    func handles(_ name: String) -> Bool { Self.split(name) != nil }
+
+    /// `DEVICE/Service` at the last slash: service names have none (cli reference §1.2).
+    static func split(_ name: String) -> (device: String, service: String)? {
+        guard let slash = name.lastIndex(of: "/"), slash != name.startIndex else { return nil }
+        let service = name[name.index(after: slash)...]
+        guard !service.isEmpty, name.utf8.count <= 4096 else { return nil }
+        return (String(name[..<slash]), String(service))
+    }
+
+    func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void) {
+        guard let (deviceName, service) = Self.split(name) else {
+            return completion(.failure(QiError(.notFound, "\"\(name)\" is not of the form DEVICE/Service")))
+        }
+        do throws(QiError) {
+            try link(named: deviceName).resolve(service, as: name, for: directory, completion: completion)
+        } catch {
+            completion(.failure(error))
+        }
+    }
+
+    func released(_ name: String) {
+        for link in links.values { link.released(name, by: directory) }
+    }
+
+    func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) { completion(.success([])) }
+
+    func link(named name: String) throws(QiError) -> DeviceLink {
+        let device = try paths.device(named: name)
+        if let known = links[device] { return known }
+        let link = DeviceLink(bus: bus, device: device, paths: paths, limits: limits)
+        links[device] = link
+        return link
+    }
+
+    /// The owner ended the contact, or its key changed: nothing goes over its tunnel any more.
+    func drop(_ device: String, _ error: QiError) { links[device]?.close(error) }
+}
+
+/// A device's directory under its plain names, for tools that know no others (`qimesh tunnel`).
+final class MirroredDevice: NameResolver {
+    private let link: DeviceLink
+    private unowned let directory: ServiceDirectory
+    private let bus: Bus
+
+    init(bus: Bus, link: DeviceLink, directory: ServiceDirectory) {
+        self.bus = bus
+        self.link = link
+        self.directory = directory
+        link.mirror(directory)
+    }
+
+    func handles(_ name: String) -> Bool { true }
+
+    func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void) {
+        link.resolve(name, as: name, for: directory, completion: completion)
+    }
+
+    func released(_ name: String) { link.released(name, by: directory) }
+
+    func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) {
+        bus.enqueue { [link] in
+            do throws(QiError) { completion(.success(try await link.list())) } catch { completion(.failure(error)) }
+        }
+    }
+
+    func end() { link.stopMirroring(directory) }
+}

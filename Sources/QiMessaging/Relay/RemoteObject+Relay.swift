@@ -1,0 +1,195 @@
+import NIOCore
+import QiWire
+
+/// A remote object as others reach it through us. Message, service, object and link ids are per connection, so each leg has
+/// its own; payloads pass byte for byte unless they hold an object (wire reference §25).
+extension RemoteObject: ObjectReceiver {
+    func receive(_ call: IncomingCall) {
+        switch call.address.action {
+        case WellKnownActions.registerEvent where !call.isPost,
+            WellKnownActions.registerEventWithSignature where !call.isPost:
+            return subscribe(call)
+        case WellKnownActions.unregisterEvent where !call.isPost: return unsubscribe(call)
+        case WellKnownActions.metaObject where !call.isPost: return describe(call)
+        case WellKnownActions.terminate:
+            call.reply(ByteBuffer())
+            // A main object cannot be released by its users.
+            if !isMain { call.connection.release(call.address.target) }
+        default: forward(call)
+        }
+    }
+
+    func closed(_ connection: Connection) {
+        let before = subscriptions.signals
+        subscriptions.removeAll(on: connection)
+        for signal in before { unsubscribeIfUnused(signal) }
+        // An object that came as a value has one holder, and this was it.
+        if !isMain { release() }
+    }
+
+    func released(_ address: ObjectAddress, on connection: Connection) { closed(connection) }
+
+    // MARK: - Forwarding
+
+    private func forward(_ call: IncomingCall) {
+        let action = call.address.action
+        if call.isPost, members.signal(action) == nil, members.method(action) == nil { return }
+        let method = members.method(action)
+        if !call.isPost, method == nil {
+            return call.fail("No such method {\(call.address), id:\(call.header.id)}")
+        }
+        guard let upstream = connection else { return call.fail(pathError(lostError)) }
+        let parameters = method?.parameters.type ?? members.signal(action)?.signature.type ?? .dynamic
+        do {
+            let payload = try outgoing(call, as: call.header.flags.contains(.dynamicPayload) ? .dynamic : parameters, upstream)
+            if call.isPost { return post(action, payload, flags: call.header.flags) }
+            let sent = self.call(action, payload, flags: call.header.flags) { [self] answer in
+                answered(call, answer, method, upstream)
+            }
+            call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }
+        } catch {
+            call.fail((error as? WireError)?.message ?? (error as? QiError)?.message ?? "\(error)")
+        }
+    }
+
+    /// The arguments for the owner's leg. Objects passed to us are re-hosted on it, except across a tunnel.
+    private func outgoing(_ call: IncomingCall, as type: QiType, _ upstream: Connection) throws -> ByteBuffer {
+        let coding = call.connection.objectCoding
+        guard try ReferenceRewriting.holdsObject(call.payload, as: type, objects: coding) else { return call.payload }
+        if upstream.origin.isDevice || call.connection.origin.isDevice {
+            throw QiError(
+                .unsupported, "\(name): objects cannot be passed as arguments between devices yet: pass values, or subscribe to a signal")
+        }
+        return try ReferenceRewriting.rewrite(call.payload, as: type, from: coding, to: upstream.objectCoding) { reference in
+            let passed = RemoteObject(
+                bus: bus, name: "an object passed to \(name)", connection: call.connection, address: reference.address,
+                metaObject: reference.metaObject ?? .empty, isMain: false)
+            // Each side of a conversation numbers its objects in a range of its own (reference §5).
+            return try passed.hosted(on: upstream, inService: address.service, isPassed: !address.isPassed, like: reference)
+        }
+    }
+
+    private func answered(_ call: IncomingCall, _ answer: CallAnswer, _ method: MemberTable.Method?, _ upstream: Connection) {
+        switch answer {
+        case .reply(let payload, let flags):
+            let type: QiType = flags.contains(.dynamicPayload) ? .dynamic : method?.returns.type ?? .dynamic
+            do {
+                guard try ReferenceRewriting.holdsObject(payload, as: type, objects: upstream.objectCoding) else {
+                    return call.reply(payload, flags: flags)
+                }
+                guard !call.isAnswered else { return }
+                let rewritten = try ReferenceRewriting.rewrite(
+                    payload, as: type, from: upstream.objectCoding, to: call.connection.objectCoding
+                ) { try rehost($0, on: call.connection, inConversation: call.address.target) }
+                call.reply(rewritten, flags: flags)
+            } catch {
+                call.fail("\(name) answered something that cannot be passed on: \((error as? WireError)?.message ?? "\(error)")")
+            }
+        case .error(let payload): call.fail(payload: payload)
+        case .canceled: call.confirmCancellation()
+        case .failure(let error): call.fail(pathError(error))
+        }
+    }
+
+    private func pathError(_ error: QiError) -> String { "\(name): \(error.message)" }
+
+    // MARK: - Re-hosting
+
+    /// Gives `downstream` an address for an object of the owner's; calls to it come back through here.
+    func rehost(
+        _ reference: ObjectReference, on downstream: Connection, inConversation conversation: ObjectAddress
+    ) throws -> ObjectReference {
+        guard let connection else { throw lostError }
+        let object = RemoteObject(
+            bus: bus, name: "an object of \(name)", connection: connection, address: reference.address,
+            metaObject: reference.metaObject ?? .empty, isMain: false)
+        return try object.hosted(
+            on: downstream, inService: conversation.service, isPassed: conversation.isPassed, like: reference)
+    }
+
+    private func hosted(
+        on connection: Connection, inService service: UInt32, isPassed: Bool, like reference: ObjectReference
+    ) throws -> ObjectReference {
+        do {
+            let address = try connection.host(self, inService: service, isPassed: isPassed)
+            return ObjectReference(
+                metaObject: metaObject, serviceID: address.service, objectID: address.object, uid: reference.uid ?? .random())
+        } catch {
+            release()
+            throw error
+        }
+    }
+
+    // MARK: - Generic members answered here
+
+    private func describe(_ call: IncomingCall) {
+        var payload = ByteBuffer()
+        do {
+            try payload.writeQi(metaObject.qiValue, as: MetaObject.signature.type)
+            call.reply(payload)
+        } catch {
+            call.fail(error.message)
+        }
+    }
+
+    private func subscribe(_ call: IncomingCall) {
+        do {
+            guard let method = MemberTable.generic.method(call.address.action) else { return call.fail("No such method") }
+            var payload = call.payload
+            let arguments = try CallPayload(
+                reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding
+            ).arguments
+            guard let signalID = arguments[1].asUInt32, let signal = members.signal(signalID) else {
+                return call.fail("No such signal")
+            }
+            guard subscriptions.count(on: call.connection) < call.connection.limits.maximumSubscriptions else {
+                return call.fail("too many subscriptions on this object: end some first")
+            }
+            let link = arguments[2].asLink
+            var wanted: Signature?
+            if arguments.count > 3, let text = arguments[3].asString, text != signal.signature.text { wanted = try Signature(text) }
+            subscriptions.add(
+                SubscriptionTable.Subscriber(connection: call.connection, address: call.address.target, link: link, wanted: wanted),
+                to: signalID)
+            subscribeUpstream(signalID) { [self] error in
+                if let error {
+                    _ = subscriptions.remove(link: link, address: call.address.target, on: call.connection)
+                    return call.fail(pathError(error))
+                }
+                var payload = ByteBuffer()
+                payload.writeInteger(link, endianness: .little)
+                call.reply(payload)
+            }
+        } catch {
+            call.fail(error.message)
+        }
+    }
+
+    private func unsubscribe(_ call: IncomingCall) {
+        do {
+            guard let method = MemberTable.generic.method(call.address.action) else { return call.fail("No such method") }
+            var payload = call.payload
+            let arguments = try CallPayload(
+                reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding
+            ).arguments
+            let link = arguments[2].asLink
+            if link != .max {
+                guard let signal = subscriptions.remove(link: link, address: call.address.target, on: call.connection) else {
+                    return call.fail("Unregister request failed for \(link) \(call.address.object)")
+                }
+                unsubscribeIfUnused(signal)
+            }
+            call.reply(ByteBuffer())
+        } catch {
+            call.fail(error.message)
+        }
+    }
+}
+
+extension MemberTable {
+    static let generic = MemberTable(.generic)
+}
+
+extension ConnectionOrigin {
+    var isDevice: Bool { if case .device = self { true } else { false } }
+}

@@ -1,0 +1,225 @@
+import Glibc
+import NIOCore
+import QiWire
+
+/// The state of a session: its directory connection, the connections to services, and the objects it hosts. Confined to
+/// the bus loop.
+final class SessionCore: ConnectionOwner {
+    let bus: Bus
+    let machineID: String
+    let sessionID = MachineID.uuid()
+    let directoryEndpoint: Endpoint
+    private(set) var directory: RemoteObject?
+    private(set) var directoryMachineID = ""
+    private var proxies: [String: RemoteObject] = [:]
+    /// Connections to service hosts by the endpoint they were made under, for sharing.
+    private var hosts: [String: Connection] = [:]
+    private var hosted: [UInt32: LocalObject] = [:]
+    private(set) var listener: Listener?
+    private weak var directoryConnection: Connection?
+    private var connections: [ObjectIdentifier: Connection] = [:]
+
+    init(bus: Bus, machineID: String, directoryEndpoint: Endpoint) {
+        self.bus = bus
+        self.machineID = machineID
+        self.directoryEndpoint = directoryEndpoint
+    }
+
+    // MARK: - ConnectionOwner
+
+    func opened(_ connection: Connection) { connections[ObjectIdentifier(connection)] = connection }
+
+    func closed(_ connection: Connection, error: QiError) {
+        connections[ObjectIdentifier(connection)] = nil
+        for object in hosted.values { object.closed(connection) }
+        hosts = hosts.filter { $0.value !== connection }
+        for (name, proxy) in proxies where proxy.connection == nil {
+            proxies[name] = nil
+            proxy.end(error)
+        }
+        if connection === directoryConnection { directoryLost(error) }
+    }
+
+    /// A session ends with its directory: the services it names, and those it hosts, are known through it only (§18).
+    private func directoryLost(_ error: QiError) {
+        directory?.end(error)
+        listener?.stop()
+        for connection in connections.values { connection.close(error) }
+    }
+
+    func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
+        address.object == 1 ? hosted[address.service] : nil
+    }
+
+    // MARK: - Connecting (wire reference §11.1)
+
+    /// Takes the authenticated connection to the directory: describes it, listens to it, and learns its machine id.
+    nonisolated(nonsending) func begin(on connection: Connection) async throws(QiError) {
+        directoryConnection = connection
+        let metaObject = try await connection.metaObject(of: .serviceDirectory, name: "ServiceDirectory")
+        let directory = RemoteObject(
+            bus: bus, name: "ServiceDirectory", connection: connection, address: .serviceDirectory, metaObject: metaObject)
+        self.directory = directory
+        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
+            var payload = payload
+            guard (try? payload.readQiUInt32()) != nil, case .string(let name)? = try? payload.readQi(.string) else { return }
+            self?.removed(name.lossyText)
+        }
+        directoryMachineID = try await directory.value(
+            of: WellKnownActions.machineID, [], deadline: .now() + .seconds(10)
+        ).asString ?? ""
+    }
+
+    private func removed(_ name: String) {
+        proxies.removeValue(forKey: name)?.end(QiError(.notFound, "Service removed"))
+    }
+
+    // MARK: - Looking up (§11.2, §19)
+
+    nonisolated(nonsending) func services(deadline: NIODeadline) async throws(QiError) -> [ServiceInfo] {
+        let value = try await requireDirectory().value(of: WellKnownActions.services, [], deadline: deadline)
+        do throws(WireError) {
+            var infos: [ServiceInfo] = []
+            for info in value.asList ?? [] { infos.append(try ServiceInfo(qiValue: info)) }
+            return infos
+        } catch {
+            throw QiError(.invalid, "the directory's list cannot be read: \(error.message)")
+        }
+    }
+
+    nonisolated(nonsending) func info(of name: String, deadline: NIODeadline) async throws(QiError) -> ServiceInfo {
+        let value: QiValue
+        do throws(QiError) {
+            value = try await requireDirectory().value(of: WellKnownActions.service, [.string(name)], deadline: deadline)
+        } catch {
+            // The directory says "no such name" as an Error text only.
+            if error.code == .remote, error.message.contains("Cannot find") {
+                throw QiError(.notFound, "no service \"\(name)\": \(error.message)")
+            }
+            throw error
+        }
+        do {
+            return try ServiceInfo(qiValue: value)
+        } catch {
+            throw QiError(.invalid, "what the directory says of \"\(name)\" cannot be read: \(error.message)")
+        }
+    }
+
+    /// The proxy of a service; looked up and connected once, then shared.
+    nonisolated(nonsending) func service(
+        _ name: String, deadline: NIODeadline, dial: nonisolated(nonsending) ([Endpoint]) async throws(QiError) -> Connection
+    ) async throws(QiError) -> RemoteObject {
+        let directory = try requireDirectory()
+        if name == "ServiceDirectory" { return directory }
+        if let known = proxies[name], known.connection != nil { return known }
+        let info = try await info(of: name, deadline: deadline)
+        let connection: Connection
+        let choice = EndpointSelection.choose(
+            for: info, machineID: machineID, directoryMachineID: directoryMachineID, directoryEndpoint: directoryEndpoint.text)
+        switch choice {
+        case .directoryConnection:
+            guard let shared = directory.connection else { throw directory.lostError }
+            connection = shared
+        case .dial(let endpoints):
+            if endpoints.isEmpty {
+                throw QiError(
+                    .offline, "no reachable endpoint for \(name): its directory lists \(info.endpoints)",
+                    hint: "the service listens on another machine's loopback; start it with an address of its network")
+            }
+            if let shared = endpoints.lazy.compactMap({ self.hosts[$0.text] }).first(where: { !$0.isClosed }) {
+                connection = shared
+            } else {
+                connection = try await dial(endpoints)
+                for endpoint in endpoints where hosts[endpoint.text] == nil { hosts[endpoint.text] = connection }
+            }
+        }
+        let address = ObjectAddress.main(ofService: info.serviceID)
+        let metaObject = try await connection.metaObject(of: address, name: name)
+        // Somebody else may have asked for the same name meanwhile.
+        if let known = proxies[name], known.connection != nil { return known }
+        let object = RemoteObject(bus: bus, name: name, connection: connection, address: address, metaObject: metaObject)
+        proxies[name] = object
+        return object
+    }
+
+    func requireDirectory() throws(QiError) -> RemoteObject {
+        guard let directory else { throw QiError(.disconnected, "the session is not connected") }
+        guard directory.connection != nil else { throw directory.lostError }
+        return directory
+    }
+
+    // MARK: - Hosting (§13)
+
+    func listening(_ listener: Listener) { self.listener = listener }
+
+    nonisolated(nonsending) func register(_ object: LocalObject, as name: String) async throws(QiError) -> UInt32 {
+        let directory = try requireDirectory()
+        let info = ServiceInfo(
+            name: name, machineID: machineID, processID: UInt32(bitPattern: getpid()),
+            endpoints: (listener?.endpoint).map { [$0.text] } ?? [], sessionID: sessionID, objectUID: object.uid.bytes)
+        let deadline = NIODeadline.now() + .seconds(10)
+        let value = try await directory.value(of: WellKnownActions.registerService, [info.qiValue], deadline: deadline)
+        guard let id = value.asUInt32 else { throw QiError(.invalid, "the directory gave \"\(name)\" no id") }
+        hosted[id] = object
+        do {
+            _ = try await directory.value(of: WellKnownActions.serviceReady, [.uint32(id)], deadline: deadline)
+        } catch {
+            hosted[id] = nil
+            throw error
+        }
+        return id
+    }
+
+    nonisolated(nonsending) func unregister(_ id: UInt32) async throws(QiError) {
+        let directory = try requireDirectory()
+        _ = try await directory.value(of: WellKnownActions.unregisterService, [.uint32(id)], deadline: .now() + .seconds(10))
+        hosted[id] = nil
+    }
+}
+
+extension Connection {
+    nonisolated(nonsending) func metaObject(of address: ObjectAddress, name: String) async throws(QiError) -> MetaObject {
+        let result: Result<MetaObject, QiError> = await withUnsafeContinuation { continuation in
+            describe(address, name: name) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+}
+
+extension RemoteObject {
+    /// Calls a method by id, with arguments of its types, on the loop.
+    nonisolated(nonsending) func value(
+        of action: UInt32, _ arguments: [QiValue], deadline: NIODeadline
+    ) async throws(QiError) -> QiValue {
+        guard let method = members.method(action) else { throw QiError(.notFound, "\(name) has no method #\(action)") }
+        var payload = ByteBuffer()
+        do throws(WireError) {
+            let tuple = QiValue.tuple(arguments)
+            let converted = try tuple.converted(from: tuple.inferredType, to: method.parameters.type)
+            try payload.writeQi(converted, as: method.parameters.type)
+        } catch {
+            throw QiError(.invalid, "the arguments of \(name).\(method.meta.name) cannot be sent: \(error.message)")
+        }
+        let answer: CallAnswer = await withUnsafeContinuation { continuation in
+            call(action, payload, deadline: deadline) { continuation.resume(returning: $0) }
+        }
+        guard case .reply(let payload, let flags) = answer else {
+            throw answer.failure(of: name) ?? QiError(.invalid, "\(name) did not answer")
+        }
+        do {
+            return try payload.value(of: method.returns.type, flags: flags)
+        } catch {
+            throw QiError(.invalid, "the result of \(name).\(method.meta.name) cannot be read: \(error.message)")
+        }
+    }
+
+    /// Listens to a signal, and returns when the owner has confirmed.
+    nonisolated(nonsending) func confirmedListen(
+        to signal: UInt32, _ sink: @escaping SubscriptionTable.LocalSink
+    ) async throws(QiError) {
+        let failure: QiError? = await withUnsafeContinuation { continuation in
+            _ = listen(to: signal, confirmed: { continuation.resume(returning: $0) }, sink)
+        }
+        if let failure { throw failure }
+    }
+}
