@@ -31,6 +31,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
+        .systemLibrary(name: "CStrophe", providers: [.apt(["libstrophe-dev"])]),
         // Not `CSystem`: swift-system has a target of that name, and target names are unique across the package graph.
         .target(name: "CQiSystem"),
         .target(
@@ -43,6 +44,10 @@ let package = Package(
                 "QiWire", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nioSSL, logging,
                 collections, crypto, lifecycle,
             ],
+            swiftSettings: settings),
+        .target(
+            name: "XMPP",
+            dependencies: ["CStrophe", nio("NIOCore"), nio("NIOConcurrencyHelpers"), logging, collections, crypto],
             swiftSettings: settings),
         .testTarget(
             name: "QiWireTests",

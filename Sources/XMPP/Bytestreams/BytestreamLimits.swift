@@ -1,0 +1,30 @@
+/// Bounds of the bytestreams of one XMPP connection. Every number a peer could push is here.
+public struct BytestreamLimits: Hashable, Sendable {
+    /// Bytestreams one contact (bare address) may have open or in negotiation towards us; ours towards it are counted
+    /// apart, with the same limit, so that a contact cannot take our own way away.
+    public var streamsPerContact = 16
+    /// The same over all contacts, for each of the two directions.
+    public var streams = 256
+    /// Bytes of payload in one block (XEP-0047 §2.1 `block-size`), 1 to 5700: above that a stanza exceeds 8 KiB, which
+    /// servers read in several turns.
+    public var blockSize = 4096
+    /// Blocks sent and not acknowledged per bytestream at the start.
+    public var initialWindow = 4
+    /// Most blocks sent and not acknowledged per bytestream.
+    public var maximumWindow = 16
+    /// Most blocks received and not yet read by the channel's handlers; a peer that sends more loses the bytestream.
+    public var receiveWindow = 16
+    /// Bytes of payload under way on the connection at the start, over all bytestreams.
+    public var initialBudget = 16 * 1024
+    /// Most bytes of payload under way on the connection, whatever was measured.
+    public var maximumBudget = 1024 * 1024
+    /// Bytes a bytestream keeps between its channel and the connection, as a socket's send buffer does.
+    public var sendBuffer = 64 * 1024
+    /// How long a block may stay unacknowledged before its bytestream is given up.
+    public var acknowledgementTimeout: Duration = .seconds(30)
+    /// How long the negotiation a contact started may take.
+    public var negotiationTimeout: Duration = .seconds(30)
+
+    /// The defaults.
+    public init() {}
+}

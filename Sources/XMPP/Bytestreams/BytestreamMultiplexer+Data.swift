@@ -1,0 +1,141 @@
+import NIOCore
+
+extension BytestreamMultiplexer {
+    // MARK: Receiving
+
+    /// Takes a `<data xmlns='http://jabber.org/protocol/ibb'/>` inside an IQ set, without an element tree. `sid` and
+    /// `sequence` are the attributes as they came, `base64` the character data, valid during the call only.
+    func receivedData(from peer: JID, id: String, sid: String?, sequence: String?, base64: UnsafeRawBufferPointer) {
+        guard let sid else {
+            sink?.answer(to: peer, id: id, with: .failure(.badRequest))
+            return
+        }
+        guard let session = sessionsByTransport[BytestreamSession.Key(peer: peer, sid: sid)], let driver = session.driver
+        else {
+            sink?.answer(to: peer, id: id, with: .failure(.itemNotFound))
+            return
+        }
+        switch driver.received(id: id, sequence: sequence.flatMap { UInt16($0) }, base64: base64) {
+        case .deliver, .drop: break
+        case .refuse(let error): sink?.answer(to: peer, id: id, with: .failure(error))
+        case .fail(let error, let unanswered, let reason):
+            sink?.answer(to: peer, id: id, with: .failure(error))
+            answerUnread(unanswered, of: session)
+            end(
+                session, XMPPError(.streamClosed, "\(peer) broke the bytestream: \(reason)"),
+                tell: JingleReason("failed-transport", text: reason))
+        }
+    }
+
+    /// The same, from an element.
+    func receivedDataElement(_ iq: IQRequest) {
+        guard iq.kind == .set else { return answer(iq, .failure(.badRequest)) }
+        var text = iq.payload.text
+        text.withUTF8 { base64 in
+            receivedData(
+                from: iq.from, id: iq.id, sid: iq.payload["sid"], sequence: iq.payload["seq"],
+                base64: UnsafeRawBufferPointer(base64))
+        }
+    }
+
+    // MARK: A channel's orders
+
+    /// A channel has read blocks, flushed bytes, or closed.
+    func serve(_ number: UInt64) {
+        guard let session = sessions[number], let driver = session.driver else { return }
+        let orders = driver.link.takeOrders()
+        if orders.waiting > 0, driver.machine.maySend { turns.wait(number) }
+        // A short answer goes out before the acknowledgement of what it answers: the peer waits for it. More than a block
+        // would make the acknowledgements wait, and with them the peer's window.
+        let isShort = orders.waiting > 0 && orders.waiting <= driver.blockSize
+        if isShort { pump() }
+        for id in driver.machine.delivered(blocks: orders.delivered) {
+            sink?.answer(to: session.peer, id: id, with: .success(nil))
+        }
+        if !isShort { pump() }
+        if let close = orders.close, sessions[number] != nil { channelClosed(close, of: session) }
+    }
+
+    // MARK: Sending
+
+    /// Sends blocks, one from each bytestream in turn, as long as windows and budget allow.
+    func pump() {
+        // The sink may complete at once, and completions pump too.
+        guard !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        while let number = turns.next() {
+            guard let session = sessions[number], let driver = session.driver, driver.machine.maySend else { continue }
+            let count = min(driver.blockSize, driver.link.waiting)
+            guard count > 0 else { continue }
+            guard budget.allows(count) else {
+                turns.putBack(number)
+                return
+            }
+            sendBlock(of: count, session, driver)
+        }
+    }
+
+    private func sendBlock(of count: Int, _ session: BytestreamSession, _ driver: IBBDriver) {
+        let now = clock()
+        guard let sink, let sequence = driver.machine.nextBlock(at: now) else { return }
+        var length = 0
+        let left = driver.link.takeOutbound(count) { bytes in
+            length = characters.withUnsafeMutableBytes { Base64.encode(bytes, into: $0) }
+        }
+        let ticket = budget.sent(count, backlogged: left > 0 || !turns.isEmpty, at: now)
+        if left > 0, driver.machine.maySend { turns.wait(session.number) }
+        let number = session.number
+        let connection = connection
+        characters.withUnsafeBytes { characters in
+            sink.sendData(
+                to: session.peer, sid: session.transportSID, sequence: sequence,
+                base64: UnsafeRawBufferPointer(rebasing: characters.prefix(length)),
+                timeout: limits.acknowledgementTimeout
+            ) { [weak self] result in
+                guard let self, self.connection == connection else { return }
+                self.blockAnswered(result, sequence, ticket, of: number)
+            }
+        }
+        if left == 0, let unanswered = driver.machine.sentEverything() { finish(session, unanswered: unanswered) }
+    }
+
+    private func blockAnswered(
+        _ result: Result<Void, XMPPError>, _ sequence: UInt16, _ ticket: ByteBudget.Ticket, of number: UInt64
+    ) {
+        let now = clock()
+        switch result {
+        case .success: budget.answered(ticket, at: now)
+        case .failure(let error) where error.code == .stanza: budget.answered(ticket, at: now)
+        case .failure: budget.gaveUp(ticket)
+        }
+        if let session = sessions[number], let driver = session.driver {
+            switch result {
+            case .success:
+                if driver.machine.acknowledged(sequence: sequence, at: now), driver.link.waiting > 0 {
+                    turns.wait(number)
+                }
+            case .failure(let error): blockFailed(error, session, driver)
+            }
+        }
+        pump()
+    }
+
+    private func blockFailed(_ error: XMPPError, _ session: BytestreamSession, _ driver: IBBDriver) {
+        // The peer's close overtakes the answers to what it did not take any more.
+        guard driver.machine.isSending else { return }
+        if error.code == .timedOut {
+            let seconds = limits.acknowledgementTimeout.components.seconds
+            end(
+                session, XMPPError(.timedOut, "\(session.peer) acknowledged nothing for \(seconds) s", cause: error),
+                tell: JingleReason("timeout"))
+        } else {
+            end(
+                session,
+                XMPPError(
+                        .streamClosed, "\(session.peer) did not take a block of the bytestream",
+                        stanzaError: error.stanzaError, cause: error),
+                tell: JingleReason("failed-transport"))
+        }
+    }
+}

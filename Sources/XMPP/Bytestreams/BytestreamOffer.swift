@@ -1,0 +1,17 @@
+/// A bytestream a contact wants to open with us (a Jingle session-initiate, XEP-0166 §6.2).
+public struct BytestreamOffer: Hashable, Sendable {
+    /// Who asks: the full address of a contact whose subscription is mutual.
+    public let from: JID
+    /// The application's element, for example `<description xmlns='urn:qimesh:tunnel:1'/>`: a peer's input, unchecked
+    /// beyond its size and depth.
+    public let application: Element
+    /// The session's id, unique only together with ``from``; at most 256 bytes.
+    public let sid: String
+
+    /// Makes an offer; the multiplexer does, and tests.
+    public init(from: JID, application: Element, sid: String) {
+        self.from = from
+        self.application = application
+        self.sid = sid
+    }
+}

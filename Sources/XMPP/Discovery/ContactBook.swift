@@ -1,0 +1,115 @@
+import Synchronization
+
+/// Contacts, their presences and undecided requests: written by the session's thread, read by any.
+final class ContactBook: Sendable {
+    private struct Book: Sendable {
+        var roster: Roster
+        var presence: PresenceTracker
+        var requests: [JID: SubscriptionRequest] = [:]
+        /// Approvals given before the request came, kept here for servers that cannot (RFC 6121 §3.4).
+        var approved: Set<JID> = []
+    }
+
+    private let book: Mutex<Book>
+    private let limits: XMPPLimits
+
+    init(limits: XMPPLimits) {
+        self.limits = limits
+        book = Mutex(
+            Book(
+                roster: Roster(limit: limits.contacts),
+                presence: PresenceTracker(resourceLimit: limits.resourcesPerContact)))
+    }
+
+    // MARK: Reading
+
+    func items() -> [RosterItem] {
+        book.withLock { Array($0.roster.items.values) }.sorted { $0.jid.description < $1.jid.description }
+    }
+
+    func item(_ account: JID) -> RosterItem? { book.withLock { $0.roster[account] } }
+
+    func isMutual(_ account: JID) -> Bool { book.withLock { $0.roster[account]?.isMutual ?? false } }
+
+    /// Whether we asked to see that account and may: its presence is for us.
+    func isSeen(_ account: JID) -> Bool {
+        book.withLock { book in
+            book.roster[account].map { $0.subscription == .both || $0.subscription == .to } ?? false
+        }
+    }
+
+    func resources(of account: JID) -> [PresenceResource] { book.withLock { $0.presence }.resources(of: account) }
+
+    func resource(_ full: JID) -> PresenceResource? { book.withLock { $0.presence[full] } }
+
+    func unknown(_ capabilities: PresenceResource.Capabilities) -> [JID] {
+        book.withLock { $0.presence.unknown(capabilities) }
+    }
+
+    func pendingRequests() -> [SubscriptionRequest] {
+        book.withLock { Array($0.requests.values) }.sorted { $0.from.description < $1.from.description }
+    }
+
+    // MARK: Writing
+
+    func loaded(_ query: Element?) -> [RosterItem] { book.withLock { $0.roster.loaded(query) } }
+
+    func pushed(_ query: Element) -> RosterItem? { book.withLock { $0.roster.pushed(query) } }
+
+    func received(_ presence: Element, from sender: JID) -> [PresenceResource] {
+        book.withLock { $0.presence.received(presence, from: sender, now: .now) }
+    }
+
+    func learned(
+        _ disco: DiscoInfo, of full: JID, capabilities: PresenceResource.Capabilities?
+    ) -> PresenceResource? {
+        book.withLock { $0.presence.learned(disco, of: full, capabilities: capabilities) }
+    }
+
+    func removeAccount(_ account: JID) -> [PresenceResource] { book.withLock { $0.presence.removeAccount(account) } }
+
+    func everybodyGone() -> [PresenceResource] { book.withLock { $0.presence.removeAll() } }
+
+    /// What to do with a subscription request.
+    enum OnRequest: Equatable { case approve, ask, ignore }
+
+    func requested(_ request: SubscriptionRequest) -> OnRequest {
+        book.withLock { book in
+            if book.approved.remove(request.from) != nil { return .approve }
+            let subscription = book.roster[request.from]?.subscription
+            // It sees us already: its server has forgotten; say so again (RFC 6121 §3.1.3).
+            if subscription == .both || subscription == .from { return .approve }
+            guard book.requests[request.from] != request else { return .ignore }
+            guard book.requests[request.from] != nil || book.requests.count < limits.subscriptionRequests else {
+                return .ignore
+            }
+            book.requests[request.from] = request
+            return .ask
+        }
+    }
+
+    /// The account took its request back.
+    func withdrawn(_ account: JID) { book.withLock { $0.requests[account] = nil } }
+
+    /// The account sees us now: nothing is left to decide.
+    func settled(_ account: JID) {
+        book.withLock { book in
+            book.requests[account] = nil
+            book.approved.remove(account)
+        }
+    }
+
+    /// We decided.
+    func decided(_ account: JID, approved: Bool) {
+        book.withLock { book in
+            let waited = book.requests.removeValue(forKey: account) != nil
+            let subscription = book.roster[account]?.subscription
+            let isSeen = subscription == .both || subscription == .from
+            if !approved {
+                book.approved.remove(account)
+            } else if !waited && !isSeen && book.approved.count < limits.subscriptionRequests {
+                book.approved.insert(account)
+            }
+        }
+    }
+}

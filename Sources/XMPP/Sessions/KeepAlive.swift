@@ -1,0 +1,33 @@
+import NIOCore
+
+/// Notices a dead stream (reference `xmpp.md` §2.2): an idle one is asked once a minute, one on which something is waiting
+/// after ten seconds of silence, and silence for fifteen seconds after a question means that it is dead. A value.
+struct KeepAlive {
+    enum OnTick: Equatable { case nothing, ping, dead }
+
+    static let idleInterval: TimeAmount = .seconds(60)
+    static let waitingInterval: TimeAmount = .seconds(10)
+    static let patience: TimeAmount = .seconds(15)
+
+    private var lastHeard: NIODeadline
+    private var asked: NIODeadline?
+
+    init(now: NIODeadline) {
+        lastHeard = now
+    }
+
+    /// Anything arrived.
+    mutating func heard(now: NIODeadline) {
+        lastHeard = now
+        asked = nil
+    }
+
+    /// Time went by. `isWaiting`: an answer of somebody is due.
+    mutating func ticked(now: NIODeadline, isWaiting: Bool) -> OnTick {
+        if let asked { return now - asked >= KeepAlive.patience ? .dead : .nothing }
+        let interval = isWaiting ? KeepAlive.waitingInterval : KeepAlive.idleInterval
+        guard now - lastHeard >= interval else { return .nothing }
+        asked = now
+        return .ping
+    }
+}

@@ -1,0 +1,186 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// The way in to a session: an actor whose executor is the session's thread.
+actor SessionHost {
+    nonisolated let loop: StropheLoop
+    private nonisolated let interruptible = InterruptibleAttempt()
+    private nonisolated let contacts: ContactBook
+    private let session: XMPPSession
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    init(
+        configuration: XMPPConfiguration, delegate: (any XMPPClientDelegate)?, contacts: ContactBook,
+        status: ClientStatus, logger: Logger, timekeeper: any EventLoop
+    ) {
+        self.contacts = contacts
+        loop = StropheLoop(name: "xmpp", logger: logger)
+        session = XMPPSession(
+            configuration: configuration, delegate: delegate, contacts: contacts, status: status, logger: logger,
+            timekeeper: timekeeper, loop: loop, interruptible: interruptible)
+        loop.execute {
+            self.assumeIsolated { host in
+                host.session.host = host
+                host.loop.setTicker(host.session)
+            }
+        }
+    }
+
+    deinit { loop.stop() }
+
+    /// Runs on the session's thread, in order with other work; callable from any thread.
+    nonisolated func enqueue(_ work: @escaping @Sendable (XMPPSession) -> Void) {
+        loop.execute { self.assumeIsolated { work($0.session) } }
+    }
+
+    nonisolated func shutdown() {
+        // The thread may be inside a TLS handshake that never ends.
+        interruptible.interrupt()
+        enqueue { $0.shutdown() }
+    }
+
+    /// The session's lifetime; peers' requests run as children of the caller's task.
+    func run() async throws(XMPPError) {
+        let (work, continuation) = AsyncStream.makeStream(
+            of: (@Sendable () async -> Void).self, bufferingPolicy: .bufferingOldest(256))
+        let outcome = Outcome()
+        session.start(runHandler: { handler in
+            if case .enqueued = continuation.yield(handler) { true } else { false }
+        }, whenStopped: { result in
+            outcome.set(result)
+            continuation.finish()
+        })
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { group in
+                for await handler in work { group.addTask(operation: handler) }
+                group.cancelAll()
+            }
+        } onCancel: {
+            shutdown()
+        }
+        // A cancelled task leaves the loop above at once; the goodbye to the server takes a little longer.
+        try await withCheckedContinuation { continuation in
+            outcome.whenSet { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    // MARK: Requests
+
+    func request(
+        to address: JID?, _ kind: IQRequest.Kind, _ payload: Element, timeout: Duration
+    ) async throws(XMPPError) -> Element? {
+        let ticket = CancellationTicket<UInt64>()
+        return try await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Result<Element?, XMPPError>, Never>) in
+                let number = session.request(address, kind, payload, timeout: timeout) { continuation.resume(returning: $0) }
+                if let number, ticket.issue(number) { session.cancelRequest(number) }
+            }
+        } onCancel: {
+            if let number = ticket.cancel() { enqueue { $0.cancelRequest(number) } }
+        }.get()
+    }
+
+    func rawRequest(to address: JID, type: String, children: String) async throws(XMPPError) -> Element? {
+        try await withCheckedContinuation { (continuation: CheckedContinuation<Result<Element?, XMPPError>, Never>) in
+            session.rawRequest(to: address, type: type, children: children) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    func sendSubscription(
+        _ action: XMPPSession.SubscriptionAction, to account: JID, children: [Element] = []
+    ) throws(XMPPError) {
+        guard session.sendSubscription(action, to: account, children: children) else {
+            throw XMPPError(.notConnected, "There is no connection to the server at the moment.")
+        }
+    }
+
+    func discoInfo(of address: JID) async throws(XMPPError) -> DiscoInfo {
+        let resource = contacts.resource(address)
+        if let known = resource?.disco ?? resource?.capabilities.flatMap({ session.capabilityCache[$0] }) { return known }
+        return try await withCheckedContinuation { (continuation: CheckedContinuation<Result<DiscoInfo, XMPPError>, Never>) in
+            session.queryInfo(of: address, resource?.capabilities) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    // MARK: Bytestreams
+
+    func openBytestream(
+        to address: JID, application: Element, on eventLoop: any EventLoop, timeout: Duration,
+        initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws(XMPPError) -> any Channel {
+        guard session.isOnline else {
+            throw XMPPError(.notConnected, "There is no connection to the server at the moment.")
+        }
+        guard !address.isBare, contacts.isMutual(address.bare) else {
+            throw XMPPError(
+                .streamRefused, "\(address) is not a connection of a contact. Invite it, and have it approve, first.")
+        }
+        let ticket = CancellationTicket<BytestreamMultiplexer.OpeningID>()
+        return try await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Result<any Channel, XMPPError>, Never>) in
+                let multiplexer = session.multiplexer
+                let opening = multiplexer.open(
+                    to: address, application: application, on: eventLoop, deadline: .now() + TimeAmount(timeout),
+                    initializer: initializer
+                ) { continuation.resume(returning: $0) }
+                if ticket.issue(opening) { multiplexer.cancelOpening(opening) }
+            }
+        } onCancel: {
+            if let opening = ticket.cancel() { enqueue { $0.multiplexer.cancelOpening(opening) } }
+        }.get()
+    }
+}
+
+/// What a task cancels: known only after the work has begun, while the cancellation may come at any time.
+final class CancellationTicket<ID: Sendable>: Sendable {
+    private struct Ticket: Sendable {
+        var id: ID?
+        var isCancelled = false
+    }
+
+    private let ticket = Mutex(Ticket())
+
+    /// The work has begun under that id. True when it is cancelled already.
+    func issue(_ id: ID) -> Bool {
+        ticket.withLock { ticket in
+            ticket.id = id
+            return ticket.isCancelled
+        }
+    }
+
+    /// The task was cancelled. The id to cancel, if the work has begun.
+    func cancel() -> ID? {
+        ticket.withLock { ticket in
+            ticket.isCancelled = true
+            return ticket.id
+        }
+    }
+}
+
+/// How a run ended, for one listener, whichever comes first.
+private final class Outcome: Sendable {
+    private struct State: Sendable {
+        var result: Result<Void, XMPPError>?
+        var listener: (@Sendable (Result<Void, XMPPError>) -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    func set(_ result: Result<Void, XMPPError>) {
+        let listener = state.withLock { state in
+            state.result = result
+            return state.listener
+        }
+        listener?(result)
+    }
+
+    func whenSet(_ listener: @escaping @Sendable (Result<Void, XMPPError>) -> Void) {
+        let result = state.withLock { state in
+            if state.result == nil { state.listener = listener }
+            return state.result
+        }
+        if let result { listener(result) }
+    }
+}

@@ -1,0 +1,106 @@
+import NIOCore
+
+/// Contacts, presence and subscriptions.
+extension XMPPSession {
+    /// Kinds of presence that are about subscriptions (RFC 6121 §3).
+    enum SubscriptionAction: String, Sendable {
+        case subscribe, subscribed, unsubscribe, unsubscribed
+    }
+
+    // MARK: Presence of ours
+
+    func setPresence(show: PresenceResource.Show, status: String) {
+        self.show = show
+        statusText = status
+        if isOnline { sendPresence() }
+    }
+
+    func sendPresence() {
+        var presence = Element("presence", namespace: Namespaces.client)
+        if show != .available { presence.children.append(Element("show", text: show.rawValue)) }
+        if !statusText.isEmpty { presence.children.append(Element("status", text: statusText)) }
+        presence.children.append(Element("priority", text: String(configuration.priority)))
+        presence.children.append(
+            Element(
+                "c", namespace: Namespaces.caps,
+                attributes: [
+                    "hash": "sha-1", "node": configuration.capsNode, "ver": EntityCapabilities.version(ownInfo),
+                ]))
+        send(presence)
+    }
+
+    /// Sends a subscription stanza; false when not online.
+    func sendSubscription(_ action: SubscriptionAction, to account: JID, children: [Element]) -> Bool {
+        guard isOnline else { return false }
+        send(
+            Element(
+                "presence", namespace: Namespaces.client,
+                attributes: ["type": action.rawValue, "to": account.description], children: children))
+        switch action {
+        case .subscribed: contacts.decided(account, approved: true)
+        case .unsubscribed: contacts.decided(account, approved: false)
+        case .subscribe, .unsubscribe: break
+        }
+        return true
+    }
+
+    // MARK: Presence of others
+
+    func receivedPresence(_ stanza: Element, from: JID?, own: JID) {
+        guard let from, from.bare != own.bare else { return }
+        switch stanza["type"] {
+        case nil, "unavailable":
+            guard contacts.isSeen(from.bare) else { return }
+            // Goodbyes always count; a contact that changes its presence all the time is heard less often.
+            if stanza["type"] == nil && presenceMeter.received(from: from.bare, now: .now()) != .serve { return }
+            for resource in contacts.received(stanza, from: from) { presenceChanged(resource) }
+        case "subscribe":
+            subscriptionRequested(stanza, from: from.bare)
+        case "unsubscribe":
+            contacts.withdrawn(from.bare)
+        default:
+            // "subscribed" and "unsubscribed" come again as a change of the contact list, which our own server vouches for.
+            break
+        }
+    }
+
+    private func subscriptionRequested(_ stanza: Element, from account: JID) {
+        guard strangerMeter.received(from: account, now: .now()) == .serve else { return }
+        let token = stanza["preauth", Namespaces.preauth]?["token"]
+        let request = SubscriptionRequest(
+            from: account, text: String((stanza.child("status")?.text ?? "").prefix(1024)),
+            token: token.flatMap { $0.utf8.count <= JID.longestPart ? $0 : nil })
+        switch contacts.requested(request) {
+        case .approve: _ = sendSubscription(.subscribed, to: account, children: [])
+        case .ask: delegate?.subscriptionRequested(request)
+        case .ignore: break
+        }
+    }
+
+    func presenceChanged(_ resource: PresenceResource) {
+        if !resource.isAvailable { multiplexer.peerUnavailable(resource.jid) }
+        delegate?.presenceChanged(resource)
+        if resource.isAvailable && resource.disco == nil { learnCapabilities(of: resource) }
+    }
+
+    // MARK: The contact list
+
+    func rosterPushed(_ query: Element) {
+        if let item = contacts.pushed(query) { rosterChanged(item) }
+    }
+
+    func rosterChanged(_ item: RosterItem) {
+        switch item.subscription {
+        case .both, .from: contacts.settled(item.jid)
+        case .remove, .none, .to: break
+        }
+        if !item.isMutual { multiplexer.contactRemoved(item.jid) }
+        delegate?.rosterChanged(item)
+        if item.subscription != .both && item.subscription != .to {
+            for resource in contacts.removeAccount(item.jid) { presenceChanged(resource) }
+        }
+        guard item.isMutual else { return }
+        // Presence may have come while the contact did not see us yet, and so was not asked what it can do.
+        for resource in contacts.resources(of: item.jid) where resource.disco == nil { learnCapabilities(of: resource) }
+    }
+}

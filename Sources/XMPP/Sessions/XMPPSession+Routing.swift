@@ -1,0 +1,167 @@
+import Logging
+import NIOCore
+
+/// What arrives, and who gets it.
+extension XMPPSession {
+    func received(_ stanza: Element) {
+        heard()
+        guard let own = ownJID, let sender = sender(of: stanza["from"]) else { return }
+        switch stanza.name {
+        case "iq": receivedIQ(stanza, from: sender.jid, own: own)
+        case "presence": receivedPresence(stanza, from: sender.jid, own: own)
+        case "message": receivedMessage(stanza, from: sender.jid)
+        default: break
+        }
+    }
+
+    /// Too large or too deep to be looked at: only a request gets an answer.
+    func receivedOversized(_ stanza: Element) {
+        heard()
+        guard stanza.name == "iq", let kind = stanza["type"], kind == "get" || kind == "set", let id = usableID(stanza),
+            let own = ownJID, let from = sender(of: stanza["from"])
+        else { return }
+        guard admit(from.jid, id: id, own: own) != nil else { return }
+        respond(to: from.jid, id: id, with: .failure(StanzaError(.modify, "not-acceptable", text: "too large")))
+    }
+
+    func receivedData(_ data: StropheStanza.DataBlock) {
+        heard()
+        guard let own = ownJID, let from = sender(of: data.from), data.id.utf8.count <= JID.longestPart else { return }
+        if let peer = from.jid, let sid = data.sid, multiplexer.isAcceptedStream(from: peer, sid: sid) {
+            // Bounded by the stream's own window; the peer was a contact when the stream was accepted, and a contact that
+            // is removed loses its streams.
+            multiplexer.receivedData(
+                from: peer, id: data.id, sid: sid, sequence: data.sequence, base64: data.base64)
+            return
+        }
+        guard let sender = admit(from.jid, id: data.id, own: own) else { return }
+        guard sender == .contact, let peer = from.jid else {
+            return respond(to: from.jid, id: data.id, with: .failure(.serviceUnavailable))
+        }
+        multiplexer.receivedData(
+            from: peer, id: data.id, sid: data.sid, sequence: data.sequence, base64: data.base64)
+    }
+
+    // MARK: Requests
+
+    private func receivedIQ(_ stanza: Element, from: JID?, own: JID) {
+        switch stanza["type"] {
+        case "result", "error":
+            answered(stanza, from: from)
+        case "get", "set":
+            guard let id = usableID(stanza), let sender = admit(from, id: id, own: own) else { return }
+            guard let kind = stanza["type"].flatMap(IQRequest.Kind.init(rawValue:)), stanza.children.count == 1 else {
+                return respond(to: from, id: id, with: .failure(.badRequest))
+            }
+            serve(IQRequest(id: id, from: from ?? own.bare, kind: kind, payload: stanza.children[0]), sender, to: from)
+        default:
+            guard let id = usableID(stanza), admit(from, id: id, own: own) != nil else { return }
+            respond(to: from, id: id, with: .failure(.badRequest))
+        }
+    }
+
+    /// An id that can be answered; without one there is nothing to answer to (RFC 6120 §8.2.3).
+    private func usableID(_ stanza: Element) -> String? {
+        stanza["id"].flatMap { $0.utf8.count <= JID.longestPart ? $0 : nil }
+    }
+
+    /// Whether a request is looked at at all. Strangers, and contacts that ask too much, have had their answer when it is not.
+    private func admit(_ from: JID?, id: String, own: JID) -> StanzaRouter.Sender? {
+        let sender = StanzaRouter.sender(from, own: own, isMutual: contacts.isMutual)
+        let now = NIODeadline.now()
+        switch sender {
+        case .server:
+            return sender
+        case .stranger:
+            // The answer of a resource that does not exist; over the limit, silence.
+            if strangerMeter.received(from: own, now: now) == .serve {
+                respond(to: from, id: id, with: .failure(.serviceUnavailable))
+            }
+            return nil
+        case .contact:
+            switch contactMeter.received(from: from?.bare ?? own, now: now) {
+            case .serve: return sender
+            case .refuse: respond(to: from, id: id, with: .failure(.resourceConstraint))
+            case .drop: logger.debug("contact asks too much", metadata: [LogKeys.peer: "\(from?.bare ?? own)"])
+            }
+            return nil
+        }
+    }
+
+    /// Answers a request; exactly one branch does.
+    private func serve(_ request: IQRequest, _ sender: StanzaRouter.Sender, to requester: JID?) {
+        let answer: Result<Element?, StanzaError>
+        switch StanzaRouter.route(request.kind, request.payload, from: sender) {
+        case .ping: answer = .success(nil)
+        case .version: answer = .success(softwareVersion)
+        case .discoInfo(let node): answer = discoInfoAnswer(node: node)
+        case .discoItems(let node): answer = discoItemsAnswer(node: node, asker: request.from)
+        case .rosterPush:
+            rosterPushed(request.payload)
+            answer = .success(nil)
+        case .bytestream:
+            if multiplexer.received(request) { return }
+            answer = .failure(.featureNotImplemented)
+        case .handler(let otherwise):
+            let key = HandlerKey(namespace: request.payload.namespace ?? "", name: request.payload.name)
+            if let handler = handlers[key] { return run(handler, request) }
+            // A known namespace with a request nobody implements is another error than an unknown one (RFC 6120 §8.4).
+            let isKnown = handlers.keys.contains { $0.namespace == key.namespace }
+            answer = .failure(isKnown ? .featureNotImplemented : otherwise)
+        case .refuse(let error): answer = .failure(error)
+        }
+        respond(to: requester, id: request.id, with: answer)
+    }
+
+    private func run(
+        _ handler: @escaping @Sendable (IQRequest) async -> Result<Element?, StanzaError>, _ request: IQRequest
+    ) {
+        guard runningHandlers < configuration.limits.handlersAtOnce, let runHandler else {
+            return respond(to: request.from, id: request.id, with: .failure(.resourceConstraint))
+        }
+        runningHandlers += 1
+        let host = self.host
+        let stream = ownJID
+        let started = runHandler {
+            let answer = await handler(request)
+            host?.enqueue { session in
+                session.runningHandlers -= 1
+                // An answer belongs to the stream that brought the question.
+                guard session.ownJID == stream else { return }
+                session.respond(to: request.from, id: request.id, with: answer)
+            }
+        }
+        guard !started else { return }
+        runningHandlers -= 1
+        respond(to: request.from, id: request.id, with: .failure(.resourceConstraint))
+    }
+
+    // MARK: Messages
+
+    /// Only notices of contacts' published items are of interest (XEP-0163 §4.3); their bare address publishes.
+    private func receivedMessage(_ stanza: Element, from: JID?) {
+        guard let from, from.isBare, from != ownJID?.bare, contacts.isSeen(from), stanza["type"] != "error",
+            let items = stanza["event", Namespaces.pubsubEvent]?["items", Namespaces.pubsubEvent],
+            let node = items["node"]
+        else { return }
+        guard presenceMeter.received(from: from, now: .now()) == .serve else { return }
+        for item in items.children("item").prefix(16) { delegate?.pepEvent(from: from, node: node, item: item) }
+    }
+
+    // MARK: Addresses
+
+    /// A parsed sender: no address is the server's; nil when the address is broken. The last few hundred are remembered.
+    func sender(of text: String?) -> Address? {
+        guard let text else { return Address(jid: nil) }
+        if let known = addressCache[text] { return Address(jid: known) }
+        guard let jid = JID(text) else { return nil }
+        if addressCache.count >= 256 { addressCache.removeAll(keepingCapacity: true) }
+        addressCache[text] = jid
+        return Address(jid: jid)
+    }
+
+    /// The sender of a stanza; none is our own server.
+    struct Address {
+        let jid: JID?
+    }
+}

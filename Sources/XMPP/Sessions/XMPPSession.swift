@@ -1,0 +1,315 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// The stream of one account, over all its reconnects: executes what ``XMPPSessionStateMachine`` decides, answers requests,
+/// keeps contacts current. Confined to the thread of its ``StropheLoop``; ``SessionHost`` is the way in.
+final class XMPPSession: StropheConnectionOwner, StropheTicking {
+    /// Who waits for an answer.
+    enum Waiter {
+        case element((Result<Element?, XMPPError>) -> Void)
+        case block((Result<Void, XMPPError>) -> Void)
+    }
+
+    /// How long an attempt may take before it is cut: TLS in libstrophe has no deadline of its own.
+    private static let attemptLimit: TimeAmount = .seconds(30)
+
+    let configuration: XMPPConfiguration
+    let delegate: (any XMPPClientDelegate)?
+    let contacts: ContactBook
+    let logger: Logger
+    private let loop: StropheLoop
+    private let status: ClientStatus
+    private let timekeeper: any EventLoop
+    private let interruptible: InterruptibleAttempt
+
+    /// The full address to log in as.
+    private var login: JID
+    private var machine = XMPPSessionStateMachine()
+    private var connection: StropheConnection?
+    private var addresses = ServerAddresses()
+    private var retriesAtOnce = false
+    private var watchdog: Scheduled<Void>?
+    private var keepAlive = KeepAlive(now: .now())
+    private var lossOfOurs: XMPPError?
+    private var outcome: Result<Void, XMPPError>?
+    private var whenStopped: ((Result<Void, XMPPError>) -> Void)?
+
+    /// The actor this session belongs to, for work that comes back from other threads.
+    weak var host: SessionHost?
+    private(set) var ownJID: JID?
+    var table: IQTable<Waiter>
+    var contactMeter: RequestMeter
+    var strangerMeter: RequestMeter
+    var presenceMeter: RequestMeter
+    var handlers: [HandlerKey: @Sendable (IQRequest) async -> Result<Element?, StanzaError>] = [:]
+    var runningHandlers = 0
+    var runHandler: (@Sendable (@escaping @Sendable () async -> Void) -> Bool)?
+    var addressCache: [String: JID] = [:]
+    var capabilityCache: CapabilityCache
+    var capabilityQueries: Set<PresenceResource.Capabilities> = []
+    var features: [String]
+    var discoItems: @Sendable (JID) -> [DiscoItem] = { _ in [] }
+    var show = PresenceResource.Show.available
+    var statusText = ""
+    lazy var multiplexer = BytestreamMultiplexer(sink: self, executor: loop, logger: logger)
+
+    /// Names a handler of requests.
+    struct HandlerKey: Hashable {
+        let namespace: String
+        let name: String
+    }
+
+    init(
+        configuration: XMPPConfiguration, delegate: (any XMPPClientDelegate)?, contacts: ContactBook,
+        status: ClientStatus, logger: Logger, timekeeper: any EventLoop, loop: StropheLoop,
+        interruptible: InterruptibleAttempt
+    ) {
+        self.configuration = configuration
+        login = configuration.jid
+        self.delegate = delegate
+        self.contacts = contacts
+        self.status = status
+        self.logger = logger
+        self.timekeeper = timekeeper
+        self.loop = loop
+        self.interruptible = interruptible
+        let limits = configuration.limits
+        table = XMPPSession.newTable(limits)
+        contactMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.contacts)
+        // All strangers share one bucket: they get the same answer, and it must not become a tool of theirs.
+        strangerMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: 1)
+        presenceMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.contacts)
+        capabilityCache = CapabilityCache(limit: limits.capabilities)
+        features = configuration.features
+    }
+
+    private static func newTable(_ limits: XMPPLimits) -> IQTable<Waiter> {
+        IQTable(prefix: String(UInt64.random(in: .min ... .max), radix: 36) + "-", limit: limits.pendingRequests)
+    }
+
+    var isOnline: Bool {
+        if case .online = machine.state { true } else { false }
+    }
+
+    // MARK: Lifetime
+
+    /// Begins to connect. `whenStopped` hears once why it is over; `runHandler` runs a peer's request in the background and
+    /// says false when it cannot.
+    func start(
+        runHandler: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Bool,
+        whenStopped: @escaping (Result<Void, XMPPError>) -> Void
+    ) {
+        if let outcome { return whenStopped(outcome) }
+        guard machine.started() else {
+            return whenStopped(.failure(XMPPError(.invalidInput, "run() was called twice; make another client.")))
+        }
+        self.whenStopped = whenStopped
+        self.runHandler = runHandler
+        guard let jid = configuration.jid.with(resource: configuration.resource), jid.node != nil else {
+            return stop(XMPPError(.configuration, "The account needs an address like name@server, and a resource."))
+        }
+        login = jid
+        connect()
+    }
+
+    /// Ends everything in the orderly way.
+    func shutdown() {
+        switch machine.shutdown() {
+        case .stop: stop(nil)
+        case .abort: connection?.abort()
+        case .close:
+            multiplexer.disconnected(XMPPError(.cancelled, "The client is stopping."))
+            send(Element("presence", namespace: Namespaces.client, attributes: ["type": "unavailable"]))
+            connection?.disconnect()
+        case .nothing: break
+        }
+    }
+
+    private func connect() {
+        publish(.connecting)
+        var server: (host: String, port: UInt16)?
+        if let configured = configuration.server {
+            guard let address = addresses.next(for: configured.host) else {
+                return attemptFailed(StreamEnd(error: -1, detail: "the name \(configured.host) does not resolve"))
+            }
+            server = (address, configured.port)
+        }
+        let connection = loop.makeConnection(
+            StropheParameters(
+                jid: login, password: configuration.password, server: server, directTLS: configuration.directTLS,
+                caFile: configuration.caFile, stanzaBytes: configuration.limits.stanzaBytes,
+                stanzaDepth: configuration.limits.stanzaDepth), owner: self)
+        self.connection = connection
+        interruptible.set(connection.socketGuard)
+        watchdog = timekeeper.scheduleTask(in: XMPPSession.attemptLimit) { [socketGuard = connection.socketGuard] in
+            socketGuard.interrupt()
+        }
+        if !connection.connect() { attemptFailed(connection.failure) }
+    }
+
+    private func attemptFailed(_ end: StreamEnd) {
+        connectionClosed(end)
+    }
+
+    // MARK: Events of the connection
+
+    func connectionReached() { machine.progressed(to: .reached) }
+
+    func connectionSecured() { machine.progressed(to: .secured) }
+
+    func connectionOpened(as jid: JID) {
+        attemptEnded()
+        addresses.reset()
+        let now = NIODeadline.now()
+        guard machine.opened(now: now) else {
+            connection?.disconnect()
+            return
+        }
+        ownJID = jid
+        table = XMPPSession.newTable(configuration.limits)
+        keepAlive = KeepAlive(now: now)
+        // Contacts before presence: whoever answers our presence must be known already (RFC 6121 §2.2).
+        request(nil, .get, Element("query", namespace: Namespaces.roster), timeout: .seconds(30)) { [weak self] answer in
+            self?.loaded(answer)
+        }
+    }
+
+    private func loaded(_ answer: Result<Element?, XMPPError>) {
+        switch answer {
+        case .success(let query):
+            guard machine.loaded() else { return }
+            let changes = contacts.loaded(query)
+            publish(.online(since: .now))
+            for item in changes { rosterChanged(item) }
+            sendPresence()
+        case .failure(let error):
+            lose(XMPPError(.connectionLost, "The server did not give the contact list.", cause: error))
+        }
+    }
+
+    /// Cuts a stream that is of no use any more.
+    func lose(_ reason: XMPPError) {
+        guard lossOfOurs == nil, let connection else { return }
+        lossOfOurs = reason
+        connection.abort()
+    }
+
+    func connectionClosed(_ end: StreamEnd) {
+        attemptEnded()
+        if let connection { loop.retire(connection) }
+        connection = nil
+        ownJID = nil
+        if case .connecting(.started) = machine.state, addresses.hasMore {
+            // This address does not answer; the next one is tried outside of the library's callback.
+            retriesAtOnce = true
+            return
+        }
+        let reason = lossOfOurs
+        lossOfOurs = nil
+        switch machine.ended(end, now: .now(), chance: .random(in: 0..<1)) {
+        case .wait(let duration, let error):
+            let error = reason ?? error
+            logger.info(
+                "not connected",
+                metadata: [LogKeys.reason: "\(error.message)", LogKeys.retryIn: "\(duration)"])
+            everythingFailed(error)
+            publish(.waiting(retryIn: duration, reason: error))
+        case .stop(let error):
+            stop(error)
+        }
+    }
+
+    private func attemptEnded() {
+        interruptible.set(nil)
+        watchdog?.cancel()
+        watchdog = nil
+    }
+
+    private func stop(_ error: XMPPError?) {
+        everythingFailed(error ?? XMPPError(.cancelled, "The client was stopped."))
+        let outcome: Result<Void, XMPPError> = error.map { .failure($0) } ?? .success(())
+        self.outcome = outcome
+        publish(.stopped(error))
+        whenStopped?(outcome)
+        whenStopped = nil
+        runHandler = nil
+    }
+
+    private func everythingFailed(_ error: XMPPError) {
+        multiplexer.disconnected(error)
+        capabilityQueries = []
+        for waiter in table.removeAll() { waiter.fail(error) }
+        for resource in contacts.everybodyGone() { delegate?.presenceChanged(resource) }
+    }
+
+    private func publish(_ state: XMPPConnectionState) {
+        status.set(state, boundJID: state.isOnline ? ownJID : nil)
+        delegate?.stateChanged(state)
+    }
+
+    // MARK: Time
+
+    func tick(now: NIODeadline) {
+        if retriesAtOnce {
+            retriesAtOnce = false
+            connect()
+        }
+        if machine.ticked(now: now) == .connect { connect() }
+        for waiter in table.expired(now: now) { waiter.fail(XMPPError(.timedOut, "No answer in time.")) }
+        multiplexer.tick()
+        guard connection?.isOpen == true else { return }
+        switch keepAlive.ticked(now: now, isWaiting: table.count > 0) {
+        case .nothing: break
+        case .ping:
+            let ping = Element("ping", namespace: Namespaces.ping)
+            request(configuration.jid.server, .get, ping, timeout: .seconds(30)) { _ in
+                // Whatever arrives is a sign of life; silence is noticed by `keepAlive`.
+            }
+        case .dead:
+            lose(XMPPError(.connectionLost, "The server has not answered for \(KeepAlive.patience.duration)."))
+        }
+    }
+
+    /// Something arrived from the server.
+    func heard() { keepAlive.heard(now: .now()) }
+
+    // MARK: Sending
+
+    func send(_ stanza: Element) {
+        var bytes: [UInt8] = []
+        stanza.render(into: &bytes, parentNamespace: Namespaces.client)
+        sendRaw(bytes)
+    }
+
+    func sendRaw(_ bytes: [UInt8]) {
+        guard let connection, connection.isOpen else { return }
+        guard connection.queuedBytes + bytes.count <= configuration.limits.outboundBytes else {
+            return lose(XMPPError(.connectionLost, "The server does not take what is sent to it."))
+        }
+        connection.send(bytes)
+    }
+
+    func sendRaw(_ stanza: Element) { send(stanza) }
+
+    var isConnected: Bool { connection?.isOpen == true }
+}
+
+extension XMPPSession.Waiter {
+    func fail(_ error: XMPPError) {
+        switch self {
+        case .element(let completion): completion(.failure(error))
+        case .block(let completion): completion(.failure(error))
+        }
+    }
+}
+
+/// The attempt that another thread may cut short.
+final class InterruptibleAttempt: Sendable {
+    private let socketGuard = Mutex<SocketGuard?>(nil)
+
+    func set(_ new: SocketGuard?) { socketGuard.withLock { $0 = new } }
+
+    /// Any thread.
+    func interrupt() { socketGuard.withLock { $0 }?.interrupt() }
+}

@@ -1,0 +1,30 @@
+public import NIOCore
+
+extension XMPPClient {
+    /// Opens a bytestream to a connection of a mutual contact: a Jingle session (XEP-0166) over in-band blocks (XEP-0261).
+    /// - Parameters:
+    ///   - address: A full address.
+    ///   - application: The session's `<description/>`; its namespace says what the stream is for.
+    ///   - eventLoop: Where the channel lives.
+    ///   - timeout: For the whole negotiation.
+    ///   - initializer: Runs on the event loop before the first byte; installs the channel's handlers.
+    /// - Throws: `.streamRefused` with the peer's reason, `.timedOut`, `.notConnected`, `.connectionLost`, `.limitExceeded`.
+    public func openBytestream(
+        to address: JID, application: Element, on eventLoop: any EventLoop, timeout: Duration = .seconds(30),
+        initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws(XMPPError) -> any Channel {
+        try await host.openBytestream(
+            to: address, application: application, on: eventLoop, timeout: timeout, initializer: initializer)
+    }
+
+    /// Takes the bytestreams of mutual contacts whose application has that namespace. `accept` runs on that event loop
+    /// and must return soon; a later handler replaces an earlier one.
+    public func setBytestreamHandler(
+        applicationNamespace: String, on eventLoop: any EventLoop,
+        accept: @escaping @Sendable (BytestreamOffer) -> BytestreamDecision
+    ) {
+        host.enqueue {
+            $0.multiplexer.setHandler(applicationNamespace: applicationNamespace, on: eventLoop, accept: accept)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+extension XMPPClient {
+    /// The contact list, sorted by address.
+    public func roster() -> [RosterItem] { contacts.items() }
+
+    /// True when both see each other's presence: only then may the account ask us anything.
+    public func isMutual(_ address: JID) -> Bool { contacts.isMutual(address.bare) }
+
+    /// Known connections of a contact, the newest first.
+    public func resources(of account: JID) -> [PresenceResource] { contacts.resources(of: account.bare) }
+
+    /// Subscription requests nobody has decided yet, sorted by address.
+    public func pendingSubscriptionRequests() -> [SubscriptionRequest] { contacts.pendingRequests() }
+
+    /// Adds a contact or changes its name and groups (RFC 6121 §2.3, §2.4).
+    public func setRosterItem(_ account: JID, name: String?, groups: [String] = []) async throws(XMPPError) {
+        var item = Element("item", attributes: ["jid": account.bare.description])
+        if let name { item["name"] = name }
+        item.children = groups.map { Element("group", text: $0) }
+        try await iq(to: nil, .set, Element("query", namespace: Namespaces.roster, children: [item]))
+    }
+
+    /// Removes a contact and all subscriptions with it (RFC 6121 §2.5).
+    public func removeRosterItem(_ account: JID) async throws(XMPPError) {
+        let item = Element("item", attributes: ["jid": account.bare.description, "subscription": "remove"])
+        try await iq(to: nil, .set, Element("query", namespace: Namespaces.roster, children: [item]))
+    }
+
+    /// Asks to see an account's presence (RFC 6121 §3.1). The answer comes as a change of the contact list.
+    /// - Parameter token: Token of a pre-arranged pairing (XEP-0379).
+    /// - Throws: `.notConnected`.
+    public func subscribe(to account: JID, token: String? = nil) async throws(XMPPError) {
+        var children: [Element] = []
+        if let token { children.append(Element("preauth", namespace: Namespaces.preauth, attributes: ["token": token])) }
+        try await host.sendSubscription(.subscribe, to: account.bare, children: children)
+    }
+
+    /// Lets an account see our presence: answers its request, or approves a coming one in advance (RFC 6121 §3.4). Where
+    /// the server cannot keep approvals, this client does, until it is made anew.
+    public func approveSubscription(of account: JID) async throws(XMPPError) {
+        try await host.sendSubscription(.subscribed, to: account.bare)
+    }
+
+    /// Refuses an account's request, takes back an approval, or ends its view of our presence (RFC 6121 §3.2).
+    public func denySubscription(of account: JID) async throws(XMPPError) {
+        try await host.sendSubscription(.unsubscribed, to: account.bare)
+    }
+
+    /// Ends our view of an account's presence (RFC 6121 §3.3).
+    public func unsubscribe(from account: JID) async throws(XMPPError) {
+        try await host.sendSubscription(.unsubscribe, to: account.bare)
+    }
+}

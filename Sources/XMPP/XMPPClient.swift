@@ -1,0 +1,60 @@
+public import Logging
+public import NIOCore
+
+/// An XMPP account in use: login, contacts, presence, discovery, requests, bytestreams.
+///
+/// ```
+///   XMPPClient ── SessionHost (actor) ── XMPPSession ── StropheConnection ── libstrophe ── server
+///   any thread    └───────────── StropheLoop: one thread, one poll() ──────────────┘
+///        └── BytestreamChannel on the event loop of whoever opened it
+/// ```
+///
+/// `run()` is the client's lifetime. Methods that only set something return at once and take effect in the order of the
+/// calls, also before `run()`; what only reads (state, contacts, presences) answers from the last known state on any thread.
+public final class XMPPClient: Sendable {
+    /// The configuration in use.
+    public let configuration: XMPPConfiguration
+    let host: SessionHost
+    let contacts: ContactBook
+    let status: ClientStatus
+
+    /// Makes a client; nothing is connected before ``run()``.
+    /// - Parameters:
+    ///   - configuration: Account and limits.
+    ///   - delegate: Told about everything that happens, on the client's thread.
+    ///   - logger: For background activity; what the API reports is not logged above debug.
+    ///   - eventLoopGroup: Keeps the time of connection attempts, which block the client's own thread.
+    public init(
+        configuration: XMPPConfiguration, delegate: (any XMPPClientDelegate)? = nil, logger: Logger,
+        eventLoopGroup: any EventLoopGroup
+    ) {
+        var logger = logger
+        logger[metadataKey: LogKeys.account] = "\(configuration.jid)"
+        self.configuration = configuration
+        contacts = ContactBook(limits: configuration.limits)
+        status = ClientStatus()
+        host = SessionHost(
+            configuration: configuration, delegate: delegate, contacts: contacts, status: status, logger: logger,
+            timekeeper: eventLoopGroup.next())
+    }
+
+    /// Connects, and keeps connecting again with growing jittered pauses (1 s to 5 min) after every loss, until the task is
+    /// cancelled or ``shutdown()`` is called: then says goodbye to the server and returns. Call it once.
+    ///
+    /// Throws when going on is useless: `.notAuthorized` (account or password refused), `.certificate` (the server's
+    /// certificate was refused), `.configuration`. The message says what to do.
+    public func run() async throws(XMPPError) {
+        try await host.run()
+    }
+
+    /// Ends ``run()`` in the orderly way. Any thread; returns at once.
+    public func shutdown() {
+        host.shutdown()
+    }
+
+    /// Where the client stands with its server.
+    public var state: XMPPConnectionState { status.state }
+
+    /// The full address the server gave this connection; nil when not online.
+    public var boundJID: JID? { status.boundJID }
+}

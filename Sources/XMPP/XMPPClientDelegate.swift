@@ -1,0 +1,29 @@
+/// Told about everything that happens to a client, in order, on the client's own thread.
+///
+/// Every method must return soon: the stream stands still meanwhile. Calling the client's methods from here is fine. All
+/// methods have an empty default.
+public protocol XMPPClientDelegate: Sendable {
+    /// The connection state changed.
+    func stateChanged(_ state: XMPPConnectionState)
+    /// A connection of a contact came, changed (also: its capabilities became known) or, with `isAvailable` false, went.
+    func presenceChanged(_ resource: PresenceResource)
+    /// An entry of the contact list is new or changed; subscription `remove` says that it is gone.
+    func rosterChanged(_ item: RosterItem)
+    /// An account asks to see our presence; decide with `approveSubscription(of:)` or `denySubscription(of:)`.
+    func subscriptionRequested(_ request: SubscriptionRequest)
+    /// A contact published an item on a node whose `+notify` feature we announce (XEP-0163 §4.3). `item` is the `<item/>`.
+    func pepEvent(from account: JID, node: String, item: Element)
+}
+
+extension XMPPClientDelegate {
+    /// Does nothing.
+    public func stateChanged(_ state: XMPPConnectionState) {}
+    /// Does nothing.
+    public func presenceChanged(_ resource: PresenceResource) {}
+    /// Does nothing.
+    public func rosterChanged(_ item: RosterItem) {}
+    /// Does nothing.
+    public func subscriptionRequested(_ request: SubscriptionRequest) {}
+    /// Does nothing.
+    public func pepEvent(from account: JID, node: String, item: Element) {}
+}

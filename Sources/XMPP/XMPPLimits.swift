@@ -1,0 +1,37 @@
+/// Bounds on what other entities may make a client do (reference `xmpp.md` §6.7).
+public struct XMPPLimits: Hashable, Sendable {
+    /// IQ requests a second of one contact that are answered; over it `resource-constraint`, over twice it nothing.
+    public var requestsPerSecond: Int
+    /// Largest received stanza that is looked at, in bytes of names, values and text.
+    public var stanzaBytes: Int
+    /// Deepest nesting of a received stanza that is looked at.
+    public var stanzaDepth: Int
+    /// Requests of ours that wait for an answer at one time.
+    public var pendingRequests: Int
+    /// Entries kept of the contact list.
+    public var contacts: Int
+    /// Connections kept of one contact.
+    public var resourcesPerContact: Int
+    /// Subscription requests kept until they are decided.
+    public var subscriptionRequests: Int
+    /// Bytes that wait to be sent; a server that takes none for so long is disconnected.
+    public var outboundBytes: Int
+    /// Verified capability sets kept.
+    public var capabilities: Int
+    /// Handlers of peers' requests that run at one time.
+    public var handlersAtOnce: Int
+
+    /// The usual limits.
+    public init() {
+        requestsPerSecond = 50
+        stanzaBytes = 64 * 1024
+        stanzaDepth = 64
+        pendingRequests = 4096
+        contacts = 10_000
+        resourcesPerContact = 16
+        subscriptionRequests = 256
+        outboundBytes = 4 * 1024 * 1024
+        capabilities = 512
+        handlersAtOnce = 64
+    }
+}
