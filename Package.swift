@@ -21,6 +21,9 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "QiMessaging", targets: ["QiMessaging"]),
+        .library(name: "QiMesh", targets: ["QiMesh"]),
+        .library(name: "QiMeshTesting", targets: ["QiMeshTesting"]),
+        .executable(name: "qimesh", targets: ["QiMeshCLI"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -28,7 +31,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CStrophe", providers: [.apt(["libstrophe-dev"])]),
@@ -49,10 +56,51 @@ let package = Package(
             name: "XMPP",
             dependencies: ["CStrophe", nio("NIOCore"), nio("NIOConcurrencyHelpers"), logging, collections, crypto],
             swiftSettings: settings),
+        .target(
+            name: "QiMesh",
+            dependencies: [
+                "QiMessaging", "QiWire", "XMPP", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nioSSL,
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                crypto, .product(name: "Yams", package: "Yams"), logging, lifecycle, nio("NIOTLS"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "QiMeshTesting",
+            dependencies: ["QiMessaging", "QiWire", "XMPP", nio("NIOCore"), nio("NIOEmbedded")],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "QiMeshCLI",
+            dependencies: [
+                "QiMesh", "QiMessaging", "QiWire",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"), lifecycle,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"), logging,
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "QiWireTests",
             dependencies: ["QiWire", nio("NIOCore")],
             resources: [.copy("Vectors")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "XMPPTests",
+            dependencies: ["XMPP", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), nioSSL],
+            swiftSettings: settings),
+        .testTarget(
+            name: "QiMessagingTests",
+            dependencies: ["QiMessaging", "QiWire", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "QiMeshTests",
+            dependencies: [
+                "QiMesh", "QiMessaging", "QiWire", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), nio("NIOTLS"), nioSSL,
+                logging,
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "InteropTests",
+            dependencies: ["QiMessaging", "QiWire", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix")],
+            resources: [.copy("Peers")],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,136 @@
+public import Logging
+
+extension MeshConfiguration {
+    /// What this device says about itself.
+    public struct Device: Hashable, Sendable {
+        /// The nickname shown to others, at most 64 bytes. Shown only: what a peer is called here is decided by our own roster.
+        public var name: String?
+        /// Make and version, such as `Pepper 1.8`, at most 64 bytes.
+        public var model: String?
+    }
+
+    /// The robot's own bus.
+    public struct Internal: Hashable, Sendable {
+        /// URLs (`unix:/path`, `tcp://host:port`); `nil` is the default of ``MeshConfiguration/listeners(paths:)``.
+        public var listen: [String]?
+        /// Where the machine id comes from.
+        public var machineID = MachineIDSource.automatic
+    }
+
+    /// Bounds that hold for every peer.
+    public struct Limits: Hashable, Sendable {
+        /// Calls of one peer in flight at once, 1 to 65 536.
+        public var callsPerPeer = 64
+        /// The largest message in bytes, 1 kB to 2 GB.
+        public var payload = 50_000_000
+        /// A relayed call fails this long after path or owner stopped answering, 1 s to 1 h.
+        public var pathLoss = Duration.seconds(30)
+    }
+
+    /// What is logged.
+    public struct Log: Hashable, Sendable {
+        /// Everything below is not logged.
+        public var level = Logger.Level.info
+    }
+}
+
+extension MeshConfiguration.Device: Decodable {
+    enum CodingKeys: String, CodingKey, CaseIterable { case name, model }
+
+    /// Decodes the section `device`.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.strictContainer(CodingKeys.self)
+        name = try container.text(.name, limit: 64)
+        model = try container.text(.model, limit: 64)
+    }
+}
+
+extension MeshConfiguration.Internal: Decodable {
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case listen
+        case machineID = "machine-id"
+    }
+
+    /// Decodes the section `internal`.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.strictContainer(CodingKeys.self)
+        listen = try container.decodeIfPresent([String].self, forKey: .listen)
+        for (index, url) in (listen ?? []).enumerated() {
+            if let complaint = Self.complaint(about: url) { throw container.wrong(.listen, index: index, complaint) }
+        }
+        if let text = try container.text(.machineID, limit: 4_096) {
+            guard let source = MachineIDSource(text) else {
+                throw container.wrong(
+                    .machineID,
+                    "\"\(text)\" is not auto, systemd, file:/PATH or an identifier of 1 to 64 letters, digits and dashes")
+            }
+            machineID = source
+        }
+    }
+
+    /// The kinds of URL that exist so far; their exact form is judged by whoever listens.
+    private static func complaint(about url: String) -> String? {
+        if url.hasPrefix("unix:") {
+            let path = url.dropFirst("unix:".count)
+            guard path.hasPrefix("/") else { return "\"\(url)\" must name an absolute path: unix:/PATH" }
+            do throws(MeshError) {
+                try MeshPaths.checkSocketPath(String(path))
+            } catch {
+                return error.message
+            }
+            return nil
+        }
+        guard url.hasPrefix("tcp://") else { return "\"\(url)\" is neither unix:/PATH nor tcp://HOST:PORT" }
+        guard HostPort(String(url.dropFirst("tcp://".count)), allowingPortZero: true) != nil else {
+            return "\"\(url)\" must name host and port: tcp://HOST:PORT"
+        }
+        return nil
+    }
+}
+
+extension MeshConfiguration.Limits: Decodable {
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case callsPerPeer = "calls-per-peer"
+        case payload
+        case pathLoss = "path-loss"
+    }
+
+    /// Decodes the section `limits`.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.strictContainer(CodingKeys.self)
+        if let calls = try container.decodeIfPresent(Int.self, forKey: .callsPerPeer) {
+            guard (1...65_536).contains(calls) else {
+                throw container.wrong(.callsPerPeer, "\(calls) is not between 1 and 65536")
+            }
+            callsPerPeer = calls
+        }
+        if let text = try container.text(.payload, limit: 32) {
+            guard let bytes = Quantity.bytes(text), (1_000...2_000_000_000).contains(bytes) else {
+                throw container.wrong(.payload, "\"\(text)\" is not a size between 1kB and 2GB, such as 50MB")
+            }
+            payload = bytes
+        }
+        if let text = try container.text(.pathLoss, limit: 32) {
+            guard let time = Quantity.duration(text), time >= .seconds(1), time <= .seconds(3_600) else {
+                throw container.wrong(.pathLoss, "\"\(text)\" is not a time between 1s and 1h, such as 30s")
+            }
+            pathLoss = time
+        }
+    }
+}
+
+extension MeshConfiguration.Log: Decodable {
+    enum CodingKeys: String, CodingKey, CaseIterable { case level }
+
+    /// Decodes the section `log`.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.strictContainer(CodingKeys.self)
+        if let text = try container.text(.level, limit: 32) {
+            guard let level = Logger.Level(rawValue: text) else {
+                throw container.wrong(
+                    .level, "\"\(text)\" is not one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            self.level = level
+        }
+    }
+}

@@ -1,0 +1,62 @@
+/// What `qimesh.yaml` says. Without a file every default holds, and the node is a local bus without an account.
+///
+/// Unknown keys, values of the wrong kind and values out of range are errors that name file, line and what would be right. The
+/// keys are those of this version; the format is documented in the reference "cli-and-config" §4.
+public struct MeshConfiguration: Sendable {
+    /// What this device says about itself.
+    public var device: Device
+    /// The robot's own bus.
+    public var `internal`: Internal
+    /// The accounts under which the device meets others; none is allowed.
+    public var xmpp: [Account]
+    /// Bounds.
+    public var limits: Limits
+    /// What is logged.
+    public var log: Log
+
+    /// All defaults.
+    public init() {
+        device = Device()
+        `internal` = Internal()
+        xmpp = []
+        limits = Limits()
+        log = Log()
+    }
+
+    /// Where the password of an account comes from: its `password-file`, else the environment variable
+    /// ``PasswordSource/variable``, which serves one account only, or one server would be sent another's password.
+    public func passwordSource(of account: Account) -> PasswordSource {
+        if let file = account.passwordFile { return .file(file) }
+        return .environment(PasswordSource.variable)
+    }
+
+    /// What the directory listens on: `internal.listen`, by default the unix socket of `paths` and `tcp://127.0.0.1:9559`.
+    public func listeners(paths: MeshPaths) -> [String] {
+        `internal`.listen ?? ["unix:" + paths.directorySocket, "tcp://127.0.0.1:9559"]
+    }
+}
+
+extension MeshConfiguration: Decodable {
+    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, xmpp, limits, log }
+
+    /// Decodes the whole document; used through ``load(_:)``, which turns decoding errors into places in the file.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.strictContainer(CodingKeys.self)
+        self.init()
+        device = try container.decodeIfPresent(Device.self, forKey: .device) ?? device
+        `internal` = try container.decodeIfPresent(Internal.self, forKey: .internal) ?? `internal`
+        xmpp = try container.decodeIfPresent([Account].self, forKey: .xmpp) ?? xmpp
+        limits = try container.decodeIfPresent(Limits.self, forKey: .limits) ?? limits
+        log = try container.decodeIfPresent(Log.self, forKey: .log) ?? log
+        var seen: Set<String> = []
+        for (index, account) in xmpp.enumerated() where !seen.insert(account.jid).inserted {
+            throw container.wrong(.xmpp, index: index, "the account \(account.jid) is listed twice")
+        }
+        let sharing = xmpp.filter { $0.passwordFile == nil }
+        if sharing.count > 1 {
+            throw container.wrong(
+                .xmpp,
+                "\(sharing.count) accounts have no password-file, but \(PasswordSource.variable) can serve only one of them")
+        }
+    }
+}

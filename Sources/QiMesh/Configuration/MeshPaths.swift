@@ -1,0 +1,91 @@
+import Foundation
+
+/// Where a node keeps its files and opens its sockets, decided once from the environment.
+public struct MeshPaths: Hashable, Sendable {
+    /// The user's home directory; what `~/` stands for in the configuration.
+    public var homeDirectory: String
+    /// The configuration files that are looked for, in this order; one, if it was named by hand.
+    public var configurationCandidates: [String]
+    /// Whether the configuration file was named by hand (`--config`, `$QIMESH_CONFIG`) and so must exist.
+    public var configurationIsExplicit: Bool
+    /// What survives a restart: identity and trust. `$XDG_STATE_HOME/qimesh`, else `~/.local/state/qimesh`.
+    public var stateDirectory: String
+    /// The sockets. `$XDG_RUNTIME_DIR/qimesh`, else `run` in the state directory.
+    public var runtimeDirectory: String
+
+    /// The pinned keys, see ``TrustStore``.
+    public var trustFile: String { stateDirectory + "/trust.json" }
+    /// The socket of the control interface; never reachable from outside this user's account.
+    public var controlSocket: String { runtimeDirectory + "/control.sock" }
+    /// The directory's unix socket.
+    public var directorySocket: String { runtimeDirectory + "/sd.sock" }
+
+    /// `sun_path` has 108 bytes, the last of which is zero (unix(7)).
+    static let socketPathLimit = 107
+
+    /// Decides all paths. Touches no file.
+    /// - Parameters:
+    ///   - environment: the variables of this process; relative paths in `XDG_*` count as unset, as the XDG base directory
+    ///     specification wants.
+    ///   - home: the user's home directory if `$HOME` is unset.
+    ///   - configuration: the file named by `--config`; outranks `$QIMESH_CONFIG`.
+    /// - Throws: `configuration` when no home directory is known, or a socket's path would be longer than the 107 bytes a unix
+    ///   socket takes.
+    public init(environment: [String: String], home: String? = nil, configuration: String? = nil) throws(MeshError) {
+        func absolute(_ name: String) -> String? { environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil } }
+        guard let home = absolute("HOME") ?? home else {
+            throw MeshError(.configuration, "no home directory is known for this user", hint: "set HOME")
+        }
+        homeDirectory = home
+        if let named = configuration ?? environment["QIMESH_CONFIG"].flatMap({ $0.isEmpty ? nil : $0 }) {
+            configurationCandidates = [named]
+            configurationIsExplicit = true
+        } else {
+            let user = absolute("XDG_CONFIG_HOME") ?? home + "/.config"
+            configurationCandidates = [user + "/qimesh/qimesh.yaml", "/etc/qimesh/qimesh.yaml"]
+            configurationIsExplicit = false
+        }
+        stateDirectory = (absolute("XDG_STATE_HOME") ?? home + "/.local/state") + "/qimesh"
+        runtimeDirectory = absolute("XDG_RUNTIME_DIR").map { $0 + "/qimesh" } ?? stateDirectory + "/run"
+        for socket in [controlSocket, directorySocket] { try Self.checkSocketPath(socket) }
+    }
+
+    /// The paths of the process that asks.
+    /// - Parameter configuration: the file named by `--config`.
+    /// - Throws: as ``init(environment:home:configuration:)``.
+    public static func current(configuration: String? = nil) throws(MeshError) -> MeshPaths {
+        try MeshPaths(
+            environment: ProcessInfo.processInfo.environment, home: FileManager.default.homeDirectoryForCurrentUser.path,
+            configuration: configuration)
+    }
+
+    /// The configuration file to read: the first candidate that exists, or the one named by hand; `nil` when there is none to
+    /// read.
+    public var configurationFile: String? {
+        if configurationIsExplicit { return configurationCandidates.first }
+        return configurationCandidates.first { FileManager.default.fileExists(atPath: $0) }
+    }
+
+    /// Makes the state and runtime directories (0700), or checks that existing ones are ours and closed to others.
+    /// - Throws: `configuration` with the `chmod` or `chown` that helps.
+    public func prepareDirectories() throws(MeshError) {
+        try PrivateDirectory.ensure(stateDirectory, code: .configuration)
+        try PrivateDirectory.ensure(runtimeDirectory, code: .configuration)
+    }
+
+    /// The directories a command may talk to, in order, when none was named: our own sockets first (reference "cli-and-config"
+    /// §1).
+    public var directoryCandidates: [String] {
+        ["unix:" + directorySocket, "unix:/run/qimesh/sd.sock", "tcp://127.0.0.1:9559"]
+    }
+
+    /// - Throws: `configuration` when no unix socket can have this path.
+    static func checkSocketPath(_ path: String) throws(MeshError) {
+        let length = path.utf8.count
+        guard length <= socketPathLimit else {
+            throw MeshError(
+                .configuration, "the socket path \(path) has \(length) bytes; a unix socket takes at most \(socketPathLimit)",
+                hint: "set XDG_RUNTIME_DIR to a shorter directory")
+        }
+    }
+}

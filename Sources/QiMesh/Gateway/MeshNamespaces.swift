@@ -1,0 +1,7 @@
+/// What a QiMesh device announces over XMPP (reference xmpp §6.1).
+enum MeshNamespaces {
+    /// The application of a Jingle session that carries a tunnel, and the feature that announces it.
+    static let tunnel = "urn:qimesh:tunnel:1"
+    /// The PEP node that says "my services have changed"; the names themselves are in no item, for one item serves all contacts.
+    static let services = "urn:qimesh:services:1"
+}

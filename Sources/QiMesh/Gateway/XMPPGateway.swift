@@ -1,0 +1,333 @@
+import Foundation
+import Logging
+import NIOCore
+import QiMessaging
+import QiWire
+import ServiceLifecycle
+import Synchronization
+import XMPP
+
+/// One account's door to other devices: logs in, announces this device, accepts tunnels from contacts, and opens tunnels to
+/// them. ``run()`` is its lifetime.
+final class XMPPGateway: Sendable {
+    let account: MeshConfiguration.Account
+    let own: JID
+    let client: XMPPClient
+    let peers: PeerDirectory
+    private let server: DirectoryServer
+    private let trust: TrustStore
+    private let tls: TunnelTLS
+    private let logger: Logger
+    private let callsPerPeer: Int
+
+    private struct State {
+        /// Keys shown on tunnels that we are opening, until the peer has answered inside.
+        var shown: [String: PeerKey] = [:]
+        var refusals: [String: QiError] = [:]
+        var names: [String] = []
+        var generation = 0
+    }
+
+    private let state = Mutex(State())
+    private let epoch = UUID().uuidString
+    private let announcements = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private let decisions = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
+    private let refreshes = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
+
+    init(
+        account: MeshConfiguration.Account, password: Password, device: MeshConfiguration.Device, server: DirectoryServer,
+        trust: TrustStore, identity: DeviceIdentity, limits: MeshConfiguration.Limits, logger: Logger
+    ) throws(MeshError) {
+        guard let jid = JID(account.jid) else { throw MeshError(.configuration, "\(account.jid) is not an XMPP address") }
+        self.account = account
+        self.server = server
+        self.trust = trust
+        self.logger = logger
+        own = jid.bare
+        tls = TunnelTLS(identity: identity)
+        callsPerPeer = limits.callsPerPeer
+        var configuration = XMPPConfiguration(jid: jid, password: password.reveal(), resource: account.resource)
+        configuration.server = account.server.map { .init(host: $0.host, port: UInt16(clamping: $0.port)) }
+        configuration.directTLS = account.directTLS
+        configuration.caFile = account.caFile
+        configuration.identityName = [device.name, device.model].compactMap { $0 }.joined(separator: ", ")
+        configuration.features = [MeshNamespaces.tunnel, MeshNamespaces.services + "+notify"]
+        let events = Events()
+        client = XMPPClient(
+            configuration: configuration, delegate: events, logger: logger, eventLoopGroup: server.loop.eventLoop)
+        peers = PeerDirectory(client: client)
+        events.gateway.withLock { $0 = Weak(self) }
+    }
+
+    // MARK: - Lifetime
+
+    /// Logs in and stays, through every loss, until the node shuts down.
+    ///
+    /// - Throws: `authentication` for refused credentials, `configuration` for a refused certificate or what cannot work.
+    func run() async throws {
+        client.setDiscoItems { [weak self] _ in self?.discoItems() ?? [] }
+        client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { [weak self] offer in
+            self?.judge(offer) ?? .decline(reason: "shutting down")
+        }
+        server.onServicesChanged { [weak self] names in self?.servicesChanged(names) }
+        try await withThrowingTaskGroup { group in
+            group.addTask { [self] in await announce() }
+            group.addTask { [self] in await refresh() }
+            group.addTask { [self] in await answerRequests() }
+            defer { group.cancelAll() }
+            do {
+                try await withGracefulShutdownHandler {
+                    try await client.run()
+                } onGracefulShutdown: { [client] in
+                    client.shutdown()
+                }
+            } catch let error as XMPPError {
+                throw Self.fatal(error, account)
+            }
+        }
+    }
+
+    private static func fatal(_ error: XMPPError, _ account: MeshConfiguration.Account) -> MeshError {
+        switch error.code {
+        case .notAuthorized:
+            MeshError(
+                .authentication, "the server refused \(account.jid): \(error.message)",
+                hint: "check the password (\(account.passwordFile ?? PasswordSource.variable)) and that the account exists", cause: error)
+        case .certificate:
+            MeshError(
+                .denied, "the certificate of \(account.jid)'s server was refused: \(error.message)",
+                hint: "if the server has a CA of its own, name its file: ca-file", cause: error)
+        default: MeshError(.configuration, "\(account.jid): \(error.message)", cause: error)
+        }
+    }
+
+    // MARK: - Announcing (reference xmpp §6.1)
+
+    private func servicesChanged(_ names: [String]) {
+        state.withLock { state in
+            state.names = names
+            state.generation += 1
+        }
+        announcements.continuation.yield()
+    }
+
+    private func discoItems() -> [DiscoItem] {
+        guard let jid = client.boundJID else { return [] }
+        return state.withLock { $0.names }.map { DiscoItem(jid: jid, node: $0, name: nil) }
+    }
+
+    /// Publishes that something changed, not what: one item serves all contacts, so names do not belong in it.
+    private func announce() async {
+        for await _ in announcements.stream {
+            guard client.state.isOnline else { continue }
+            let generation = state.withLock { $0.generation }
+            let item = Element(
+                "services", namespace: MeshNamespaces.services, attributes: ["epoch": epoch, "generation": "\(generation)"])
+            do {
+                try await client.publish(node: MeshNamespaces.services, item)
+            } catch {
+                logger.debug("services not announced", metadata: ["error": "\(error)"])
+            }
+            // A service that flaps must not become a stream of notices.
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// Learns how many services the contacts offer, one contact at a time.
+    private func refresh() async {
+        for await device in refreshes.stream {
+            guard let resource = peers.tunnelResource(of: device) else { continue }
+            do {
+                peers.setServices(try await client.discoItems(of: resource.jid).count, of: device)
+            } catch {
+                logger.debug("services of a contact not learned", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+            }
+        }
+    }
+
+    // MARK: - Contacts
+
+    /// Makes a contact: names it, lets it see us, and asks to see it.
+    func invite(_ jid: JID, name: String?) async throws(XMPPError) {
+        try await client.setRosterItem(jid, name: name)
+        try await client.approveSubscription(of: jid)
+        try await client.subscribe(to: jid)
+    }
+
+    /// Takes a contact's request, and asks back.
+    func approve(_ jid: JID) async throws(XMPPError) {
+        try await client.approveSubscription(of: jid)
+        let item = client.roster().first { $0.jid == jid.bare }
+        if item?.subscription != .to, item?.subscription != .both { try await client.subscribe(to: jid) }
+    }
+
+    /// Refuses a request, or ends a contact with everything that runs to it.
+    func deny(_ jid: JID) async throws(XMPPError) {
+        try await client.denySubscription(of: jid)
+        if client.roster().contains(where: { $0.jid == jid.bare }) { try await client.removeRosterItem(jid) }
+        server.dropDevice("\(jid.bare)", QiError(.denied, "\(jid.bare) is no contact any more"))
+    }
+
+    /// Nobody becomes a contact whom the owner did not invite, or let in by `accept`.
+    private func requested(_ request: SubscriptionRequest) -> Bool {
+        if account.accept.contains(where: { $0.matches("\(request.from)") }) { return true }
+        return client.roster().contains { item in
+            item.jid == request.from && (item.isAsking || item.isPreapproved || item.subscription == .to)
+        }
+    }
+
+    // MARK: - Tunnels to us
+
+    private func judge(_ offer: BytestreamOffer) -> BytestreamDecision {
+        let device = "\(offer.from.bare)"
+        let key = PeerKey { [trust] shown throws(MeshError) in
+            if let refusal = try trust.check(jid: device, key: shown).refusal(jid: device, key: shown) { throw refusal }
+        }
+        let own = "\(self.own)"
+        return .accept { [tls, server, trust, callsPerPeer, logger] channel in
+            channel.eventLoop.makeCompletedFuture {
+                try tls.addServerHandlers(to: channel, peer: key)
+                try server.accept(channel, from: device, callsInFlight: callsPerPeer) { (said) throws(QiError) in
+                    try TunnelNames.check(said, peer: device, own: own)
+                    do throws(MeshError) {
+                        try Self.pin(key, of: device, in: trust)
+                    } catch {
+                        throw QiError(.denied, error.message, hint: error.hint)
+                    }
+                    logger.info("tunnel accepted", metadata: ["xmpp.peer.jid": "\(device)"])
+                    return TunnelNames(from: own, to: device).credentials
+                }
+            }
+        }
+    }
+
+    /// The peer has answered inside TLS: from now on this key is that device.
+    private static func pin(_ key: PeerKey, of device: String, in trust: TrustStore) throws(MeshError) {
+        guard let shown = key.fingerprint else { throw key.refusal ?? MeshError(.trust, "\(device) showed no key") }
+        try trust.pin(jid: device, key: shown)
+    }
+
+    // MARK: - Tunnels we open
+
+    func open(
+        _ device: JID, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws(QiError) {
+        let name = "\(device)"
+        guard client.state.isOnline else {
+            throw QiError(
+                .offline, "\(name) cannot be reached: this node is not connected to \(own.domain)", hint: "see: qimesh status")
+        }
+        let resource = try await peers.awaitTunnelResource(of: device, name: name)
+        let key = PeerKey { [trust] shown throws(MeshError) in
+            if let refusal = try trust.check(jid: name, key: shown).refusal(jid: name, key: shown) { throw refusal }
+        }
+        state.withLock { state in
+            state.shown[name] = key
+            state.refusals[name] = nil
+        }
+        do {
+            _ = try await client.openBytestream(
+                to: resource.jid, application: Element("description", namespace: MeshNamespaces.tunnel), on: eventLoop,
+                timeout: .seconds(20)
+            ) { [tls] channel in
+                channel.eventLoop.makeCompletedFuture { try tls.addClientHandlers(to: channel, peer: key) }
+                    .flatMap { install(channel) }
+            }
+        } catch {
+            throw Self.pathError(error, name)
+        }
+    }
+
+    private static func pathError(_ error: XMPPError, _ device: String) -> QiError {
+        switch error.code {
+        case .timedOut: QiError(.timedOut, "\(device) did not answer the request for a tunnel within 20 s", cause: error)
+        case .streamRefused: QiError(.denied, "\(device) refuses the tunnel: \(error.message)", cause: error)
+        default: QiError(.offline, "no tunnel to \(device): \(error.message)", cause: error)
+        }
+    }
+
+    /// Why TLS to a device failed, when it was its key.
+    func refusal(of device: JID) -> QiError? {
+        state.withLock { state in
+            state.shown["\(device)"]?.refusal.map { QiError(.denied, $0.message, hint: $0.hint) }
+        }
+    }
+
+    func credentials(for device: JID) -> Capabilities { TunnelNames(from: "\(own)", to: "\(device)").credentials }
+
+    func judge(_ answer: Capabilities, of device: JID) throws(QiError) {
+        try TunnelNames.check(answer, peer: "\(device)", own: "\(own)")
+        guard let key = state.withLock({ $0.shown["\(device)"] }) else { throw QiError(.denied, "\(device) showed no key") }
+        do {
+            try Self.pin(key, of: "\(device)", in: trust)
+        } catch {
+            throw QiError(.denied, error.message, hint: error.hint)
+        }
+    }
+
+    // MARK: - Events
+
+    private struct Weak: Sendable {
+        weak let gateway: XMPPGateway?
+        init(_ gateway: XMPPGateway) { self.gateway = gateway }
+    }
+
+    /// What the client tells, on its own thread.
+    private final class Events: XMPPClientDelegate {
+        let gateway = Mutex<Weak?>(nil)
+        private var target: XMPPGateway? { gateway.withLock { $0?.gateway } }
+
+        func stateChanged(_ state: XMPPConnectionState) { target?.stateChanged(state) }
+        func presenceChanged(_ resource: PresenceResource) { target?.presenceChanged(resource) }
+        func rosterChanged(_ item: RosterItem) { target?.rosterChanged(item) }
+        func subscriptionRequested(_ request: SubscriptionRequest) { target?.subscriptionRequested(request) }
+        func pepEvent(from account: JID, node: String, item: Element) {
+            if node == MeshNamespaces.services { target?.refreshes.continuation.yield(account.bare) }
+        }
+    }
+
+    private func stateChanged(_ state: XMPPConnectionState) {
+        if state.isOnline {
+            logger.info("online", metadata: ["xmpp.account": "\(own)"])
+            peers.wentOnline()
+            announcements.continuation.yield()
+        } else {
+            peers.wentOffline()
+            if case .waiting(let pause, let reason) = state {
+                logger.warning(
+                    "not connected", metadata: ["xmpp.account": "\(own)", "error": "\(reason.message)", "retry": "\(pause)"])
+            }
+        }
+    }
+
+    private func presenceChanged(_ resource: PresenceResource) {
+        peers.presenceChanged(resource)
+        if resource.isAvailable, resource.disco?.has(MeshNamespaces.tunnel) == true {
+            refreshes.continuation.yield(resource.jid.bare)
+        }
+    }
+
+    private func rosterChanged(_ item: RosterItem) {
+        guard !item.isMutual else { return }
+        server.dropDevice("\(item.jid)", QiError(.denied, "\(item.jid) is no contact any more"))
+    }
+
+    private func subscriptionRequested(_ request: SubscriptionRequest) {
+        guard requested(request) else {
+            return logger.notice(
+                "a device asks to be a contact", metadata: ["xmpp.peer.jid": "\(request.from)", "answer": "qimesh approve \(request.from)"])
+        }
+        decisions.continuation.yield(request.from)
+    }
+
+    /// Answers the requests that need no person.
+    private func answerRequests() async {
+        for await jid in decisions.stream {
+            do {
+                try await approve(jid)
+            } catch {
+                logger.warning("a contact could not be approved", metadata: ["xmpp.peer.jid": "\(jid)", "error": "\(error)"])
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+import Foundation
+import QiMessaging
+import QiWire
+import Synchronization
+import XMPP
+
+/// The node's control interface: a qi service like any other, except that only this user's processes reach it, over the unix
+/// socket, and that it is in no listing. What the CLI's verbs about the node ask.
+final class NodeControl: Sendable {
+    static let name = "QiMeshControl"
+
+    private let configuration: MeshConfiguration
+    private let server: DirectoryServer
+    private let gateways: [XMPPGateway]
+    private let identity: DeviceIdentity
+    private let trust: TrustStore
+    private let started = Date()
+    private let endpoints = Mutex<[String]>([])
+
+    init(
+        configuration: MeshConfiguration, server: DirectoryServer, gateways: [XMPPGateway], identity: DeviceIdentity,
+        trust: TrustStore
+    ) {
+        self.configuration = configuration
+        self.server = server
+        self.gateways = gateways
+        self.identity = identity
+        self.trust = trust
+    }
+
+    func setEndpoints(_ endpoints: [String]) { self.endpoints.withLock { $0 = endpoints } }
+
+    /// The members; every result is a map with string keys, or a list of them.
+    var object: ObjectBuilder {
+        var builder = ObjectBuilder(description: "The control interface of this node")
+        builder.advertiseMethod("status", "()", returns: "m") { [self] _, _ in try await status() }
+        builder.advertiseMethod("devices", "()", returns: "m") { [self] _, _ in try await devices() }
+        builder.advertiseMethod("services", "(s)", returns: "m") { [self] arguments, _ in
+            .list(try await server.services(of: try arguments[0].text("device")).map(Self.describe))
+        }
+        builder.advertiseMethod("find", "(ss)", returns: "m") { [self] arguments, _ in
+            try await find(try arguments[0].text("device"), try arguments[1].text("service"))
+        }
+        builder.advertiseMethod("invite", "(ss)", returns: "m") { [self] arguments, _ in
+            let name = try arguments[1].text("name")
+            return try await contact(arguments[0]) { gateway, jid throws(XMPPError) in
+                try await gateway.invite(jid, name: name.isEmpty ? nil : name)
+            }
+        }
+        builder.advertiseMethod("approve", "(s)", returns: "m") { [self] arguments, _ in
+            try await contact(arguments[0]) { gateway, jid throws(XMPPError) in try await gateway.approve(jid) }
+        }
+        builder.advertiseMethod("deny", "(s)", returns: "m") { [self] arguments, _ in
+            try await contact(arguments[0]) { gateway, jid throws(XMPPError) in try await gateway.deny(jid) }
+        }
+        addIdentity(to: &builder)
+        builder.advertiseMethod("openTunnel", "(ss)", returns: "m") { [self] arguments, context in
+            try await openTunnel(try arguments[0].text("device"), try arguments[1].text("url"), context)
+        }
+        return builder
+    }
+
+    private func addIdentity(to builder: inout ObjectBuilder) {
+        builder.advertiseMethod("identity", "()", returns: "m") { [self] _, _ in
+            .dictionary([
+                ("name", .string(deviceName)), ("fingerprint", .string("\(identity.fingerprint)")),
+                ("jids", .list(gateways.map { .string("\($0.own)") })),
+            ])
+        }
+        builder.advertiseMethod("trusted", "()", returns: "m") { [self] _, _ in
+            .list(try trust.entries().map { try trustEntry($0.jid) })
+        }
+        builder.advertiseMethod("trust", "(s)", returns: "m") { [self] arguments, _ in
+            try trustEntry(try resolve(try arguments[0].text("JID")))
+        }
+        builder.advertiseMethod("acceptKey", "(ss)", returns: "m") { [self] arguments, _ in
+            let jid = try resolve(try arguments[0].text("JID"))
+            guard let key = KeyFingerprint(try arguments[1].text("fingerprint")) else {
+                throw QiError(.invalid, "that is not a fingerprint", hint: "it looks like SHA256:… and is shown by: qimesh identity")
+            }
+            try trust.replace(jid: jid, key: key)
+            server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was changed"))
+            return .dictionary([("jid", .string(jid)), ("fingerprint", .string("\(key)"))])
+        }
+        builder.advertiseMethod("forgetKey", "(s)", returns: "m") { [self] arguments, _ in
+            let jid = try resolve(try arguments[0].text("JID"))
+            let wasKnown = try trust.remove(jid: jid)
+            server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was forgotten"))
+            return .dictionary([("jid", .string(jid)), ("known", .bool(wasKnown))])
+        }
+    }
+
+    private var deviceName: String { configuration.device.name ?? gateways.first?.own.node ?? ProcessInfo.processInfo.hostName }
+
+    // MARK: - What there is
+
+    private func status() async throws -> QiValue {
+        let links = try await server.deviceLinks()
+        let outgoing = links.outgoing.filter(\.isUp).map { link in
+            QiValue.dictionary([
+                ("device", .string(nickname(link.device))), ("jid", .string(link.device)), ("direction", .string("out")),
+                ("calls", .int64(Int64(link.callsInFlight))), ("services", .int64(Int64(link.services))),
+            ])
+        }
+        let incoming = links.incoming.map { device, calls in
+            QiValue.dictionary([
+                ("device", .string(nickname(device))), ("jid", .string(device)), ("direction", .string("in")),
+                ("calls", .int64(Int64(calls))),
+            ])
+        }
+        return .dictionary([
+            ("name", .string(deviceName)), ("model", .string(configuration.device.model ?? "")),
+            ("version", .string(MeshNode.version)), ("machineId", .string(server.machineID)),
+            ("directory", .list(endpoints.withLock { $0 }.map { .string($0) })),
+            ("services", .int64(Int64(try await server.services().count))),
+            ("since", .double(started.timeIntervalSince1970)),
+            ("accounts", .list(gateways.map(Self.describe))), ("tunnels", .list(outgoing + incoming)),
+        ])
+    }
+
+    private static func describe(_ gateway: XMPPGateway) -> QiValue {
+        var state = "offline"
+        var reason = ""
+        var since = -1.0
+        switch gateway.client.state {
+        case .idle: break
+        case .connecting: state = "connecting"
+        case .online(let instant):
+            state = "online"
+            let age = ContinuousClock.now - instant
+            since = Date().timeIntervalSince1970 - Double(age.components.seconds)
+        case .waiting(let pause, let error):
+            state = "waiting"
+            reason = "\(error.message); next attempt in \(pause)"
+        case .stopped(let error):
+            state = "stopped"
+            reason = error?.message ?? ""
+        }
+        return .dictionary([
+            ("jid", .string("\(gateway.own)")), ("state", .string(state)), ("reason", .string(reason)),
+            ("since", .double(since)), ("resource", .string(gateway.account.resource)),
+        ])
+    }
+
+    private func devices() async throws -> QiValue {
+        let links = try await server.deviceLinks()
+        let open = Set(links.outgoing.filter(\.isUp).map(\.device) + links.incoming.map(\.device))
+        return .list(
+            try gateways.flatMap { $0.peers.peers() }.map { peer in
+                let jid = "\(peer.jid)"
+                var peer = peer
+                let refused = try trust.refused(jid: jid)
+                if refused != nil, peer.state == .online {
+                    peer.state = .refused
+                    peer.note = "shows another key than before: qimesh trust \(jid)"
+                }
+                return .dictionary([
+                    ("name", .string(peer.name)), ("jid", .string(jid)), ("state", .string(peer.state.rawValue)),
+                    ("model", .string(peer.model)), ("services", .int64(Int64(peer.services))),
+                    ("path", .string(peer.state == .online && open.contains(jid) ? "in-band" : "")), ("rtt", .double(-1)),
+                    ("lastSeen", .double(peer.lastSeen?.timeIntervalSince1970 ?? -1)), ("resource", .string(peer.resource)),
+                    ("subscription", .string(peer.subscription)),
+                    ("fingerprint", .string(try trust.entry(jid: jid).map { "\($0.key)" } ?? "")), ("note", .string(peer.note)),
+                ])
+            })
+    }
+
+    private static func describe(_ info: ServiceInfo) -> QiValue {
+        .dictionary([
+            ("name", .string(info.name)), ("id", .int64(Int64(info.serviceID))), ("machine", .string(info.machineID)),
+            ("process", .int64(Int64(info.processID))), ("session", .string(info.sessionID)),
+        ])
+    }
+
+    private func nickname(_ device: String) -> String {
+        gateways.lazy.flatMap { $0.client.roster() }.first { "\($0.jid)" == device }?.name ?? device
+    }
+
+    /// Looks a service up like a client would, and says in a form for programs how that went: an Error of the bus is only text.
+    private func find(_ device: String, _ service: String) async throws -> QiValue {
+        do throws(QiError) {
+            _ = try await server.service(service, of: device)
+            return .dictionary([("code", .string("")), ("message", .string("")), ("hint", .string("")), ("retryable", .bool(false))])
+        } catch {
+            return .dictionary([
+                ("code", .string("\(error.code)")), ("message", .string(error.message)), ("hint", .string(error.hint ?? "")),
+                ("retryable", .bool(error.isRetryable)),
+            ])
+        }
+    }
+
+    // MARK: - Contacts
+
+    private func contact(
+        _ argument: QiValue, _ body: (XMPPGateway, JID) async throws(XMPPError) -> Void
+    ) async throws -> QiValue {
+        let text = try argument.text("JID")
+        guard let jid = JID(text)?.bare, jid.node != nil else {
+            throw QiError(.invalid, "\"\(text)\" is not an address of the form name@server")
+        }
+        guard let gateway = gateways.first(where: { $0.client.state.isOnline }) else {
+            throw QiError(.offline, "no account of this node is online", hint: "see: qimesh status")
+        }
+        let owner = gateways.first { gateway in gateway.client.roster().contains { $0.jid == jid } || gateway.client.pendingSubscriptionRequests().contains { $0.from == jid } }
+        do throws(XMPPError) {
+            try await body(owner ?? gateway, jid)
+        } catch {
+            throw QiError(error.code == .timedOut ? .timedOut : .invalid, "the server did not take that: \(error.message)")
+        }
+        return .dictionary([("jid", .string("\(jid)")), ("note", .string(""))])
+    }
+
+    // MARK: - Trust
+
+    /// A JID, or the name of a device in the roster.
+    private func resolve(_ text: String) throws -> String {
+        for gateway in gateways {
+            if let item = gateway.client.roster().first(where: { $0.name == text }) { return "\(item.jid)" }
+        }
+        guard let jid = JID(text)?.bare else { throw QiError(.invalid, "\"\(text)\" is neither a device nor an address") }
+        return "\(jid)"
+    }
+
+    private func trustEntry(_ jid: String) throws -> QiValue {
+        let entry = try trust.entry(jid: jid)
+        return .dictionary([
+            ("jid", .string(jid)), ("pinned", .string(entry.map { "\($0.key)" } ?? "")),
+            ("refused", .string(try trust.refused(jid: jid).map { "\($0.key)" } ?? "")),
+            ("firstSeen", .double(entry?.firstSeen.timeIntervalSince1970 ?? -1)),
+            ("lastSeen", .double(entry?.lastSeen.timeIntervalSince1970 ?? -1)),
+        ])
+    }
+
+    // MARK: - Tunnels
+
+    private func openTunnel(_ device: String, _ url: String, _ context: CallContext) async throws -> QiValue {
+        guard let endpoint = Endpoint(url) else {
+            throw QiError(.invalid, "\"\(url)\" is not an endpoint", hint: "use for example tcp://127.0.0.1:9600")
+        }
+        let tunnel = try await server.openTunnel(to: device, at: endpoint)
+        // The command that asked keeps it: when its connection ends, so does the tunnel.
+        let closing = AsyncStream.makeStream(of: Void.self)
+        context.whenConnectionEnds { closing.continuation.finish() }
+        server.loop.spawn {
+            for await _ in closing.stream {}
+            await tunnel.close()
+        }
+        return .dictionary([
+            ("device", .string(device)), ("url", .string(tunnel.endpoint?.text ?? url)), ("path", .string("in-band")),
+        ])
+    }
+}
+
+extension QiValue {
+    /// A map with string keys and values of any type, as a dynamic.
+    static func dictionary(_ entries: [(String, QiValue)]) -> QiValue {
+        .map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic(QiDynamic($0.1))) })
+    }
+
+    fileprivate func text(_ label: String) throws(QiError) -> String {
+        guard let text = asString else { throw QiError(.invalid, "the \(label) is no text") }
+        return text
+    }
+}

@@ -1,0 +1,46 @@
+/// Which directories a command may talk to, decided from its options and the environment (reference "cli-and-config" §1).
+struct DirectoryCandidates: Hashable {
+    /// URLs in the order to try; the first that answers is used.
+    var urls: [String]
+    /// What named the only candidate (`--url`, `$QIMESH_URL`), nil when the usual places are tried.
+    var source: String?
+
+    /// What a directory may be wanted for.
+    enum Purpose: Hashable {
+        /// The services it lists.
+        case localServices
+        /// Services of contacts: only a node has them, so `$QI_URL`, which names a robot to other tools, does not count.
+        case contacts
+        /// The node's control interface: as before, and on the unix socket only, so the usual TCP port is not tried.
+        case control
+    }
+
+    /// - Parameters:
+    ///   - url: the value of `--url`.
+    ///   - environment: the variables of this process.
+    ///   - purpose: what the directory is wanted for.
+    init(url: String?, environment: [String: String], for purpose: Purpose = .localServices) {
+        func set(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        if let url {
+            (urls, source) = ([url], "--url")
+        } else if let url = set("QIMESH_URL") {
+            (urls, source) = ([url], "$QIMESH_URL")
+        } else if purpose == .localServices, let url = set("QI_URL") {
+            (urls, source) = ([url], "$QI_URL")
+        } else {
+            urls = Self.sockets(environment).map { "unix:" + $0 } + (purpose == .control ? [] : ["tcp://127.0.0.1:9559"])
+            source = nil
+        }
+    }
+
+    /// Where a node of this user, or of this machine, puts its directory's socket. Relative `XDG_*` count as unset.
+    private static func sockets(_ environment: [String: String]) -> [String] {
+        func absolute(_ name: String) -> String? { environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil } }
+        var paths: [String] = []
+        if let runtime = absolute("XDG_RUNTIME_DIR") { paths.append(runtime + "/qimesh/sd.sock") }
+        if let state = absolute("XDG_STATE_HOME") ?? absolute("HOME").map({ $0 + "/.local/state" }) {
+            paths.append(state + "/qimesh/run/sd.sock")
+        }
+        return paths + ["/run/qimesh/sd.sock"]
+    }
+}

@@ -1,0 +1,70 @@
+import ArgumentParser
+import QiWire
+
+/// `qimesh invite`: asks somebody to be a contact.
+struct Invite: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "invite", abstract: "Ask a device to be a contact, and let it in when it agrees.")
+
+    @Argument(help: "The address of the device's account, name@server.")
+    var jid: String
+
+    @Option(help: "What the device is called here (default: the part before the @).")
+    var name: String?
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        try await act("invite", [.string(jid), .string(name ?? "")], console, "invited", "there: qimesh approve, with the JID of this node")
+    }
+}
+
+/// `qimesh approve`: accepts somebody's request.
+struct Approve: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "approve", abstract: "Accept the request of a device that asks to be a contact.")
+
+    @Argument(help: "The address, as qimesh devices shows it.")
+    var jid: String
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        try await act("approve", [.string(jid)], console, "approved", nil)
+    }
+}
+
+/// `qimesh deny`: refuses a request, or ends a contact.
+struct Deny: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "deny", abstract: "Refuse the request of a device, or stop being its contact.")
+
+    @Argument(help: "The address, as qimesh devices shows it.")
+    var jid: String
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        try await act("deny", [.string(jid)], console, "denied", nil)
+    }
+}
+
+extension NodeVerb {
+    /// Calls a method about one contact and says that it is done.
+    fileprivate func act(
+        _ method: String, _ arguments: [QiValue], _ console: Console, _ done: String, _ next: String?
+    ) async throws(CommandFailure) {
+        let typed = arguments.first?.asString ?? ""
+        try await withControl(console) { (control, _) async throws(CommandFailure) in
+            let answer = try await control.call(method, arguments, limit: control.patience.device, device: typed)
+            if console.json { return console.done(JSONValue(answer)) }
+            let jid = answer.text("jid")
+            console.line(Printable.line("\(done) \(jid.isEmpty ? typed : jid)"))
+            let note = answer.text("note")
+            if let remark = note.isEmpty ? next : note { console.note(remark) }
+        }
+    }
+}

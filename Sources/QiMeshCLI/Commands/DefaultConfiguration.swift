@@ -1,0 +1,42 @@
+import Foundation
+import QiMesh
+
+/// The configuration file that the first `qimesh up` writes.
+enum DefaultConfiguration {
+    /// Everything is a comment: it says what could be said, and changes nothing.
+    static let text = """
+        # QiMesh, this device's node. Every line is optional; without any, the node is a local bus.
+        #
+        # device:
+        #   name: pepper                       # shown to others
+        #   model: Pepper 1.8
+        #
+        # An account on any XMPP server makes the bus a mesh. Restart `qimesh up`, then: qimesh invite JID --name NAME
+        # xmpp:
+        #   - jid: pepper@robots.example
+        #     password-file: pepper.pw         # mode 0600, beside this file; or $QIMESH_XMPP_PASSWORD
+        #     accept: ["*@robots.example"]     # contacts taken without asking
+        #
+        # internal:
+        #   listen: ["tcp://127.0.0.1:9559"]   # where the directory listens; also unix:/PATH
+        # limits: { calls-per-peer: 64, payload: 50MB, path-loss: 30s }
+        # log: { level: info }
+
+        """
+
+    /// Writes the file where it is looked for first, unless one exists anywhere, and says what it is for. Not being able to is
+    /// no reason not to run.
+    static func offer(_ paths: MeshPaths, _ console: Console) {
+        guard !paths.configurationIsExplicit, let path = paths.configurationCandidates.first else { return }
+        do {
+            let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
+            try FileManager.default.createDirectory(
+                at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            // Never over a file that somebody made meanwhile.
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
+            console.note("no configuration: a local bus only; to add an account, edit \(path)")
+        } catch {
+            console.note("no configuration: a local bus only; \(path) could not be written, so write it to add an account")
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import Foundation
+import QiWire
+
+/// `qimesh devices`: the contacts and who wants to be one.
+struct Devices: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "devices", abstract: "The devices of this node's contacts, and who asks to be one.")
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        try await withControl(console) { (control, _) async throws(CommandFailure) in
+            let rows = try await control.list("devices")
+            if console.json { return console.done(.object([("devices", .array(rows.map(Self.json)))])) }
+            let devices = rows.map { DeviceRow($0) }
+            if devices.isEmpty { return console.note("no devices yet; qimesh invite JID --name NAME makes one a contact") }
+            console.table(Self.table(devices, now: Date().timeIntervalSince1970))
+            console.line(Self.summary(devices))
+            for device in devices where !device.note.isEmpty {
+                console.note("! \(device.name.isEmpty ? device.jid : device.name): \(device.note)")
+            }
+        }
+    }
+
+    /// The row as the node gives it, with null for what is unknown.
+    static func json(_ row: QiValue) -> JSONValue {
+        guard case .object(let members) = JSONValue(row) else { return .null }
+        return .object(members.map { member in
+            guard ["services", "rtt", "lastSeen"].contains(member.name), row.number(member.name).map({ $0 < 0 }) ?? false else {
+                return member
+            }
+            return (member.name, .null)
+        })
+    }
+
+    static func table(_ devices: [DeviceRow], now: Double) -> Table {
+        var table = Table(["DEVICE", "STATE", "MODEL", "SERVICES", "PATH", "RTT", "LAST SEEN", "JID"])
+        for device in devices {
+            table.add([
+                .init(device.name), .init(device.state, Tint(state: device.state)), .init(device.model),
+                .init(device.services.map { "\($0)" } ?? ""), .init(device.path),
+                .init(device.roundTrip.map(TimeText.milliseconds) ?? ""),
+                .init(device.state == "online" ? "now" : device.lastSeen.map { TimeText.ago(now - $0) } ?? ""), .init(device.jid),
+            ])
+        }
+        return table
+    }
+
+    /// `4 devices: 3 online, 1 offline`.
+    static func summary(_ devices: [DeviceRow]) -> String {
+        var counts: [(state: String, count: Int)] = []
+        for device in devices {
+            if let index = counts.firstIndex(where: { $0.state == device.state }) {
+                counts[index].count += 1
+            } else {
+                counts.append((device.state, 1))
+            }
+        }
+        let parts = counts.map { "\($0.count) \(Printable.line($0.state))" }.joined(separator: ", ")
+        return "\(devices.count) device\(devices.count == 1 ? "" : "s"): \(parts)"
+    }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import QiMessaging
+import QiWire
+
+/// `qimesh info`: what a service offers.
+struct Info: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "info", abstract: "The methods, signals and properties of a service, or one member of it.")
+
+    @Argument(help: "[DEVICE/]Service[.member]")
+    var target: String
+
+    @Flag(help: "Show also what every object has, and names that begin with _.")
+    var hidden = false
+
+    @Flag(help: "Print signatures only.")
+    var signature = false
+
+    @OptionGroup var device: DeviceOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        let target = try Target(target, device: device.name(environment))
+        try await withSession(console, device: target.device) { (session) async throws(CommandFailure) in
+            let found = try await session.find(target, readings: target.readings)
+            var members = ServiceMembers(found.proxy.metaObject, hidden: hidden || found.member != nil)
+            if let member = found.member { members = try members.only(member, of: found.label) }
+            if console.json {
+                return console.done(members.json.adding([
+                    ("service", .string(found.service)), ("device", target.device.map { .string($0.text) } ?? .null),
+                    ("path", .string(session.path(to: target.device))),
+                ]))
+            }
+            if signature { return members.signatures.forEach { console.line(Printable.line($0)) } }
+            console.line(Printable.line(members.heading(service: found.service, device: target.device?.text)))
+            for line in members.lines { console.line(Printable.line(line)) }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+
+/// `qimesh`.
+struct QiMeshCommand: AsyncParsableCommand {
+    /// Of the command and the node in it.
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "qimesh",
+        abstract: "One qiMessaging bus across devices that find each other by XMPP.",
+        discussion: """
+            A target is [DEVICE/]Service[.member]; DEVICE is a nickname, a JID or the URL of a directory. Arguments of calls are
+            JSON, a bare word is a string, @FILE reads JSON from a file, @raw:FILE sends its bytes.
+
+            Exit status: 0 done, 1 the remote method raised an error, 2 wrong usage, 3 not found, 4 not allowed or login failed,
+            5 offline, 6 timed out, 7 configuration invalid, 130 interrupted.
+            """,
+        version: version,
+        subcommands: subcommands + [
+            Status.self, Devices.self, Invite.self, Approve.self, Deny.self, Identity.self, Trust.self,
+            ListServices.self, Info.self, Call.self, GetProperty.self, SetProperty.self, Watch.self, Tunnel.self, Version.self,
+        ])
+
+    #if WITHOUT_NODE
+    private static let subcommands: [any ParsableCommand.Type] = []
+    #else
+    private static let subcommands: [any ParsableCommand.Type] = [Up.self]
+    #endif
+}
+
+/// `qimesh version`.
+struct Version: Verb {
+    static let configuration = CommandConfiguration(commandName: "version", abstract: "The version of this command.")
+
+    @OptionGroup var output: OutputOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        if console.json {
+            console.done(.object([("version", .string(QiMeshCommand.version))]))
+        } else {
+            console.line("qimesh \(QiMeshCommand.version)")
+        }
+    }
+}

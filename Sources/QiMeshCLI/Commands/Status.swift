@@ -1,0 +1,53 @@
+import ArgumentParser
+import Foundation
+import QiWire
+
+/// `qimesh status`: this node.
+struct Status: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "This node: where it listens, its accounts, its tunnels.")
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        try await withControl(console) { (control, _) async throws(CommandFailure) in
+            let status = try await control.call("status")
+            if console.json { return console.done(JSONValue(status)) }
+            Self.print(status, console, now: Date().timeIntervalSince1970)
+        }
+    }
+
+    private static func print(_ status: QiValue, _ console: Console, now: Double) {
+        func since(_ row: QiValue) -> String { row.number("since").map { TimeText.ago(now - $0) } ?? "" }
+        let model = status.text("model")
+        console.line(Printable.line(
+            status.text("name") + (model.isEmpty ? "" : "  \(model)") + "  qimesh \(status.text("version"))"
+                + "  machine \(status.text("machineId"))"))
+        for url in status.texts("directory") { console.line("directory  " + Printable.line(url)) }
+        let accounts = status.rows("accounts")
+        if accounts.isEmpty {
+            console.line("no account: a local bus only")
+        } else {
+            var table = Table(["ACCOUNT", "STATE", "SINCE", "RESOURCE", "REASON"])
+            for row in accounts {
+                let state = row.text("state")
+                table.add([
+                    .init(row.text("jid")), .init(state, Tint(state: state)), .init(since(row)), .init(row.text("resource")),
+                    .init(row.text("reason")),
+                ])
+            }
+            console.table(table)
+        }
+        let tunnels = status.rows("tunnels")
+        guard !tunnels.isEmpty else { return }
+        var table = Table(["TUNNEL", "DIRECTION", "CALLS", "SINCE", "JID"])
+        for row in tunnels {
+            table.add([
+                .init(row.text("device")), .init(row.text("direction")), .init(row.integer("calls").map { "\($0)" } ?? ""),
+                .init(since(row)), .init(row.text("jid")),
+            ])
+        }
+        console.table(table)
+    }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import Foundation
+import QiWire
+
+/// `qimesh trust`: the keys pinned to contacts, and taking a changed one.
+struct Trust: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "trust", abstract: "The pinned keys of contacts; accept a changed one.",
+        discussion: """
+            Compare the refused fingerprint with what `qimesh identity` prints on the other device, by a way that the XMPP server
+            cannot change, before accepting it. On a terminal the command asks; elsewhere only --accept accepts.
+            """)
+
+    @Argument(help: "The address of a contact; without it all pinned keys are listed.")
+    var jid: String?
+
+    @Flag(help: "Pin the refused key from now on.")
+    var accept = false
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        guard let jid else {
+            guard !accept else { throw .usage("--accept needs the address of a contact", hint: "qimesh trust JID --accept") }
+            return try await list(console)
+        }
+        try await withControl(console) { (control, _) async throws(CommandFailure) in
+            let entry = try await control.call("trust", [.string(jid)], device: jid)
+            let refused = entry.text("refused")
+            if !console.json { Self.show(entry, jid, console) }
+            guard !refused.isEmpty else {
+                guard !accept else {
+                    throw CommandFailure(.notFound, "no refused key of \(jid) is waiting", hint: "qimesh devices", device: jid)
+                }
+                if console.json { console.done(JSONValue(entry).adding([("accepted", .bool(false))])) }
+                return
+            }
+            guard accept || Self.asked(console) else {
+                if console.json { return console.done(JSONValue(entry).adding([("accepted", .bool(false))])) }
+                return console.note("the key stays refused; to accept it: qimesh trust \(jid) --accept")
+            }
+            // By fingerprint: another key that came meanwhile is not what was looked at.
+            let pinned = try await control.call("acceptKey", [.string(jid), .string(refused)], device: jid)
+            if console.json { return console.done(JSONValue(pinned).adding([("accepted", .bool(true))])) }
+            console.line(Printable.line("pinned   \(pinned.text("fingerprint"))"))
+        }
+    }
+
+    private func list(_ console: Console) async throws(CommandFailure) {
+        try await withControl(console) { (control, _) async throws(CommandFailure) in
+            let rows = try await control.list("trusted")
+            if console.json { return console.done(.object([("trusted", .array(rows.map { JSONValue($0) }))])) }
+            if rows.isEmpty { return console.note("no key is pinned yet; the first contact with a device pins its key") }
+            var table = Table(["JID", "STATE", "PINNED", "REFUSED"])
+            for row in rows {
+                let refused = row.text("refused")
+                let state: Table.Cell = refused.isEmpty ? .init("pinned", .good) : .init("refused", .bad)
+                table.add([.init(row.text("jid")), state, .init(row.text("pinned")), .init(refused)])
+            }
+            console.table(table)
+        }
+    }
+
+    private static func show(_ entry: QiValue, _ jid: String, _ console: Console) {
+        let pinned = entry.text("pinned")
+        let refused = entry.text("refused")
+        console.line(Printable.line(entry.text("jid").isEmpty ? jid : entry.text("jid")))
+        console.line("pinned   " + (pinned.isEmpty ? "no key yet" : Printable.line(pinned)))
+        if !refused.isEmpty { console.line("refused  " + Printable.line(refused)) }
+    }
+
+    /// Asks a person at a terminal; nobody else can say yes this way.
+    private static func asked(_ console: Console) -> Bool {
+        guard !console.json, isatty(STDIN_FILENO) == 1, console.isTerminal.errors else { return false }
+        console.note("Does `qimesh identity` on the other device print the refused fingerprint? Pin it from now on? [yes/no]")
+        return readLine()?.lowercased() == "yes"
+    }
+}

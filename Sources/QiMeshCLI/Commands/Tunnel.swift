@@ -1,0 +1,47 @@
+import ArgumentParser
+import QiMessaging
+import QiWire
+
+/// `qimesh tunnel`: a remote directory as a local one.
+struct Tunnel: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "tunnel", abstract: "Open a local directory that is the remote device's, for tools that know only plain names.",
+        discussion: "It stays open until Ctrl-C. Services cannot be registered through it.")
+
+    @Argument(help: "The nickname or JID of the device.")
+    var device: String
+
+    @Option(help: "Where to listen; port 0 takes a free one.")
+    var listen = "tcp://127.0.0.1:0"
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        guard case .contact(let contact) = try DeviceName(device) else {
+            throw .usage("\(device) is a directory already", hint: "qimesh ls \(device)")
+        }
+        guard Endpoint(listen) != nil else { throw .usage("\"\(listen)\" is not a URL to listen on", hint: "tcp://127.0.0.1:9600") }
+        try await withControl(console) { (control, session) async throws(CommandFailure) in
+            let opened: QiValue
+            do throws(CommandFailure) {
+                opened = try await control.call(
+                    "openTunnel", [.string(contact), .string(listen)], limit: control.patience.device, device: contact)
+            } catch {
+                throw await session.judged(error, contact: contact, lookingUp: "ServiceDirectory")
+            }
+            Self.show(opened, console)
+            // The node closes the tunnel when our connection ends, be it by Ctrl-C.
+            if let failure = await session.ended() { throw failure }
+        }
+    }
+
+    private static func show(_ opened: QiValue, _ console: Console) {
+        if console.json { return console.done(JSONValue(opened)) }
+        let url = opened.text("url")
+        console.line(Printable.line(url))
+        console.note("\(opened.text("device")) (\(opened.text("jid"))) by \(opened.text("path")); Ctrl-C closes it")
+        console.note("for example: qimesh ls --url \(url)")
+        console.note("python: session.connect(\"\(url)\")")
+    }
+}

@@ -1,0 +1,82 @@
+import QiMessaging
+import QiWire
+
+/// The node's own service, which only its unix socket shows: contacts, trust, tunnels.
+struct ControlInterface: Sendable {
+    /// The service's name. In no listing.
+    static let name = "QiMeshControl"
+
+    let proxy: ObjectProxy
+    let patience: Patience
+    let console: Console
+
+    /// Calls a method and returns its map.
+    /// - Parameter limit: the longest to wait, by default for something near.
+    /// - Throws: what the node says, see `CommandFailure.init(nodeText:)`.
+    func call(
+        _ method: String, _ arguments: [QiValue] = [], limit: Duration? = nil, device: String? = nil
+    ) async throws(CommandFailure) -> QiValue {
+        let proxy = self.proxy
+        let limit = limit ?? patience.answer
+        return try await patience.wait(for: device ?? "the node", atMost: limit, device: device, console) {
+            () async throws(CommandFailure) in
+            do throws(QiError) {
+                return try await proxy.call(method, arguments: arguments, deadline: limit)
+            } catch {
+                throw CommandFailure(ofNode: error, device: device)
+            }
+        }
+    }
+
+    /// Calls a method that answers rows.
+    func list(
+        _ method: String, _ arguments: [QiValue] = [], limit: Duration? = nil, device: String? = nil
+    ) async throws(CommandFailure) -> [QiValue] {
+        let value = try await call(method, arguments, limit: limit, device: device)
+        guard let rows = value.asList else {
+            throw CommandFailure(.violation, "the node's answer to \(method) is no list", hint: "are node and command of one version?")
+        }
+        return rows
+    }
+}
+
+extension NodeSession {
+    /// The control interface of the node at the other end.
+    /// - Throws: `notFound` when the other end has none or does not show it here.
+    func control() async throws(CommandFailure) -> ControlInterface {
+        let session = self.session
+        let url = self.url
+        let limit = patience.answer
+        let proxy = try await patience.wait(for: "the node", atMost: limit, console) { () async throws(CommandFailure) in
+            do throws(QiError) {
+                return try await session.service(ControlInterface.name, deadline: limit)
+            } catch where error.code == .notFound || error.code == .remote {
+                let isSocket = url.hasPrefix("unix:")
+                throw CommandFailure(
+                    .notFound, "\(url) has no control interface" + (isSocket ? "" : "; a node shows it on its unix socket only"),
+                    hint: isSocket ? "start the node of this user: qimesh up" : "leave --url and $QIMESH_URL out, on the node's machine")
+            } catch {
+                throw CommandFailure(error)
+            }
+        }
+        return ControlInterface(proxy: proxy, patience: patience, console: console)
+    }
+
+    /// A failure of reaching a contact, judged by what the node knows of it: on the wire an error is only a text.
+    /// - Parameter lookingUp: the service that was looked up; nil after a call, which is not repeated.
+    func judged(_ failure: CommandFailure, contact: String, lookingUp service: String? = nil) async -> CommandFailure {
+        guard failure.code == .remote || failure.code == .closed else { return failure }
+        do throws(CommandFailure) {
+            let control = try await control()
+            let rows = try await control.list("devices")
+            let judged = DeviceRow.judge(failure, contact: contact, rows: rows.map { DeviceRow($0) })
+            guard judged.code == .remote, let service else { return judged }
+            let found = try await control.call(
+                "find", [.string(contact), .string(service)], limit: patience.device, device: contact)
+            return CommandFailure(found: found, device: contact) ?? judged
+        } catch {
+            console.detail("the node says nothing of \(contact): \(error.message)")
+            return failure
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import QiMessaging
+import QiWire
+
+extension FoundService {
+    /// The method that a name, or full name, and arguments mean.
+    /// - Throws: `notFound` with the nearest name; `usage` with the overloads when the arguments fit none.
+    func method(_ name: String, _ arguments: [QiValue]) throws(CommandFailure) -> MetaMethod {
+        let methods = proxy.metaObject.methods
+        do throws(WireError) {
+            return try OverloadResolution.resolve(name, arguments: arguments, in: proxy.metaObject)
+        } catch {
+            let bare = name.firstRange(of: "::").map { String(name[..<$0.lowerBound]) } ?? name
+            let overloads = methods.filter { $0.name == bare }
+            guard overloads.isEmpty else {
+                let known = overloads.map { "\($0.name)(\(TypeName.parameters(signature: $0.parametersSignature)))" }
+                throw .usage(
+                    "the arguments fit no \(label).\(bare); there is \(known.prefix(8).joined(separator: ", "))",
+                    hint: "a number that is meant as text is typed as '\"5\"'; an overload is named as \(bare)::(SIGNATURE)")
+            }
+            throw missing("method", bare, methods.filter { !$0.isPrivate }.map(\.name))
+        }
+    }
+
+    /// - Throws: `notFound` with the nearest name.
+    func property(_ name: String) throws(CommandFailure) -> MetaProperty {
+        if let property = proxy.metaObject.property(named: name) { return property }
+        throw missing("property", name, proxy.metaObject.properties.map(\.name))
+    }
+
+    /// The signals that a name or pattern means; a property counts as the signal it raises when it changes.
+    /// - Throws: `notFound` with the nearest name.
+    func signals(_ pattern: String) throws(CommandFailure) -> [MetaSignal] {
+        let known = proxy.metaObject.signals.filter { !$0.isPrivate }
+        let found = proxy.metaObject.signals.filter { Glob.matches(pattern, $0.name) && ($0.name == pattern || !$0.isPrivate) }
+        guard found.isEmpty else { return found }
+        throw missing("signal", pattern, known.map(\.name))
+    }
+
+    private func missing(_ kind: String, _ name: String, _ known: [String]) -> CommandFailure {
+        let near = Spelling.nearest(to: name, in: known).map { "; did you mean \($0)?" } ?? ""
+        return CommandFailure(.notFound, "\(label) has no \(kind) \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(label)" : nil)
+    }
+}
+
+extension NodeSession {
+    /// Calls a method.
+    func call(
+        _ found: FoundService, _ method: MetaMethod, _ arguments: [QiValue], device: DeviceName?
+    ) async throws(CommandFailure) -> QiValue {
+        let limit = patience.answer
+        return try await asking(found, method.name, device) { (proxy) async throws(QiError) in
+            try await proxy.call(method.fullName, arguments: arguments, deadline: limit)
+        }
+    }
+
+    /// Reads a property.
+    func read(_ property: MetaProperty, of found: FoundService, device: DeviceName?) async throws(CommandFailure) -> QiDynamic {
+        let limit = patience.answer
+        return try await asking(found, property.name, device) { (proxy) async throws(QiError) in
+            try await proxy.property(property.name, deadline: limit)
+        }
+    }
+
+    /// Writes a property.
+    func write(
+        _ value: QiValue, to property: MetaProperty, of found: FoundService, device: DeviceName?
+    ) async throws(CommandFailure) {
+        let limit = patience.answer
+        try await asking(found, property.name, device) { (proxy) async throws(QiError) in
+            try await proxy.setProperty(property.name, value, deadline: limit)
+        }
+    }
+
+    /// Returns when the peer has answered something after what was posted before.
+    func fence(_ found: FoundService) async throws(CommandFailure) {
+        let limit = patience.answer
+        _ = try await asking(found, "an answer", nil) { (proxy) async throws(QiError) in
+            try await proxy.call("properties", arguments: [], deadline: limit)
+        }
+    }
+
+    /// Waits for the answer of a service. An error that the service raised is told in its own words; of a contact that has gone
+    /// meanwhile it is the node's word that the way is lost.
+    private func asking<Value: Sendable>(
+        _ found: FoundService, _ member: String, _ device: DeviceName?,
+        _ body: @escaping @Sendable (ObjectProxy) async throws(QiError) -> Value
+    ) async throws(CommandFailure) -> Value {
+        let (limit, label) = (patience.answer, "\(found.label).\(member)")
+        do throws(CommandFailure) {
+            return try await patience.wait(for: label, atMost: limit, device: device?.text, console) {
+                () async throws(CommandFailure) in
+                do throws(QiError) {
+                    return try await body(found.proxy)
+                } catch {
+                    var failure = CommandFailure(error, device: device?.text)
+                    if error.code == .timedOut { failure.message = "timed out after \(TimeText.seconds(limit)) waiting for \(label)" }
+                    throw failure
+                }
+            }
+        } catch {
+            guard case .contact(let contact) = device else { throw error }
+            throw await judged(error, contact: contact)
+        }
+    }
+
+    /// Waits until the node sees a contact online.
+    func waitOnline(_ device: DeviceName?, atMost limit: Duration) async throws(CommandFailure) {
+        guard case .contact(let contact) = device else { throw .usage("--wait-online needs a device", hint: "DEVICE/Service.method") }
+        let control = try await control()
+        let console = self.console
+        let quiet = ControlInterface(proxy: control.proxy, patience: control.patience, console: console.silent)
+        try await patience.wait(for: "\(contact) (presence)", atMost: limit, device: contact, console) {
+            () async throws(CommandFailure) in
+            while true {
+                let rows = try await quiet.list("devices").map { DeviceRow($0) }
+                let row = rows.first { $0.isMeant(by: contact) }
+                switch row?.state {
+                case "online": return
+                case "offline": break
+                default: throw DeviceRow.judge(CommandFailure(.offline, ""), contact: contact, rows: rows)
+                }
+                // The control interface has no signals: a look twice a second is what a person notices.
+                do { try await Task.sleep(for: .milliseconds(500)) } catch { throw CommandFailure(.cancelled, "gave up") }
+            }
+        }
+    }
+}

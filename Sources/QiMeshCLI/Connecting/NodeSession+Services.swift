@@ -1,0 +1,108 @@
+import QiMessaging
+import QiWire
+
+/// A service that a target names, with the member if it names one.
+struct FoundService: Sendable {
+    let proxy: ObjectProxy
+    /// As errors and output call it: `lab-nao/ALMemory`.
+    let label: String
+    let service: String
+    let member: String?
+}
+
+extension NodeSession {
+    /// Finds the service of a target, trying its readings in order.
+    /// - Throws: `notFound` with the nearest name, and whatever stands between us and the device.
+    func find(_ target: Target, readings: [Target.Reading]) async throws(CommandFailure) -> FoundService {
+        var first: CommandFailure?
+        for reading in readings {
+            let name = target.lookUpName(of: reading.service)
+            do throws(CommandFailure) {
+                let proxy = try await lookUp(name, reading.service, device: target.device)
+                return FoundService(proxy: proxy, label: name, service: reading.service, member: reading.member)
+            } catch {
+                guard error.code == .notFound, reading != readings.last else { throw await explain(first ?? error, target, reading) }
+                if readings.count == 1 { first = error }
+            }
+        }
+        throw CommandFailure(.notFound, "no service \"\(target.rest)\"")
+    }
+
+    private func lookUp(_ name: String, _ service: String, device: DeviceName?) async throws(CommandFailure) -> ObjectProxy {
+        let contact = device?.contact
+        let limit = contact == nil ? patience.answer : patience.device
+        let session = self.session
+        do throws(CommandFailure) {
+            return try await patience.wait(for: name, atMost: limit, device: contact, console) {
+                () async throws(CommandFailure) in
+                do throws(QiError) {
+                    return try await session.service(name, deadline: limit)
+                } catch {
+                    throw CommandFailure(ofNode: error, device: contact)
+                }
+            }
+        } catch {
+            guard let contact else { throw error }
+            throw await judged(error, contact: contact, lookingUp: service)
+        }
+    }
+
+    /// Adds what only the list of services tells: the name that was probably meant.
+    private func explain(_ failure: CommandFailure, _ target: Target, _ reading: Target.Reading) async -> CommandFailure {
+        guard failure.code == .notFound, failure.hint == nil else { return failure }
+        var failure = failure
+        var names: [String] = []
+        do throws(CommandFailure) {
+            names = try await services(of: target.device).map(\.name)
+        } catch {
+            // The list is only for a hint; the failure stands without it.
+            console.detail("no list of services: \(error.message)")
+        }
+        let place = target.device.map { " on \($0.text)" } ?? ""
+        failure.message = "no service \"\(reading.service)\"\(place)"
+        let prefix = target.device.map { $0.text + "/" } ?? ""
+        if let near = Spelling.nearest(to: reading.service, in: names) {
+            failure.message += "; did you mean \(prefix)\(near)?"
+        } else {
+            failure.hint = (["qimesh ls"] + (target.device.map { [$0.text] } ?? [])).joined(separator: " ")
+        }
+        return failure
+    }
+
+    /// A service as `qimesh ls` shows it.
+    struct Listed: Hashable {
+        var name: String
+        var id: Int64
+        var machine: String
+        var process: Int64
+        var session: String
+        /// Empty for a service behind a gateway: it has none of its own here.
+        var endpoints: [String] = []
+    }
+
+    /// The services of a device, nil for the directory we are connected to.
+    func services(of device: DeviceName?) async throws(CommandFailure) -> [Listed] {
+        let session = self.session
+        guard case .contact(let contact) = device else {
+            let limit = patience.answer
+            return try await patience.wait(for: "the list of services", atMost: limit, console) {
+                () async throws(CommandFailure) in
+                do throws(QiError) {
+                    return try await session.services(deadline: limit).map { info in
+                        Listed(
+                            name: info.name, id: Int64(info.serviceID), machine: info.machineID, process: Int64(info.processID),
+                            session: info.sessionID, endpoints: info.endpoints)
+                    }
+                } catch {
+                    throw CommandFailure(error)
+                }
+            }
+        }
+        let rows = try await control().list("services", [.string(contact)], limit: patience.device, device: contact)
+        return rows.map { row in
+            Listed(
+                name: row.text("name"), id: row.integer("id") ?? 0, machine: row.text("machine"),
+                process: row.integer("process") ?? 0, session: row.text("session"))
+        }
+    }
+}

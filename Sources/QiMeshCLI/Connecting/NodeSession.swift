@@ -1,0 +1,82 @@
+import Foundation
+import Logging
+import QiMessaging
+import QiWire
+
+/// A session with the directory a command asks.
+struct NodeSession: Sendable {
+    let session: Session
+    /// The URL that answered.
+    let url: String
+    let patience: Patience
+    let console: Console
+
+    /// The way a call takes: of the address kinds so far, a contact's services come through XMPP.
+    func path(to device: DeviceName?) -> String {
+        if case .contact = device { return "xmpp" }
+        return url.hasPrefix("unix:") ? "unix" : "tcp"
+    }
+
+    /// Connects to the first candidate that answers, runs `body` and closes the session.
+    /// - Throws: `offline` when none answers, and what `body` throws.
+    static func with<Result: Sendable>(
+        _ candidates: DirectoryCandidates, patience: Patience, console: Console,
+        _ body: (NodeSession) async throws(CommandFailure) -> Result
+    ) async throws(CommandFailure) -> Result {
+        let (session, url) = try await connect(candidates, patience, console)
+        console.detail("connected to \(url)")
+        let node = NodeSession(session: session, url: url, patience: patience, console: console)
+        do throws(CommandFailure) {
+            let result = try await body(node)
+            await session.close()
+            return result
+        } catch {
+            await session.close()
+            throw error
+        }
+    }
+
+    private static func connect(
+        _ candidates: DirectoryCandidates, _ patience: Patience, _ console: Console
+    ) async throws(CommandFailure) -> (Session, String) {
+        var failures: [QiError] = []
+        for url in candidates.urls {
+            let result = try await patience.wait(for: "an answer of \(url)", atMost: patience.answer, console) {
+                () async throws(CommandFailure) -> Result<Session, QiError> in
+                do throws(QiError) {
+                    return .success(try await Session.connect(url, options: options(console)))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            switch result {
+            case .success(let session): return (session, url)
+            case .failure(let error):
+                console.detail("\(url): \(error.message)")
+                failures.append(error)
+            }
+        }
+        throw unreachable(candidates, failures)
+    }
+
+    /// Nobody answered: of several places, the one that answered but refused matters.
+    private static func unreachable(_ candidates: DirectoryCandidates, _ failures: [QiError]) -> CommandFailure {
+        if let source = candidates.source, let error = failures.first {
+            var failure = CommandFailure(error)
+            if error.code == .invalid { failure.code = .usage }
+            if error.code == .disconnected { failure.code = .offline }
+            failure.message += " (\(source))"
+            return failure
+        }
+        if let error = failures.first(where: { $0.code != .offline && $0.code != .disconnected }) { return CommandFailure(error) }
+        return CommandFailure(
+            .offline, "no node answers on this machine: tried \(candidates.urls.joined(separator: ", "))", hint: "qimesh up")
+    }
+
+    private static func options(_ console: Console) -> Session.Options {
+        var options = Session.Options()
+        // What goes wrong is told once, by the failure.
+        options.logger.logLevel = console.verbosity > 1 ? .debug : .critical
+        return options
+    }
+}

@@ -1,0 +1,75 @@
+import Foundation
+
+/// How long a command waits for each of its steps, and what it shows meanwhile.
+struct Patience: Sendable {
+    /// What the user set, nil for the defaults.
+    var limit: Duration?
+
+    /// For an answer of something near or already connected.
+    var answer: Duration { limit ?? .seconds(10) }
+    /// For reaching a device: a tunnel may have to be set up first (30 s, reference "cli-and-config" §4).
+    var device: Duration { limit ?? .seconds(30) }
+
+    private enum Outcome<Value: Sendable>: Sendable {
+        case done(Result<Value, CommandFailure>)
+        case late
+        case stopped
+    }
+
+    /// Waits for `body`, after 0.3 s visibly.
+    ///
+    /// A step that is late ends the process, for what it waits in may take no notice of cancellation.
+    /// - Parameters:
+    ///   - what: what is waited for, as in "waiting for …".
+    ///   - limit: the longest; a little more is given, so that a deadline further down, which knows more, speaks first.
+    func wait<Value: Sendable>(
+        for what: String, atMost limit: Duration, device: String? = nil, _ console: Console,
+        _ body: @escaping @Sendable () async throws(CommandFailure) -> Value
+    ) async throws(CommandFailure) -> Value {
+        let outcome = await withTaskGroup(of: Outcome<Value>.self) { group in
+            group.addTask {
+                do throws(CommandFailure) { return .done(.success(try await body())) } catch { return .done(.failure(error)) }
+            }
+            group.addTask { await Self.clock(what, limit + .milliseconds(250), console) }
+            while let outcome = await group.next() {
+                switch outcome {
+                case .done:
+                    group.cancelAll()
+                    return outcome
+                case .late:
+                    console.progress("")
+                    console.failure(
+                        CommandFailure(.timedOut, "timed out after \(TimeText.seconds(limit)) waiting for \(what)", device: device))
+                    exit(CommandFailure.Code.timedOut.exitStatus)
+                case .stopped: continue
+                }
+            }
+            return .stopped
+        }
+        guard case .done(let result) = outcome else { throw CommandFailure(.cancelled, "gave up waiting for \(what)") }
+        return try result.get()
+    }
+
+    /// Counts the time on a terminal until it is up or the task is cancelled.
+    private static func clock<Value>(_ what: String, _ limit: Duration, _ console: Console) async -> Outcome<Value> {
+        let start = ContinuousClock.now
+        let shows = console.isTerminal.errors && !console.quiet && !console.json
+        do {
+            if shows {
+                try await Task.sleep(for: min(.milliseconds(300), limit))
+                while ContinuousClock.now - start < limit {
+                    let seconds = TimeText.inSeconds(ContinuousClock.now - start)
+                    console.progress("waiting for \(what) … \((seconds * 10).rounded() / 10)s")
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+            } else {
+                try await Task.sleep(for: limit)
+            }
+            return .late
+        } catch {
+            // Cancelled: the answer came first.
+            console.progress("")
+            return .stopped
+        }
+    }
+}

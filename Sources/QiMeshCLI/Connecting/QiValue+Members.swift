@@ -1,0 +1,21 @@
+import QiWire
+
+/// Reading the maps of the control interface. What is missing or of another kind reads as absent.
+extension QiValue {
+    func member(_ name: String) -> QiValue? {
+        asMap?.first { $0.key.asQiString?.lossyText == name }?.value
+    }
+
+    /// The text of a member, empty when absent.
+    func text(_ name: String) -> String { member(name)?.asQiString?.lossyText ?? "" }
+
+    func integer(_ name: String) -> Int64? { member(name)?.asInt }
+
+    func number(_ name: String) -> Double? { member(name)?.asDouble }
+
+    /// The texts of a list, empty when absent.
+    func texts(_ name: String) -> [String] { (member(name)?.asList ?? []).compactMap { $0.asQiString?.lossyText } }
+
+    /// The rows of a list, empty when absent.
+    func rows(_ name: String) -> [QiValue] { member(name)?.asList ?? [] }
+}

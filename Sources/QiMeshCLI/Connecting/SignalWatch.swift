@@ -1,0 +1,134 @@
+import Foundation
+import QiMessaging
+import QiWire
+
+/// One subscription of a watch.
+struct WatchedSignal: Sendable {
+    /// `pepper/ALMemory.touched`.
+    let label: String
+    let signature: String
+    let events: SignalEvents
+}
+
+extension NodeSession {
+    /// Subscribes to the signals that a pattern means.
+    /// - Parameters:
+    ///   - known: labels that are watched already.
+    ///   - latest: whether only the newest event is kept for a slow reader.
+    func subscribe(
+        to found: FoundService, _ pattern: String, except known: Set<String>, device: DeviceName?, latest: Bool
+    ) async throws(CommandFailure) -> [WatchedSignal] {
+        var watched: [WatchedSignal] = []
+        for signal in try found.signals(pattern) {
+            let label = "\(found.label).\(signal.name)"
+            if known.contains(label) { continue }
+            let events = try await patience.wait(for: label, atMost: patience.answer, device: device?.text, console) {
+                () async throws(CommandFailure) in
+                do throws(QiError) {
+                    return try await found.proxy.events(of: signal.name, buffer: latest ? 1 : 1_024)
+                } catch {
+                    throw CommandFailure(error, device: device?.text)
+                }
+            }
+            watched.append(WatchedSignal(label: label, signature: signal.signature, events: events))
+        }
+        return watched
+    }
+}
+
+/// Prints events until there were enough, the time is up, or the way is lost.
+struct SignalWatch: Sendable {
+    let session: NodeSession
+    let sources: [WatchedSignal]
+    /// Nil for no end.
+    let count: Int?
+    /// Nil for no end.
+    let time: Duration?
+    /// Whether a slow reader is shown the newest event only.
+    let latest: Bool
+
+    /// How many events wait for a slow reader of stdout; older ones are dropped beyond, and their number told.
+    static let waitingLimit = 4_096
+
+    private enum Turn: Sendable {
+        /// Of a source, with its number among that source's events.
+        case event(source: Int, number: Int, [QiValue])
+        case ended(CommandFailure?)
+    }
+
+    /// - Throws: `closed` when the directory or a service went away.
+    func run() async throws(CommandFailure) {
+        let failure: CommandFailure? = await withTaskGroup(of: Void.self) { group in
+            let turns = AsyncStream.makeStream(of: Turn.self, bufferingPolicy: .bufferingNewest(latest ? 1 : Self.waitingLimit))
+            for (index, source) in sources.enumerated() {
+                group.addTask {
+                    var number = 0
+                    for await arguments in source.events {
+                        turns.continuation.yield(.event(source: index, number: number, arguments))
+                        number += 1
+                    }
+                    guard let error = source.events.failure else { return }
+                    turns.continuation.yield(.ended(CommandFailure(.closed, "\(source.label) ended: \(error.message)", hint: error.hint)))
+                }
+            }
+            if let time {
+                group.addTask {
+                    do { try await Task.sleep(for: time) } catch { return }
+                    turns.continuation.yield(.ended(nil))
+                }
+            }
+            let failure = await show(turns.stream)
+            for source in sources { source.events.stop() }
+            group.cancelAll()
+            return failure
+        }
+        if let failure { throw failure }
+    }
+
+    private func show(_ turns: AsyncStream<Turn>) async -> CommandFailure? {
+        var shown = 0
+        var expected = Array(repeating: 0, count: sources.count)
+        for await turn in turns {
+            switch turn {
+            case .ended(let failure): return failure
+            case .event(let index, let number, let arguments):
+                if number > expected[index], !latest {
+                    session.console.note("\(number - expected[index]) events of \(sources[index].label) were not shown: the reader is slow")
+                }
+                expected[index] = number + 1
+                print(sources[index], arguments)
+                shown += 1
+                if shown == count { return nil }
+            }
+        }
+        return nil
+    }
+
+    private func print(_ source: WatchedSignal, _ arguments: [QiValue]) {
+        let types = (try? Signature(source.signature))?.type.tupleMembers ?? []
+        let values = arguments.enumerated().map { JSONValue($1, as: $0 < types.count ? types[$0] : nil) }
+        let now = Date()
+        if session.console.json {
+            session.console.document(.object([
+                ("time", .number((now.timeIntervalSince1970 * 1_000).rounded() / 1_000)), ("signal", .string(source.label)),
+                ("arguments", .array(values)),
+            ]))
+        } else {
+            let text = values.map(\.text).joined(separator: " ")
+            session.console.line("\(ClockText.text(now))  \(Printable.line(source.label))  \(text)")
+        }
+    }
+}
+
+extension NodeSession {
+    /// Returns when the connection to the directory has ended, with the reason; nil when the task was cancelled.
+    func ended() async -> CommandFailure? {
+        do throws(QiError) {
+            let events = try await session.directory().events(of: "serviceRemoved")
+            for await _ in events {}
+            return events.failure.map { CommandFailure(.closed, "\(url) has gone: \($0.message)") }
+        } catch {
+            return CommandFailure(error)
+        }
+    }
+}

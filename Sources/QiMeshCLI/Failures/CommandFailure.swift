@@ -1,0 +1,89 @@
+/// Why a command did not do what it was asked for, as it is told to people and to programs (reference "cli-and-config" §3).
+struct CommandFailure: Error, Hashable {
+    /// The kind, which decides the exit code.
+    var code: Code
+    /// What happened, and where. One sentence, without a final full stop.
+    var message: String
+    /// What to do about it, usually a command to type.
+    var hint: String?
+    /// The device concerned, as typed.
+    var device: String?
+
+    init(_ code: Code, _ message: String, hint: String? = nil, device: String? = nil) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.device = device
+    }
+
+    /// A command that was typed wrong.
+    static func usage(_ message: String, hint: String? = nil) -> CommandFailure {
+        CommandFailure(.usage, message, hint: hint)
+    }
+
+    /// A kind of failure; the raw value is the `code` of the JSON form and stable between versions.
+    enum Code: String, Hashable, CaseIterable {
+        case remote
+        case usage
+        case notFound = "not-found"
+        case denied
+        case authentication
+        case trust
+        case offline
+        case timedOut = "timed-out"
+        case configuration
+        case identity
+        case unmet
+        case cancelled
+        case tooLarge = "too-large"
+        case unsupported
+        case violation
+        case closed
+        case conflict
+        case system
+
+        /// What the process ends with.
+        var exitStatus: Int32 {
+            switch self {
+            case .remote, .tooLarge, .unsupported, .violation, .conflict, .system: 1
+            case .usage: 2
+            case .notFound: 3
+            case .denied, .authentication, .trust: 4
+            case .offline, .closed: 5
+            case .timedOut: 6
+            case .configuration, .identity: 7
+            case .unmet: 8
+            case .cancelled: 130
+            }
+        }
+
+        /// Whether the same command may succeed later without anybody changing anything.
+        var isRetryable: Bool { self == .offline || self == .timedOut || self == .closed }
+    }
+
+    /// For stderr: one line that says what happened and, with a hint, one that says what to do. What peers said is made
+    /// harmless for a terminal.
+    /// - Parameter detailed: whether to show all of a message of several lines: Python puts its stack trace into it.
+    func lines(detailed: Bool) -> [String] {
+        let all = message.split(whereSeparator: \.isNewline).map { Printable.line(String($0)) }
+        var lines = ["error: " + (all.first ?? "no reason was given")]
+        if detailed { lines += all.dropFirst().map { "  " + $0 } }
+        if let hint { lines.append("  try: " + Printable.line(hint)) }
+        return lines
+    }
+
+    /// The document of `--json`.
+    var json: JSONValue {
+        .object([
+            ("ok", .bool(false)),
+            (
+                "error",
+                .object([
+                    ("code", .string(code.rawValue)), ("message", .string(message)),
+                    ("hint", hint.map { .string($0) } ?? .null), ("device", device.map { .string($0) } ?? .null),
+                    ("retryable", .bool(code.isRetryable)),
+                ])
+            ),
+        ])
+    }
+}
