@@ -1,0 +1,97 @@
+import Foundation
+import Logging
+import NIOPosix
+import QiMesh
+import QiMeshTesting
+import QiMessaging
+import XMPP
+
+/// A whole node inside this process, in a home of its own, with an `Echo` service.
+final class BenchmarkNode: Sendable {
+    let jid: String
+    private let user: String
+    private let password: String
+    private let node: MeshNode
+    private let directory: String
+    private let servers = AsyncStream.makeStream(of: DirectoryServer.self)
+
+    init(user: String, password: String, xmpp: ProsodyServer, home: URL) throws {
+        self.user = user
+        self.password = password
+        jid = "\(user)@\(xmpp.domain)"
+        let own = home.appendingPathComponent(user)
+        try FileManager.default.createDirectory(
+            at: own, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        let file = own.appendingPathComponent("password")
+        try Data(password.utf8).write(to: file)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+        let paths = try MeshPaths(environment: ["HOME": own.path], home: own.path)
+        var account = MeshConfiguration.Account(jid: jid)
+        account.passwordFile = file.path
+        account.server = HostPort("\(xmpp.host):\(xmpp.port)")
+        account.caFile = xmpp.caFile
+        account.accept = [JIDGlob("*@\(xmpp.domain)")].compactMap { $0 }
+        var configuration = MeshConfiguration()
+        configuration.xmpp = [account]
+        configuration.internal.listen = ["unix:" + paths.directorySocket]
+        directory = "unix:" + paths.directorySocket
+        let servers = self.servers
+        var logger = Logger(label: user)
+        logger.logLevel = .error
+        node = MeshNode(configuration: configuration, paths: paths, logger: logger) { _ in
+        } onServer: { server in
+            var echo = ObjectBuilder()
+            echo.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in arguments[0] }
+            _ = try await server.register(echo, as: "Echo")
+            servers.continuation.yield(server)
+        }
+    }
+
+    func run() async throws { try await node.run() }
+
+    func server() async throws -> DirectoryServer {
+        for await server in servers.stream { return server }
+        throw BenchmarkFailure("the node of \(user) ended")
+    }
+
+    /// Makes the two contacts of each other, through the node's own control interface, and waits until `other` is online.
+    func invite(_ other: BenchmarkNode) async throws {
+        try await retrying {
+            try await Session.with(self.directory) { session in
+                let control = try await session.service("QiMeshControl")
+                _ = try await control.call("invite", arguments: [.string(other.jid), .string(other.user)])
+            }
+        }
+        try await retrying {
+            try await Session.with(self.directory) { session in
+                let control = try await session.service("QiMeshControl")
+                let found = try await control.call(
+                    "find", arguments: [.string(other.user), .string("Echo")], deadline: .seconds(30))
+                let code = found.asMap?.first { $0.key.asString == "code" }?.value.asString
+                guard code == "" else { throw BenchmarkFailure("\(other.user) is not reachable: \(found)") }
+            }
+        }
+    }
+
+    private func retrying(_ body: () async throws -> Void) async throws {
+        var tries = 0
+        while true {
+            do { return try await body() } catch {
+                tries += 1
+                if tries > 200 { throw error }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    /// A second connection of the same account, for the baseline.
+    func pingClient(_ xmpp: ProsodyServer) throws -> XMPPClient {
+        guard let address = JID(jid) else { throw BenchmarkFailure("no address") }
+        var configuration = XMPPConfiguration(jid: address, password: password, resource: "ping")
+        configuration.server = .init(host: xmpp.host, port: xmpp.port)
+        configuration.caFile = xmpp.caFile
+        configuration.limits.requestsPerSecond = 1_000_000
+        return XMPPClient(
+            configuration: configuration, logger: Logger(label: "ping"), eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
+    }
+}

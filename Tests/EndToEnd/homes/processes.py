@@ -1,0 +1,150 @@
+"""Child processes that never outlive their parent's block, and waiting for facts with a deadline."""
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+class Unmet(AssertionError):
+    """What was waited for did not happen."""
+
+
+def until(condition, seconds, what):
+    """The first true answer of `condition`, asked again and again.
+
+    Another process gives no event to wait for, only facts to look at: hence a poll. Its deadline makes it a test; its pause
+    only keeps two cores from spinning, and no outcome depends on its length.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise Unmet("after %g s: no %s" % (seconds, what() if callable(what) else what))
+        time.sleep(0.02)
+
+
+def free_port():
+    """A TCP port of 127.0.0.1 that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def can_connect(port, host="127.0.0.1"):
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def new_scratch(name="qimesh"):
+    """A folder for one run, readable by its owner only. Short, for paths of unix sockets end at 107 bytes."""
+    return pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir="/tmp"))
+
+
+def tail(path, lines=25):
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError as error:
+        return str(error)
+
+
+class Child:
+    """One process with a log of its own for stdout (`name.out`) and stderr (`name.log`), ended by `stop`."""
+
+    def __init__(self, name, command, folder, env=None, cwd=None):
+        self.name, self.command = name, [str(part) for part in command]
+        self.out, self.log = folder / (name + ".out"), folder / (name + ".log")
+        self._over = False
+        # A leash: scripts that read stdin end with us even if we are killed.
+        with open(self.out, "wb") as out, open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=out, stderr=log, start_new_session=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def running(self):
+        return self.process.poll() is None
+
+    def lines(self):
+        """The complete lines of stdout so far."""
+        return self.out.read_text(errors="replace").split("\n")[:-1]
+
+    def describe(self):
+        state = "running" if self.running else "ended with %s" % self.process.returncode
+        return "%s (%s; log %s):\n%s" % (self.name, state, self.log, tail(self.log))
+
+    def wait_line(self, accept=lambda line: True, seconds=30, what="line of output"):
+        """The first line of stdout that `accept` likes; fails at once when the process ends without one."""
+        def look():
+            ended = not self.running  # asked first: what a process wrote before its end is then in the file
+            for line in self.lines():
+                if accept(line):
+                    return line
+            if ended:
+                raise Unmet("no %s of %s" % (what, self.describe()))
+        return until(look, seconds, lambda: "%s of %s" % (what, self.describe()))
+
+    def wait_log(self, text, seconds=30):
+        """The first line of stderr that holds `text`."""
+        def look():
+            ended = not self.running
+            for line in self.log.read_text(errors="replace").splitlines():
+                if text in line:
+                    return line
+            if ended:
+                raise Unmet("no %r from %s" % (text, self.describe()))
+        return until(look, seconds, lambda: "%r from %s" % (text, self.describe()))
+
+    def wait_end(self, seconds=30):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Unmet("after %g s: no end of %s" % (seconds, self.describe())) from None
+
+    def kill(self):
+        """As a crash or a cut of power: no chance to say goodbye."""
+        self._signal(signal.SIGKILL)
+        self._over = True
+        self.process.wait()
+
+    def terminate(self):
+        self._signal(signal.SIGTERM)
+
+    def stop(self, seconds=10):
+        """Ends the process and all it started. Returns its exit status."""
+        if self._over:  # its number may be another's by now
+            return self.process.returncode
+        if self.running:
+            self.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._signal(signal.SIGKILL)
+        self._signal(signal.SIGKILL)  # children of its own session that it left behind
+        self._over = True
+        self.process.stdin.close()
+        return self.process.wait()
+
+    def _signal(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()

@@ -1,0 +1,156 @@
+"""`qimesh up` without any account: a complete local bus for unmodified libqi."""
+import os
+import socket
+import stat
+
+import pytest
+from homes.home import Home, binary, failures
+from homes.processes import can_connect, until
+
+CHECKS = 17  # of client.py, the connection included: fewer would be a battery that ended early
+
+
+@pytest.fixture(scope="module")
+def bus(module_folder):
+    with Home(module_folder, "bus") as home:
+        home.write_config().up()
+        home.host("Peer")
+        yield home
+
+
+def test_no_configuration_is_a_bus_on_the_usual_port(home):
+    """The default port is libqi's own; should something else hold it, that is a failure to look at, not one to hide."""
+    assert not can_connect(9559), "port 9559 is taken by another process"
+    home.up()
+    assert home.ready_urls()[0] == "tcp://127.0.0.1:9559"
+    assert home.unix_socket.is_socket()
+    home.host("Peer", url="tcp://127.0.0.1:9559")
+    checks = home.battery("--url", "tcp://127.0.0.1:9559", "--only", "types")
+    assert failures(checks) == [] and len(checks) == 2
+    assert home.call("Peer.echo_string", "by the socket") == "by the socket"
+    assert home.down() == 0
+    assert not can_connect(9559)
+
+
+def test_default_port_taken_is_an_error_that_says_so(home):
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", home.port))
+        squatter.listen()
+        home.write_config().up(wait=False)
+        assert home.node.wait_end(20) != 0
+    log = home.node.log.read_text()
+    assert str(home.port) in log and "in use" in log.lower()
+
+
+def test_python_meets_python_through_our_directory(bus):
+    checks = bus.battery("--url", bus.url, seconds=180)
+    assert failures(checks) == [] and len(checks) == CHECKS
+
+
+def test_call_of_forty_seconds(bus):
+    checks = bus.battery("--url", bus.url, "--only", "slow_call", "--slow", "40", seconds=120)
+    assert failures(checks) == [] and "slow_call" in checks
+
+
+def test_service_of_another_machine_on_loopback_only(bus, module_folder):
+    """Its owner can be reached over the connection to the directory alone: by another machine id, so by another HOME."""
+    with Home(module_folder, "elsewhere") as elsewhere:
+        owner = elsewhere.host("Far", url=bus.url, listen="tcp://127.0.0.1:0")
+        checks = bus.battery("--url", bus.url, "--service", "Far")
+        assert failures(checks) == [] and len(checks) == CHECKS
+        owner.kill()
+        until(lambda: "Far" not in bus.services(), 20, "removal of Far")
+
+
+def test_removal_when_the_owner_is_killed(bus):
+    owner = bus.host("Mortal")
+    watcher = bus.peer("client", "--url", bus.url, "--service", "Mortal", "--until-removed", name="watcher")
+    watcher.wait_line(lambda line: "attached" in line)
+    owner.kill()
+    assert watcher.wait_end() == 0, watcher.lines()
+    until(lambda: "Mortal" not in bus.services(), 20, "removal of Mortal")
+
+
+@pytest.mark.parametrize("name", ["with\x01control", "with blank", "a/b", "a%b", "[", ""])
+def test_service_names_that_libqi_cannot_stand_are_refused(bus, name):
+    """A name that is not safe in a URI ends libqi processes that look it up; a slash would be a device's name."""
+    before = bus.services()
+    bad = bus.peer("service", "--leash", "--url", bus.url, "--name", name, name="bad-name")
+    assert bad.wait_end(20) != 0, "it was registered"
+    assert bus.services() == before
+
+
+def test_command_line_speaks_to_the_bus(bus):
+    assert set(bus.services()) >= {"ServiceDirectory", "Peer"}
+    assert bus.call("Peer.concat", "a", 7, "\u00e9") == "a7\u00e9"
+    assert bus.call("Peer.echo_settings", {"a": 1, "b": [True, None]}) == {"a": 1, "b": [True, None]}
+    members = bus.cli("info", "Peer", "--json").ok().json
+    assert {"concat", "fail"} <= {row["name"] for row in members["methods"]}
+    assert {"spoken", "moved"} <= {row["name"] for row in members["signals"]}
+    assert {"volume", "title"} <= {row["name"] for row in members["properties"]}
+    bus.cli("set", "Peer.volume", "31", "--json").ok()
+    assert bus.cli("get", "Peer.volume", "--json").ok().json["result"] == 31
+
+
+def test_exit_codes_and_errors(bus):
+    raised = bus.cli("call", "Peer.fail", '"spilled coffee"', "--json")
+    assert raised.code == 1 and "spilled coffee" in raised.error["message"]
+    for target in ("Nobody.x", "Peer.nothing_of_that_name"):
+        missing = bus.cli("call", target, "--json")
+        assert missing.code == 3 and missing.error["code"], str(missing)
+    assert bus.cli("no-such-verb").code == 2
+    assert bus.cli("ls", "nowhere", "--json").code in (3, 5)
+    assert bus.cli("ls", "--url", "tcp://127.0.0.1:1", "--timeout", "2", "--json").code == 5
+    late = bus.cli("call", "Peer.slow", "30", "--timeout", "1", "--json", timeout=15)
+    assert late.code == 6 and late.error["message"], str(late)
+
+
+def test_plain_output_is_for_people_and_pipes(bus):
+    plain = bus.cli("call", "Peer.echo_string", "hello").ok()
+    assert plain.out.strip().strip('"') == "hello" and plain.err == ""
+    listed = bus.cli("ls").ok().out
+    assert "Peer" in listed and "\x1b[" not in listed
+
+
+def test_watch(bus):
+    watcher = bus.start("watch", [binary(), "watch", "Peer.spoken", "--count", "2", "--json"])
+
+    def heard_first():
+        bus.call("Peer.say", "one")
+        return watcher.out.read_text()
+    until(heard_first, 20, lambda: "event at " + watcher.describe())
+    bus.call("Peer.say", "two")
+    assert watcher.wait_end(20) == 0, watcher.describe()
+    assert "one" in watcher.lines()[0] and len(watcher.lines()) == 2
+
+
+def test_control_interface_is_for_its_owner_alone(bus):
+    """Only on a unix socket, in a closed folder; unknown to TCP, and not in the list of services."""
+    control = bus.runtime / "qimesh"
+    assert stat.S_IMODE(os.stat(control).st_mode) == 0o700
+    for path in control.glob("*.sock"):
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600, path
+    assert bus.cli("status", "--json").ok().json["ok"] is True
+    assert bus.services() == [name for name in bus.services() if "ontrol" not in name and "Node" not in name]
+    over_tcp = bus.cli("ls", "--url", bus.url, "--json").ok().json["services"]
+    assert {row["name"] for row in over_tcp} >= {"ServiceDirectory", "Peer"}
+    # the control service's methods under any likely name, asked for over TCP
+    for name in ("Control", "NodeControl", "QiMeshControl", "_Control", "NodeStatus"):
+        assert bus.cli("info", name, "--url", bus.url, "--json").code == 3, name
+
+
+def test_unusable_configuration_names_its_line(home):
+    home.config.parent.mkdir(parents=True)
+    home.config.write_text("device:\n  name: x\n  modle: NAO\n")
+    answer = home.cli("up", timeout=20)
+    assert answer.code == 7 and "qimesh.yaml:3" in answer.err and "model" in answer.err, str(answer)
+
+
+def test_password_file_that_others_can_read_is_refused(home, folder):
+    secret = home.folder / "pw"
+    secret.write_text("hush-hush\n")
+    secret.chmod(0o644)
+    home.write_config(xmpp=[{"jid": "x@mesh.test", "password-file": str(secret), "server": "127.0.0.1:1"}])
+    answer = home.cli("up", timeout=20)
+    assert answer.code in (4, 7) and "0600" in answer.err + answer.out, str(answer)
+    assert "hush-hush" not in answer.err + answer.out
