@@ -84,7 +84,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "XMPPTests",
-            dependencies: ["XMPP", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), nioSSL],
+            dependencies: [
+                "XMPP", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), nioSSL, logging,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "QiMessagingTests",

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from homes.contact import CAPS, CLIENT, DISCO_INFO, DISCO_ITEMS, IBB, JINGLE, caps_hash, condition
-from homes.processes import until
+from homes.processes import Unmet, until
 
 TUNNEL = "urn:qimesh:tunnel:1"
 BLOCK = 4096
@@ -93,8 +93,8 @@ def test_stranger_sees_no_presence_and_opens_no_stream(stranger, server, device)
     assert condition(answer) == ("cancel", "service-unavailable")
     stranger.fence()
     for stanza in stranger.received_from(server.jid("pepper")):
-        assert stanza.tag != CLIENT + "presence", "the stranger sees presence"
-        assert stanza.get("type") in ("error", "result"), "the stranger was asked something"
+        assert stanza.tag != CLIENT + "presence" or stanza.get("type") in ("error", "unavailable"), "the stranger sees presence: %s" % stanza.items()
+        assert stanza.get("type") in ("error", "result", "unavailable"), "the stranger was asked something"
 
 
 # --- streams under attack
@@ -118,7 +118,7 @@ class Stream:
     def __init__(self, person, device):
         number = next(NUMBERS)
         self.person, self.device = person, device
-        self.session, self.sid = "s-%d-%s" % (number, person.bare), "ibb-%d" % number
+        self.session, self.sid = "s-%d" % number, "ibb-%d" % number
         answer = person.request("set", device, initiate(person, self.session, self.sid))
         assert condition(answer) is None
         person.wait(lambda s: jingle_of(s, "session-accept", self.session), what="session-accept")
@@ -132,7 +132,10 @@ class Stream:
                                    % (IBB, self.sid, seq, text), **options)
 
     def gone(self):
-        return condition(self.data(0, b"x")) == ("cancel", "item-not-found")
+        try:
+            return condition(self.data(0, b"x", seconds=2)) == ("cancel", "item-not-found")
+        except Unmet:  # a flood before it may have used up our share of answers
+            return False
 
 
 @pytest.mark.parametrize("content", ["no base64 at all!", "AAA", "AA=A", "====", "\u00e9\u00e9\u00e9\u00e9", "AAAA<b/>AAAA"])
@@ -197,7 +200,10 @@ def test_flood_of_requests_is_slowed_and_then_dropped(contact, device):
     assert condition(refused) == ("wait", "resource-constraint")
 
     def answered():
-        answer = contact.request("get", device, "<ping xmlns='urn:xmpp:ping'/>", seconds=5)
+        try:
+            answer = contact.request("get", device, "<ping xmlns='urn:xmpp:ping'/>", seconds=2)
+        except Unmet:  # dropped: the flood is not over yet
+            return False
         return condition(answer) is None
     until(answered, 30, "answer after the flood")
 

@@ -20,7 +20,7 @@ extension MeshConfiguration {
     /// Bounds that hold for every peer.
     public struct Limits: Hashable, Sendable {
         /// Calls of one peer in flight at once, 1 to 65 536.
-        public var callsPerPeer = 64
+        public var callsPerPeer = 1024
         /// The largest message in bytes, 1 kB to 2 GB.
         public var payload = 50_000_000
         /// A relayed call fails this long after path or owner stopped answering, 1 s to 1 h.

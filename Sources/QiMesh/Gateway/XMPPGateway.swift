@@ -113,7 +113,7 @@ final class XMPPGateway: Sendable {
 
     private func discoItems() -> [DiscoItem] {
         guard let jid = client.boundJID else { return [] }
-        return state.withLock { $0.names }.map { DiscoItem(jid: jid, node: $0, name: nil) }
+        return state.withLock { $0.names }.map { DiscoItem(jid: jid, node: $0, name: $0) }
     }
 
     /// Publishes that something changed, not what: one item serves all contacts, so names do not belong in it.

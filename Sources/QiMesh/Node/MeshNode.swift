@@ -66,7 +66,7 @@ public final class MeshNode: Service {
                 device: configuration.device, server: server, trust: trust, identity: identity, limits: configuration.limits,
                 logger: logger)
         }
-        try await server.connectDevices(through: AccountPaths(gateways))
+        try await server.connectDevices(through: AccountPaths(gateways), pathLoss: configuration.limits.pathLoss)
         let control = NodeControl(
             configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust)
         try await server.registerPrivate(control.object, as: NodeControl.name)

@@ -60,7 +60,7 @@ extension NodeVerb {
         let typed = arguments.first?.asString ?? ""
         try await withControl(console) { (control, _) async throws(CommandFailure) in
             let answer = try await control.call(method, arguments, limit: control.patience.device, device: typed)
-            if console.json { return console.done(JSONValue(answer)) }
+            if console.json { return console.done(JSONValue(control: answer)) }
             let jid = answer.text("jid")
             console.line(Printable.line("\(done) \(jid.isEmpty ? typed : jid)"))
             let note = answer.text("note")

@@ -13,7 +13,7 @@ struct Devices: NodeVerb {
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
             let rows = try await control.list("devices")
-            if console.json { return console.done(.object([("devices", .array(rows.map(Self.json)))])) }
+            if console.json { return console.done(.object([("devices", .array(rows.map { JSONValue(control: $0) }))])) }
             let devices = rows.map { DeviceRow($0) }
             if devices.isEmpty { return console.note("no devices yet; qimesh invite JID --name NAME makes one a contact") }
             console.table(Self.table(devices, now: Date().timeIntervalSince1970))
@@ -22,17 +22,6 @@ struct Devices: NodeVerb {
                 console.note("! \(device.name.isEmpty ? device.jid : device.name): \(device.note)")
             }
         }
-    }
-
-    /// The row as the node gives it, with null for what is unknown.
-    static func json(_ row: QiValue) -> JSONValue {
-        guard case .object(let members) = JSONValue(row) else { return .null }
-        return .object(members.map { member in
-            guard ["services", "rtt", "lastSeen"].contains(member.name), row.number(member.name).map({ $0 < 0 }) ?? false else {
-                return member
-            }
-            return (member.name, .null)
-        })
     }
 
     static func table(_ devices: [DeviceRow], now: Double) -> Table {

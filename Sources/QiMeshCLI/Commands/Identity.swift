@@ -12,7 +12,7 @@ struct Identity: NodeVerb {
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
             let identity = try await control.call("identity")
-            if console.json { return console.done(JSONValue(identity)) }
+            if console.json { return console.done(JSONValue(control: identity)) }
             console.line(Printable.line(identity.text("fingerprint")))
             let names = [identity.text("name")] + identity.texts("jids")
             console.note(names.filter { !$0.isEmpty }.joined(separator: "  "))

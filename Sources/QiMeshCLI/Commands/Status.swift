@@ -13,7 +13,7 @@ struct Status: NodeVerb {
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
             let status = try await control.call("status")
-            if console.json { return console.done(JSONValue(status)) }
+            if console.json { return console.done(JSONValue(control: status)) }
             Self.print(status, console, now: Date().timeIntervalSince1970)
         }
     }

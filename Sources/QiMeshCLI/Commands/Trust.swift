@@ -33,16 +33,16 @@ struct Trust: NodeVerb {
                 guard !accept else {
                     throw CommandFailure(.notFound, "no refused key of \(jid) is waiting", hint: "qimesh devices", device: jid)
                 }
-                if console.json { console.done(JSONValue(entry).adding([("accepted", .bool(false))])) }
+                if console.json { console.done(JSONValue(control: entry).adding([("accepted", .bool(false))])) }
                 return
             }
             guard accept || Self.asked(console) else {
-                if console.json { return console.done(JSONValue(entry).adding([("accepted", .bool(false))])) }
+                if console.json { return console.done(JSONValue(control: entry).adding([("accepted", .bool(false))])) }
                 return console.note("the key stays refused; to accept it: qimesh trust \(jid) --accept")
             }
             // By fingerprint: another key that came meanwhile is not what was looked at.
             let pinned = try await control.call("acceptKey", [.string(jid), .string(refused)], device: jid)
-            if console.json { return console.done(JSONValue(pinned).adding([("accepted", .bool(true))])) }
+            if console.json { return console.done(JSONValue(control: pinned).adding([("accepted", .bool(true))])) }
             console.line(Printable.line("pinned   \(pinned.text("fingerprint"))"))
         }
     }
@@ -50,7 +50,7 @@ struct Trust: NodeVerb {
     private func list(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
             let rows = try await control.list("trusted")
-            if console.json { return console.done(.object([("trusted", .array(rows.map { JSONValue($0) }))])) }
+            if console.json { return console.done(.object([("trusted", .array(rows.map { JSONValue(control: $0) }))])) }
             if rows.isEmpty { return console.note("no key is pinned yet; the first contact with a device pins its key") }
             var table = Table(["JID", "STATE", "PINNED", "REFUSED"])
             for row in rows {

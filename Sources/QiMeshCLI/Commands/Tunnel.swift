@@ -37,7 +37,7 @@ struct Tunnel: NodeVerb {
     }
 
     private static func show(_ opened: QiValue, _ console: Console) {
-        if console.json { return console.done(JSONValue(opened)) }
+        if console.json { return console.done(JSONValue(control: opened)) }
         let url = opened.text("url")
         console.line(Printable.line(url))
         console.note("\(opened.text("device")) (\(opened.text("jid"))) by \(opened.text("path")); Ctrl-C closes it")

@@ -3,6 +3,8 @@ import Foundation
 import Logging
 import QiMesh
 import ServiceLifecycle
+import UnixSignals
+import UnixSignals
 
 /// `qimesh up`: the node.
 struct Up: Verb {
@@ -17,7 +19,7 @@ struct Up: Verb {
     @Option(help: "The configuration file (default: $QIMESH_CONFIG, ~/.config/qimesh/qimesh.yaml, /etc/qimesh/qimesh.yaml).")
     var config: String?
 
-    @Option(help: "Where the directory listens, instead of what the configuration says; may be repeated.")
+    @Option(help: "Where the directory listens, instead of what the configuration says; may be repeated. The node's own socket is kept.")
     var listen: [String] = []
 
     @Option(help: "trace, debug, info, notice, warning, error or critical (default: $QIMESH_LOG, the configuration).")
@@ -41,7 +43,11 @@ struct Up: Verb {
     private func serve(_ console: Console) async throws {
         let paths = try MeshPaths.current(configuration: config)
         var configuration = try MeshConfiguration.load(paths: paths)
-        if !listen.isEmpty { configuration.internal.listen = listen }
+        if !listen.isEmpty {
+            // The commands of this user need the socket, wherever else the directory listens.
+            let hasSocket = listen.contains { $0.hasPrefix("unix:") }
+            configuration.internal.listen = listen + (hasSocket ? [] : ["unix:" + paths.directorySocket])
+        }
         if paths.configurationFile == nil { DefaultConfiguration.offer(paths, console) }
         let level = try chosenLevel() ?? configuration.log.level
         LoggingSystem.bootstrap { label in

@@ -19,3 +19,19 @@ extension QiValue {
     /// The rows of a list, empty when absent.
     func rows(_ name: String) -> [QiValue] { member(name)?.asList ?? [] }
 }
+
+extension JSONValue {
+    /// What the node's control interface says, with null where it says -1 for "unknown" or "never".
+    init(control value: QiValue) { self = JSONValue(value).withoutUnknown(in: nil) }
+
+    private static let knownOrNegative: Set<String> = ["services", "rtt", "lastSeen", "firstSeen", "since"]
+
+    private func withoutUnknown(in name: String?) -> JSONValue {
+        switch self {
+        case .object(let members): .object(members.map { ($0.name, $0.value.withoutUnknown(in: $0.name)) })
+        case .array(let elements): .array(elements.map { $0.withoutUnknown(in: nil) })
+        case .integer(..<0), .number(..<0): name.map(Self.knownOrNegative.contains) == true ? .null : self
+        default: self
+        }
+    }
+}

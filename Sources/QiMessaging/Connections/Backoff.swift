@@ -18,6 +18,10 @@ struct Backoff {
     }
 }
 
+extension TimeAmount {
+    static func / (amount: TimeAmount, divisor: Int64) -> TimeAmount { .nanoseconds(amount.nanoseconds / divisor) }
+}
+
 extension Bus {
     /// Returns after `pause`.
     nonisolated(nonsending) func pause(_ pause: TimeAmount) async {

@@ -4,10 +4,16 @@ public import QiWire
 /// What a device on the other side of a tunnel may do here, and what we may do there.
 extension DirectoryServer {
     /// Makes the devices that `paths` reaches usable as `DEVICE/Service`.
-    public func connectDevices(through paths: any DevicePaths) async throws(QiError) {
+    ///
+    /// - Parameter pathLoss: how soon after a path died the calls on it end.
+    public func connectDevices(
+        through paths: any DevicePaths, pathLoss: Duration = .seconds(30)
+    ) async throws(QiError) {
         let directory = self.directory
         try await loop.run { (bus) async throws(QiError) in
-            let gateway = DeviceGateway(bus: bus, directory: directory.value, paths: paths, limits: directory.value.limits)
+            let gateway = DeviceGateway(
+                bus: bus, directory: directory.value, paths: paths, limits: directory.value.limits,
+                pathLoss: TimeAmount(pathLoss))
             directory.value.setGateway(gateway)
         }
     }

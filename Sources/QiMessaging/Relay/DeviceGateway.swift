@@ -7,11 +7,13 @@ final class DeviceGateway: NameResolver {
     private let bus: Bus
     private let paths: any DevicePaths
     private let limits: ConnectionLimits
+    private let pathLoss: TimeAmount
     private unowned let directory: ServiceDirectory
     private(set) var links: [String: DeviceLink] = [:]
 
-    init(bus: Bus, directory: ServiceDirectory, paths: any DevicePaths, limits: ConnectionLimits) {
+    init(bus: Bus, directory: ServiceDirectory, paths: any DevicePaths, limits: ConnectionLimits, pathLoss: TimeAmount) {
         self.bus = bus
+        self.pathLoss = pathLoss
         self.directory = directory
         self.paths = paths
         self.limits = limits
@@ -47,7 +49,7 @@ final class DeviceGateway: NameResolver {
     func link(named name: String) throws(QiError) -> DeviceLink {
         let device = try paths.device(named: name)
         if let known = links[device] { return known }
-        let link = DeviceLink(bus: bus, device: device, paths: paths, limits: limits)
+        let link = DeviceLink(bus: bus, device: device, paths: paths, limits: limits, pathLoss: pathLoss)
         links[device] = link
         return link
     }

@@ -28,6 +28,8 @@ final class DeviceLink: ConnectionOwner {
     let device: String
     private let paths: any DevicePaths
     private let limits: ConnectionLimits
+    /// How soon after a path died its calls end.
+    private let pathLoss: TimeAmount
     private var state = State.down
     private var services: [String: Tracked] = [:]
     private var resolving: [String: [(Result<(RemoteObject, ServiceInfo), QiError>) -> Void]] = [:]
@@ -36,7 +38,8 @@ final class DeviceLink: ConnectionOwner {
     /// Directories that present this device's own, and want to know what comes and goes there.
     private var mirrors: [ServiceDirectory] = []
 
-    init(bus: Bus, device: String, paths: any DevicePaths, limits: ConnectionLimits) {
+    init(bus: Bus, device: String, paths: any DevicePaths, limits: ConnectionLimits, pathLoss: TimeAmount) {
+        self.pathLoss = pathLoss
         self.bus = bus
         self.device = device
         self.paths = paths
@@ -306,16 +309,16 @@ final class DeviceLink: ConnectionOwner {
 
     // MARK: - Noticing silence
 
-    /// While calls wait, a silent path is asked whether it still is one: XMPP may hold a dead stream for minutes. With 10 s between
-    /// questions and 15 s for the answer, a call on a dead path ends within 30 s.
+    /// While calls wait, a silent path is asked whether it still is one: XMPP may hold a dead stream for minutes. A look every sixth of
+    /// `pathLoss`, a question after a quarter of silence and two fifths for its answer: a call on a dead path ends in time.
     private func keepAlive() {
         guard let connection else { return }
         let link = NIOLoopBound(self, eventLoop: bus.eventLoop)
         let watched = NIOLoopBound(connection, eventLoop: bus.eventLoop)
-        bus.eventLoop.scheduleTask(in: .seconds(5)) {
+        bus.eventLoop.scheduleTask(in: pathLoss / 6) {
             let (link, connection) = (link.value, watched.value)
             guard link.connection === connection, !connection.isClosed else { return }
-            if connection.callsInFlight > 0, NIODeadline.now() - connection.lastReceived > .seconds(8) { link.probe(connection) }
+            if connection.callsInFlight > 0, NIODeadline.now() - connection.lastReceived > link.pathLoss / 4 { link.probe(connection) }
             link.keepAlive()
             link.bus.executor.scheduleDrain()
         }
@@ -323,7 +326,7 @@ final class DeviceLink: ConnectionOwner {
 
     private func probe(_ connection: Connection) {
         let action = ActionAddress(.serviceDirectory, action: WellKnownActions.machineID)
-        connection.call(action, ByteBuffer(), deadline: .now() + .seconds(12)) { [device] answer in
+        connection.call(action, ByteBuffer(), deadline: .now() + pathLoss / 5 * 2) { [device] answer in
             guard case .failure(let error) = answer, error.code == .timedOut else { return }
             connection.close(QiError(.offline, "the path to \(device) does not answer any more"))
         }

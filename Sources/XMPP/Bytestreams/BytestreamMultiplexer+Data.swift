@@ -30,7 +30,8 @@ extension BytestreamMultiplexer {
     /// The same, from an element.
     func receivedDataElement(_ iq: IQRequest) {
         guard iq.kind == .set else { return answer(iq, .failure(.badRequest)) }
-        var text = iq.payload.text
+        // A block has no elements inside (XEP-0047 §4): what a character outside the alphabet makes of it is told the same way.
+        var text = iq.payload.children.isEmpty ? iq.payload.text : "<"
         text.withUTF8 { base64 in
             receivedData(
                 from: iq.from, id: iq.id, sid: iq.payload["sid"], sequence: iq.payload["seq"],

@@ -73,6 +73,7 @@ final class StropheConnection {
     private(set) var queuedBytes = 0
     private var largest = 0
     private var pending: [UInt8] = []
+    private var hasReceived = false
 
     init(
         _ context: StropheContext, _ parameters: StropheParameters, owner: any StropheConnectionOwner,
@@ -170,7 +171,15 @@ final class StropheConnection {
     var queueLength: Int32 { xmpp_conn_send_queue_len(pointer) }
 
     /// Four reads of 4 KiB empty a TLS record, and each record takes a turn to be written.
-    var idleTurnsNeeded: Int { 4 + (isDirty ? (largest + 16383) / 16384 : 0) }
+    func idleTurnsNeeded(afterRead: Bool) -> Int {
+        (afterRead ? 4 : 1) + (isDirty ? (largest + 16383) / 16384 : 0)
+    }
+
+    /// Whether a stanza arrived since the last call.
+    func takeHasReceived() -> Bool {
+        defer { hasReceived = false }
+        return hasReceived
+    }
 
     /// After each turn of the library.
     func turned(writable: Bool) {
@@ -246,6 +255,7 @@ final class StropheConnection {
 
     func received(_ stanza: OpaquePointer) {
         guard isOpen, !hasEnded else { return }
+        hasReceived = true
         let stanza = StropheStanza(stanza)
         if let data = stanza.dataBlock {
             owner?.receivedData(data)

@@ -166,11 +166,13 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
     }
 
     /// Reads and writes until the library has nothing more to do, or for 64 turns, after which work that waits is looked at
-    /// first (false). The turns are those of reference `xmpp.md` §2.2.
+    /// first (false). The turns are those of reference `xmpp.md` §2.2; the four after a read, which find what TLS has
+    /// decrypted already, are left out when there was none.
     private func pump() -> Bool {
         guard let connection, let context else { return true }
         var idle = 0
         var turns = 0
+        var hasRead = false
         while connection.socket >= 0 {
             turns += 1
             if turns > 64 { return false }
@@ -179,25 +181,22 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
             context.runOnce(exclusively: connection.isLoggingIn)
             connection.turned(writable: ready & Int16(POLLOUT) != 0)
             guard connection.socket >= 0 else { break }
-            if ready & Int16(POLLIN) != 0 {
+            // Something may arrive between the two looks; then a stanza tells of it.
+            if connection.takeHasReceived() || ready & Int16(POLLIN) != 0 {
                 idle = 0
+                hasRead = true
                 connection.acknowledgeQuickly()
-                continue
-            }
-            // Something arrived after all, between the two looks, and was answered.
-            if connection.hasPending {
-                idle = 0
                 continue
             }
             if connection.isDirty {
                 if ready & Int16(POLLOUT) == 0 { return true }
-                if connection.queueLength > 0 {
+                if connection.hasPending || connection.queueLength > 0 {
                     idle = 0
                     continue
                 }
             }
             idle += 1
-            if idle >= connection.idleTurnsNeeded {
+            if idle >= connection.idleTurnsNeeded(afterRead: hasRead) {
                 connection.settled()
                 return true
             }
