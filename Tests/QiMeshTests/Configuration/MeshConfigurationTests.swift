@@ -1,0 +1,198 @@
+import Foundation
+import Logging
+import Testing
+
+@testable import QiMesh
+
+@Suite struct MeshConfigurationTests {
+    private func parse(_ text: String) throws -> MeshConfiguration {
+        try MeshConfiguration.parse(text, path: "qimesh.yaml", directory: "/etc/qimesh", home: "/home/op")
+    }
+
+    @Test func readsEveryKey() throws {
+        let configuration = try parse(
+            """
+            device:
+              name: pepper
+              model: Pepper 1.8
+            internal:
+              listen: ["unix:/run/qimesh/sd.sock", "tcp://127.0.0.1:9559", "tcp://[::1]:0"]
+              machine-id: file:/var/lib/id
+            xmpp:
+              - jid: pepper@robots.example
+                password-file: pepper.pw
+                resource: body
+                server: 127.0.0.1:5222
+                direct-tls: yes
+                ca-file: ~/ca.pem
+                accept: ["*@robots.example", OP@lab.example]
+              - jid: second@robots.example
+            limits: { calls-per-peer: 7, payload: 1MB, path-loss: 2m }
+            log: { level: debug }
+            """)
+        #expect(configuration.device == .init(name: "pepper", model: "Pepper 1.8"))
+        #expect(configuration.internal.listen == ["unix:/run/qimesh/sd.sock", "tcp://127.0.0.1:9559", "tcp://[::1]:0"])
+        #expect(configuration.internal.machineID == .file("/var/lib/id"))
+        let account = try #require(configuration.xmpp.first)
+        #expect(account.jid == "pepper@robots.example")
+        #expect(account.passwordFile == "/etc/qimesh/pepper.pw")
+        #expect(account.resource == "body")
+        #expect(account.server == HostPort("127.0.0.1:5222"))
+        #expect(account.directTLS)
+        #expect(account.caFile == "/home/op/ca.pem")
+        #expect(account.accept.map(\.description) == ["*@robots.example", "op@lab.example"])
+        #expect(configuration.passwordSource(of: account) == .file("/etc/qimesh/pepper.pw"))
+        #expect(configuration.passwordSource(of: configuration.xmpp[1]) == .environment("QIMESH_XMPP_PASSWORD"))
+        #expect(configuration.limits == .init(callsPerPeer: 7, payload: 1_000_000, pathLoss: .seconds(120)))
+        #expect(configuration.log.level == .debug)
+    }
+
+    @Test(arguments: ["", "# nothing\n", "---\n", "device:\nxmpp:\nlimits: {}\n", "~\n"])
+    func emptyMeansDefaults(_ text: String) throws {
+        let configuration = try parse(text)
+        #expect(configuration.device == .init())
+        #expect(configuration.xmpp.isEmpty)
+        #expect(configuration.limits == .init(callsPerPeer: 1024, payload: 50_000_000, pathLoss: .seconds(30)))
+        #expect(configuration.log.level == .info)
+        #expect(configuration.internal.machineID == .automatic)
+        let paths = try MeshPaths(environment: ["HOME": "/home/op", "XDG_RUNTIME_DIR": "/run/user/1"])
+        #expect(configuration.listeners(paths: paths) == ["unix:/run/user/1/qimesh/sd.sock", "tcp://127.0.0.1:9559"])
+    }
+
+    @Test func accountDefaults() throws {
+        let account = try #require(try parse("xmpp:\n  - jid: a@b\n").xmpp.first)
+        #expect(account == MeshConfiguration.Account(jid: "a@b"))
+        #expect(account.resource == "qimesh")
+        #expect(account.server == nil && account.caFile == nil && !account.directTLS && account.accept.isEmpty)
+    }
+
+    static let mistakes: [(text: String, message: String)] = [
+        // unknown keys
+        ("devise:\n  name: x\n", #"qimesh.yaml:1: this version knows no key "devise" here; did you mean device?"#),
+        ("device:\n  name: x\n  modle: y\n", #"qimesh.yaml:3: this version knows no key "modle" here; did you mean model?"#),
+        (
+            "device:\n  name: x\nmetrics: { listen: x }\n",
+            #"qimesh.yaml:3: this version knows no key "metrics" here; known are device, internal, xmpp, limits, log"#
+        ),
+        (
+            "xmpp:\n  - jid: a@b\n    passwordfile: x\n",
+            #"qimesh.yaml:3: this version knows no key "passwordfile" here; did you mean password-file?"#
+        ),
+        (
+            "xmpp:\n  - jid: a@b\n    password: hunter2\n",
+            "qimesh.yaml:3: xmpp[0].password: passwords are not kept in the configuration: put it into a file and name that as password-file"
+        ),
+        // values of the wrong kind
+        ("device: pepper\n", #"qimesh.yaml:1: device: expected a mapping (lines of "key: value"), found "pepper""#),
+        ("- device\n", #"qimesh.yaml:1: expected a mapping (lines of "key: value"), found a list"#),
+        ("xmpp:\n  jid: a@b\n", "qimesh.yaml:1: xmpp: expected a list, found a mapping"),
+        ("internal:\n  listen: tcp://x:1\n", #"qimesh.yaml:2: internal.listen: expected a list, found "tcp://x:1""#),
+        ("device:\n\n  name: [a]\n", "qimesh.yaml:3: device.name: expected text, found a list"),
+        ("limits:\n  calls-per-peer: many\n", #"qimesh.yaml:2: limits.calls-per-peer: expected a whole number, found "many""#),
+        (
+            "xmpp:\n- jid: a@b\n  direct-tls: maybe\n",
+            #"qimesh.yaml:3: xmpp[0].direct-tls: expected true or false, found "maybe""#
+        ),
+        // values out of range
+        ("limits:\n  calls-per-peer: 0\n", "qimesh.yaml:2: limits.calls-per-peer: 0 is not between 1 and 65536"),
+        ("limits:\n  payload: 50\n", #"qimesh.yaml:2: limits.payload: "50" is not a size between 1kB and 2GB, such as 50MB"#),
+        ("limits:\n  payload: 5 MB\n", #"qimesh.yaml:2: limits.payload: "5 MB" is not a size between 1kB and 2GB, such as 50MB"#),
+        ("limits:\n  path-loss: 30\n", #"qimesh.yaml:2: limits.path-loss: "30" is not a time between 1s and 1h, such as 30s"#),
+        (
+            "log:\n  level: verbose\n",
+            #"qimesh.yaml:2: log.level: "verbose" is not one of trace, debug, info, notice, warning, error, critical"#
+        ),
+        ("device:\n  name: ''\n", "qimesh.yaml:2: device.name: name must not be empty"),
+        ("device:\n  name: \"a\\nb\"\n", "qimesh.yaml:2: device.name: name holds a control character"),
+        // accounts
+        ("xmpp:\n  - resource: x\n", "qimesh.yaml:2: xmpp[0]: an account needs a jid"),
+        ("xmpp:\n  - jid: pepper\n", #"qimesh.yaml:2: xmpp[0].jid: "pepper" is not an account of the form name@server"#),
+        (
+            "xmpp:\n  - jid: a@b/c\n",
+            #"qimesh.yaml:2: xmpp[0].jid: "a@b/c" is not an account of the form name@server; the part after the / belongs into resource"#
+        ),
+        ("xmpp:\n  - jid: a@b\n    server: b\n", #"qimesh.yaml:3: xmpp[0].server: "b" is not of the form HOST:PORT"#),
+        (
+            "xmpp:\n  - jid: a@b\n    accept:\n      - c@d\n      - '*'\n",
+            #"qimesh.yaml:5: xmpp[0].accept[1]: "*" is not a pattern such as op@lab.example, *@lab.example or *@*.lab.example"#
+        ),
+        ("xmpp:\n  - jid: a@b\n    password-file: x\n  - jid: a@b\n", "qimesh.yaml:4: xmpp[1]: the account a@b is listed twice"),
+        (
+            "xmpp:\n  - jid: a@b\n  - jid: c@d\n",
+            "qimesh.yaml:1: xmpp: 2 accounts have no password-file, but QIMESH_XMPP_PASSWORD can serve only one of them"
+        ),
+        // listeners
+        (
+            "internal:\n  listen: [\"http://x\"]\n",
+            #"qimesh.yaml:2: internal.listen[0]: "http://x" is neither unix:/PATH nor tcp://HOST:PORT"#
+        ),
+        (
+            "internal:\n  listen: [\"tcp://x\"]\n",
+            #"qimesh.yaml:2: internal.listen[0]: "tcp://x" must name host and port: tcp://HOST:PORT"#
+        ),
+        (
+            "internal:\n  listen: [\"unix:sd\"]\n",
+            #"qimesh.yaml:2: internal.listen[0]: "unix:sd" must name an absolute path: unix:/PATH"#
+        ),
+        (
+            "internal:\n  machine-id: a b\n",
+            #"qimesh.yaml:2: internal.machine-id: "a b" is not auto, systemd, file:/PATH or an identifier of 1 to 64 letters, digits and dashes"#
+        ),
+        // YAML itself
+        ("device:\n  name: x\n  name: y\n", #"qimesh.yaml:2: "name" is given twice"#),
+        ("device: [a\nlog: {}\n", "qimesh.yaml:2: this is not YAML"),
+        ("device:\n\tname: x\n", "qimesh.yaml:2: this is not YAML"),
+    ]
+
+    @Test(arguments: mistakes)
+    func mistakesNameFileAndLine(text: String, message: String) {
+        let error = #expect(throws: MeshError.self) { try parse(text) }
+        #expect(error?.code == .configuration)
+        #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "no error")")
+        #expect(error?.message.contains("hunter2") == false)
+        #expect(error?.detailedDescription().contains("hunter2") == false)
+    }
+
+    @Test func aLongSocketPathIsRefused() {
+        let path = "/" + String(repeating: "x", count: 107)
+        let error = #expect(throws: MeshError.self) { try parse("internal:\n  listen: [\"unix:\(path)\"]\n") }
+        #expect(error?.message.contains("takes at most 107") == true)
+    }
+
+    @Test func deepNestingIsAnErrorAndNoCrash() {
+        let error = #expect(throws: MeshError.self) { try parse(String(repeating: "[", count: 500_000)) }
+        #expect(error?.code == .configuration)
+        #expect(throws: MeshError.self) { try parse(String(repeating: "[", count: 900) + String(repeating: "]", count: 900)) }
+    }
+
+    @Test func loadsFromAFileWithPathsRelativeToIt() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/qimesh.yaml"
+            try write("xmpp:\n  - { jid: a@b, password-file: secrets/a.pw }\n", to: path, mode: 0o644)
+            #expect(try MeshConfiguration.load(path).xmpp.first?.passwordFile == directory + "/secrets/a.pw")
+        }
+    }
+
+    @Test func aMissingFileIsAnErrorOnlyWhenNamed() throws {
+        try withTemporaryDirectory { directory in
+            let error = #expect(throws: MeshError.self) { try MeshConfiguration.load(directory + "/none.yaml") }
+            #expect(error?.message == "there is no configuration file \(directory)/none.yaml")
+            var paths = try MeshPaths(environment: ["HOME": directory])
+            paths.configurationCandidates = [directory + "/none.yaml"]
+            #expect(try MeshConfiguration.load(paths: paths).xmpp.isEmpty)
+            let named = try MeshPaths(environment: ["HOME": directory], configuration: directory + "/none.yaml")
+            #expect(throws: MeshError.self) { try MeshConfiguration.load(paths: named) }
+        }
+    }
+
+    @Test func refusesWhatIsNoTextAndWhatIsHuge() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/qimesh.yaml"
+            try Data([0x64, 0xff, 0xfe]).write(to: URL(fileURLWithPath: path))
+            #expect(throws: MeshError.self) { try MeshConfiguration.load(path) }
+            try write(String(repeating: "#", count: (1 << 20) + 1), to: path)
+            let error = #expect(throws: MeshError.self) { try MeshConfiguration.load(path) }
+            #expect(error?.message.contains("larger than 1048576 bytes") == true)
+        }
+    }
+}

@@ -1,0 +1,231 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import QiMesh
+
+@Suite struct TrustStoreTests {
+    private let start = Date(timeIntervalSince1970: 1_800_000_000)
+
+    /// A clock that stands until it is moved.
+    private final class Clock: Sendable {
+        private let time: Mutex<Date>
+        init(_ date: Date) { time = Mutex(date) }
+        var now: Date { time.withLock { $0 } }
+        func advance(_ seconds: TimeInterval) { time.withLock { $0 += seconds } }
+    }
+
+    @Test func remembersAcrossRestarts() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let first = try TrustStore(file: path, now: { [start] in start })
+            #expect(try first.check(jid: "a@x", key: key(1)) == .new)
+            #expect(!FileManager.default.fileExists(atPath: path))
+            try first.pin(jid: "a@x", key: key(1))
+            #expect(try first.check(jid: "a@x", key: key(2)) == .changed(old: key(1)))
+            let second = try TrustStore(file: path)
+            #expect(try second.check(jid: "a@x", key: key(1)) == .pinned)
+            #expect(try second.entries() == [TrustEntry(jid: "a@x", key: key(1), firstSeen: start, lastSeen: start)])
+            #expect(try second.refused(jid: "a@x") == RefusedKey(jid: "a@x", key: key(2), date: start))
+        }
+    }
+
+    @Test func fileIsPrivateAndReadable() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let store = try TrustStore(file: path, now: { [start] in start })
+            try store.pin(jid: "a@x", key: key(1))
+            #expect(try permissions(path) == 0o600)
+            #expect(try names(in: directory) == ["trust.json", "trust.json.lock"])
+            let expected = """
+                {
+                  "devices" : [
+                    {
+                      "first-seen" : "2027-01-15T08:00:00Z",
+                      "jid" : "a@x",
+                      "key" : "\(key(1))",
+                      "last-seen" : "2027-01-15T08:00:00Z"
+                    }
+                  ],
+                  "refused" : [
+
+                  ],
+                  "version" : 1
+                }
+
+                """
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == expected)
+        }
+    }
+
+    @Test func refusedKeyCanBeAccepted() throws {
+        try withTemporaryDirectory { directory in
+            let store = try TrustStore(file: directory + "/trust.json")
+            try store.pin(jid: "a@x", key: key(1))
+            _ = try store.check(jid: "a@x", key: key(2))
+            let shown = try #require(try store.refused(jid: "a@x"))
+            try store.replace(jid: "a@x", key: shown.key)
+            #expect(try store.check(jid: "a@x", key: key(2)) == .pinned)
+            #expect(try store.refused(jid: "a@x") == nil)
+        }
+    }
+
+    /// The node and `qimesh trust` are two processes with one file.
+    @Test func twoStoresSeeEachOthersChanges() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let node = try TrustStore(file: path)
+            let command = try TrustStore(file: path)
+            try node.pin(jid: "a@x", key: key(1))
+            try command.pin(jid: "b@x", key: key(2))
+            #expect(try node.check(jid: "b@x", key: key(2)) == .pinned)
+            try command.replace(jid: "a@x", key: key(3))
+            #expect(try node.check(jid: "a@x", key: key(3)) == .pinned)
+            #expect(try command.remove(jid: "a@x"))
+            #expect(try node.check(jid: "a@x", key: key(1)) == .new)
+            #expect(try node.entries().map(\.jid) == ["b@x"])
+        }
+    }
+
+    @Test func concurrentPinsAreAllKept() async throws {
+        try await withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in UInt8(0)..<24 {
+                    group.addTask { try TrustStore(file: path).pin(jid: "\(index)@x", key: key(index)) }
+                }
+                try await group.waitForAll()
+            }
+            #expect(try TrustStore(file: path).entries().count == 24)
+        }
+    }
+
+    @Test func ofTwoFirstContactsOneWins() async throws {
+        try await withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let store = try TrustStore(file: path)
+            let winners = await withTaskGroup(of: Bool.self) { group in
+                for index in UInt8(0)..<8 {
+                    group.addTask {
+                        do {
+                            try store.pin(jid: "a@x", key: key(index))
+                            return true
+                        } catch {
+                            return false
+                        }
+                    }
+                }
+                return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            }
+            #expect(winners == 1)
+        }
+    }
+
+    @Test func writesLastSeenOnceAnHour() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let clock = Clock(start)
+            let store = try TrustStore(file: path, now: { clock.now })
+            try store.pin(jid: "a@x", key: key(1))
+            let written = FileStatus(path: path)?.version
+            clock.advance(3_599)
+            try store.pin(jid: "a@x", key: key(1))
+            #expect(FileStatus(path: path)?.version == written)
+            clock.advance(1)
+            try store.pin(jid: "a@x", key: key(1))
+            #expect(FileStatus(path: path)?.version != written)
+            #expect(try store.entry(jid: "a@x")?.lastSeen == start + 3_600)
+        }
+    }
+
+    @Test func repeatedRefusalsDoNotWrite() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let store = try TrustStore(file: path)
+            try store.pin(jid: "a@x", key: key(1))
+            _ = try store.check(jid: "a@x", key: key(2))
+            let written = FileStatus(path: path)?.version
+            for _ in 0..<10 { _ = try store.check(jid: "a@x", key: key(2)) }
+            #expect(FileStatus(path: path)?.version == written)
+        }
+    }
+
+    static let damaged: [(content: String, reason: String)] = [
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
+        ("[]", "wrong kind of value at the top"),
+        (#"{"version": 1, "refused": []}"#, #"no "devices" at the top"#),
+        (#"{"version": 2, "devices": [], "refused": []}"#, "has version 2"),
+        (
+            #"{"version": 1, "devices": [{"jid": "a", "key": "SHA256:x", "first-seen": "2027-01-15T08:00:00Z", "last-seen": "2027-01-15T08:00:00Z"}], "refused": []}"#,
+            #""SHA256:x" is not a fingerprint"#
+        ),
+        (
+            #"{"version": 1, "devices": [{"jid": "a", "key": "SHA256:x", "first-seen": "yesterday", "last-seen": "now"}], "refused": []}"#,
+            "wrong value at devices[0]"
+        ),
+        (
+            #"{"version": 1, "devices": [\#(device("a", 1)), \#(device("a", 2))], "refused": []}"#,
+            "a or its key \(key(2)) is pinned twice"
+        ),
+        (
+            #"{"version": 1, "devices": [\#(device("a", 1)), \#(device("b", 1))], "refused": []}"#,
+            "b or its key \(key(1)) is pinned twice"
+        ),
+    ]
+
+    private static func device(_ jid: String, _ seed: UInt8) -> String {
+        #"{"jid": "\#(jid)", "key": "\#(key(seed))", "first-seen": "2027-01-15T08:00:00Z", "last-seen": "2027-01-15T08:00:00Z"}"#
+    }
+
+    @Test(arguments: damaged)
+    func neverEmptiesADamagedFile(content: String, reason: String) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            try write(content, to: path)
+            let error = #expect(throws: MeshError.self) { _ = try TrustStore(file: path) }
+            #expect(error?.code == .trust)
+            #expect(error?.hint != nil)
+            #expect(error?.message.contains(reason) == true, "\(error?.message ?? "no error")")
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == content)
+        }
+    }
+
+    @Test func letsNobodyInWhenTheFileBreaksMeanwhile() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let store = try TrustStore(file: path)
+            try store.pin(jid: "a@x", key: key(1))
+            try write("broken", to: path)
+            #expect(throws: MeshError.self) { try store.check(jid: "a@x", key: key(1)) }
+            #expect(throws: MeshError.self) { try store.pin(jid: "b@x", key: key(2)) }
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == "broken")
+            try FileManager.default.removeItem(atPath: path)
+            let error = #expect(throws: MeshError.self) { try store.check(jid: "b@x", key: key(2)) }
+            #expect(error?.message.contains("removed while in use") == true)
+        }
+    }
+
+    @Test func refusesAFileThatOthersCanChange() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            try TrustStore(file: path).pin(jid: "a@x", key: key(1))
+            try setPermissions(0o644, path)
+            #expect(try TrustStore(file: path).check(jid: "a@x", key: key(1)) == .pinned)
+            try setPermissions(0o664, path)
+            let error = #expect(throws: MeshError.self) { _ = try TrustStore(file: path) }
+            #expect(error?.message.contains("can be changed by other users (mode 0664)") == true)
+        }
+    }
+
+    @Test func refusalsNameTheCommand() {
+        let changed = TrustVerdict.changed(old: key(1)).refusal(jid: "a@x", key: key(2))
+        #expect(changed?.hint?.contains("qimesh trust a@x") == true)
+        #expect(changed?.message.contains(key(1).description) == true)
+        #expect(changed?.message.contains(key(2).description) == true)
+        let moved = TrustVerdict.keyBelongsTo(jid: "b@x").refusal(jid: "a@x", key: key(2))
+        #expect(moved?.hint?.contains("qimesh trust b@x --forget") == true)
+        #expect(TrustVerdict.pinned.refusal(jid: "a@x", key: key(1)) == nil)
+        #expect(TrustVerdict.new.refusal(jid: "a@x", key: key(1)) == nil)
+    }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import Testing
+
+@testable import QiMesh
+
+func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo: [seed]) }
+
+@Suite struct TrustTableTests {
+    /// One thing that happens to a table, and what must come of it.
+    enum Step: CustomStringConvertible {
+        case check(String, UInt8, TrustVerdict)
+        case pin(String, UInt8)
+        case pinFails(String, UInt8)
+        case replace(String, UInt8)
+        case replaceFails(String, UInt8)
+        case remove(String, Bool)
+        case refused(String, UInt8)
+        case expectRefused(String, UInt8?)
+
+        var description: String {
+            switch self {
+            case .check(let jid, let seed, let verdict): "check \(jid) \(seed) = \(verdict)"
+            case .pin(let jid, let seed): "pin \(jid) \(seed)"
+            case .pinFails(let jid, let seed): "pin \(jid) \(seed) fails"
+            case .replace(let jid, let seed): "replace \(jid) \(seed)"
+            case .replaceFails(let jid, let seed): "replace \(jid) \(seed) fails"
+            case .remove(let jid, let known): "remove \(jid) = \(known)"
+            case .refused(let jid, let seed): "refused \(jid) \(seed)"
+            case .expectRefused(let jid, let seed): "refused key of \(jid) = \(seed.map(String.init) ?? "none")"
+            }
+        }
+    }
+
+    static let conversations: [(String, [Step])] = [
+        ("first contact", [.check("a", 1, .new), .pin("a", 1), .check("a", 1, .pinned)]),
+        ("checking pins nothing", [.check("a", 1, .new), .check("a", 2, .new)]),
+        ("a changed key", [.pin("a", 1), .check("a", 2, .changed(old: key(1))), .pinFails("a", 2), .check("a", 1, .pinned)]),
+        ("a key of another", [.pin("a", 1), .check("b", 1, .keyBelongsTo(jid: "a")), .pinFails("b", 1), .check("b", 2, .new)]),
+        (
+            "a changed key that is another's counts as changed",
+            [.pin("a", 1), .pin("b", 2), .check("a", 2, .changed(old: key(1))), .pinFails("a", 2)]
+        ),
+        (
+            "replacing frees the old key",
+            [.pin("a", 1), .replace("a", 2), .check("a", 2, .pinned), .check("b", 1, .new), .pin("b", 1)]
+        ),
+        ("replacing an unknown pins", [.replace("a", 1), .check("a", 1, .pinned)]),
+        (
+            "replacing does not steal",
+            [.pin("a", 1), .pin("b", 2), .replaceFails("b", 1), .check("b", 2, .pinned), .check("a", 1, .pinned)]
+        ),
+        ("replacing by the same", [.pin("a", 1), .replace("a", 1), .check("a", 1, .pinned)]),
+        (
+            "removing forgets both ways",
+            [.pin("a", 1), .remove("a", true), .remove("a", false), .check("a", 2, .new), .check("b", 1, .new)]
+        ),
+        ("a device that moved", [.pin("a", 1), .remove("a", true), .pin("b", 1), .check("b", 1, .pinned)]),
+        ("the last refusal counts", [.pin("a", 1), .refused("a", 2), .refused("a", 3), .expectRefused("a", 3)]),
+        ("accepting clears the refusal", [.pin("a", 1), .refused("a", 2), .replace("a", 2), .expectRefused("a", nil)]),
+        ("the right key clears the refusal", [.pin("a", 1), .refused("a", 2), .pin("a", 1), .expectRefused("a", nil)]),
+        ("removing clears the refusal", [.refused("a", 2), .remove("a", true), .expectRefused("a", nil)]),
+        ("a failed pin keeps the refusal", [.pin("a", 1), .refused("a", 2), .pinFails("a", 2), .expectRefused("a", 2)]),
+    ]
+
+    @Test(arguments: conversations)
+    func transitions(_ name: String, _ steps: [Step]) throws {
+        var table = TrustTable()
+        let date = Date(timeIntervalSince1970: 1_000)
+        for step in steps {
+            let before = table
+            switch step {
+            case .check(let jid, let seed, let verdict):
+                #expect(table.verdict(jid: jid, key: key(seed)) == verdict, "\(name): \(step)")
+            case .pin(let jid, let seed):
+                try table.pin(jid: jid, key: key(seed), at: date)
+            case .pinFails(let jid, let seed):
+                let error = #expect(throws: MeshError.self, "\(name): \(step)") {
+                    try table.pin(jid: jid, key: key(seed), at: date)
+                }
+                #expect(error?.code == .trust)
+                #expect(error?.hint?.contains("qimesh trust") == true)
+                #expect(table == before)
+            case .replace(let jid, let seed):
+                try table.replace(jid: jid, key: key(seed), at: date)
+            case .replaceFails(let jid, let seed):
+                #expect(throws: MeshError.self, "\(name): \(step)") { try table.replace(jid: jid, key: key(seed), at: date) }
+                #expect(table == before)
+            case .remove(let jid, let known):
+                #expect(table.remove(jid: jid) == known, "\(name): \(step)")
+            case .refused(let jid, let seed):
+                table.noteRefused(jid: jid, key: key(seed), at: date)
+            case .expectRefused(let jid, let seed):
+                #expect(table.refused(jid: jid)?.key == seed.map(key), "\(name): \(step)")
+            }
+        }
+    }
+
+    @Test func keepsFirstAndLastSeen() throws {
+        var table = TrustTable()
+        try table.pin(jid: "a", key: key(1), at: Date(timeIntervalSince1970: 100))
+        try table.pin(jid: "a", key: key(1), at: Date(timeIntervalSince1970: 300))
+        // A clock that was set back does not take back what was seen.
+        try table.pin(jid: "a", key: key(1), at: Date(timeIntervalSince1970: 200))
+        #expect(table.entry(jid: "a")?.firstSeen == Date(timeIntervalSince1970: 100))
+        #expect(table.entry(jid: "a")?.lastSeen == Date(timeIntervalSince1970: 300))
+    }
+
+    @Test func boundsPins() throws {
+        var table = TrustTable()
+        for index in 0..<TrustTable.entryLimit {
+            let fingerprint = KeyFingerprint(subjectPublicKeyInfo: withUnsafeBytes(of: index) { Array($0) })
+            try table.pin(jid: "\(index)", key: fingerprint, at: .distantPast)
+        }
+        let error = #expect(throws: MeshError.self) { try table.pin(jid: "one more", key: key(1), at: .distantPast) }
+        #expect(error?.message.contains("4096") == true)
+        #expect(table.sortedEntries.count == TrustTable.entryLimit)
+    }
+
+    @Test func boundsRefusalsByDroppingTheOldest() {
+        var table = TrustTable()
+        for index in 0...TrustTable.refusalLimit {
+            table.noteRefused(jid: "\(index)", key: key(1), at: Date(timeIntervalSince1970: TimeInterval(index)))
+        }
+        #expect(table.sortedRefusals.count == TrustTable.refusalLimit)
+        #expect(table.refused(jid: "0") == nil)
+        #expect(table.refused(jid: "1") != nil)
+    }
+}

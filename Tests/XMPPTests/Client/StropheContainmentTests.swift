@@ -1,0 +1,77 @@
+import Glibc
+import Logging
+import Synchronization
+import Testing
+
+@testable import XMPP
+
+struct StropheContainmentTests {
+    @Test func highDescriptorsAreMovedDown() throws {
+        let reserve = LowDescriptorReserve()
+        defer { reserve.release() }
+        let original = open("/dev/null", O_RDONLY)
+        #expect(reserve.lowered(original) == original)
+        let high = fcntl(original, F_DUPFD, 2000)
+        try #require(high >= 2000, "raise the limit of open files")
+        let low = try #require(reserve.lowered(high))
+        #expect(low < 1024)
+        // The high number is free again, the low one is open and not inherited.
+        #expect(fcntl(high, F_GETFD) == -1)
+        #expect(fcntl(low, F_GETFD) == FD_CLOEXEC)
+        // Nothing is left for a second one until the first is closed.
+        let second = fcntl(original, F_DUPFD, 2000)
+        #expect(reserve.lowered(second) == nil)
+        close(low)
+        reserve.reserve()
+        let third = try #require(reserve.lowered(second))
+        #expect(third < 1024)
+        close(third)
+        close(original)
+    }
+
+    @Test func guardInterruptsTheSocketAndNothingElse() throws {
+        var ends: [Int32] = [-1, -1]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        let socketGuard = SocketGuard()
+        socketGuard.watch(ends[0])
+        // The number is closed and given to somebody else meanwhile.
+        close(ends[0])
+        var other: [Int32] = [-1, -1]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &other) == 0)
+        socketGuard.interrupt()
+        var byte: UInt8 = 0
+        #expect(read(ends[1], &byte, 1) == 0)
+        #expect(write(other[0], &byte, 1) == 1)
+        #expect(read(other[1], &byte, 1) == 1)
+        socketGuard.release()
+        socketGuard.interrupt()
+        for descriptor in [ends[1]] + other { close(descriptor) }
+    }
+
+    @Test func loopRunsWorkInOrderOnItsThread() async {
+        let loop = StropheLoop(name: "test", logger: Logger(label: "test"))
+        let seen = Mutex<[Int]>([])
+        await withCheckedContinuation { continuation in
+            for number in 0..<1000 {
+                loop.execute {
+                    loop.checkIsolated()
+                    seen.withLock { $0.append(number) }
+                }
+            }
+            // Work that hands in work: it comes after all that was there.
+            loop.execute { loop.execute { continuation.resume() } }
+        }
+        #expect(!loop.isOnThread)
+        #expect(seen.withLock { $0 } == Array(0..<1000))
+        loop.stop()
+    }
+
+    @Test func numericAddressesResolveToThemselves() {
+        #expect(ServerAddresses.resolve("127.0.0.1") == ["127.0.0.1"])
+        #expect(ServerAddresses.resolve("::1") == ["::1"])
+        #expect(ServerAddresses.resolve("no such host").isEmpty)
+        var addresses = ServerAddresses()
+        #expect(addresses.next(for: "127.0.0.1") == "127.0.0.1")
+        #expect(!addresses.hasMore)
+    }
+}

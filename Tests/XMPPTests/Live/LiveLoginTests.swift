@@ -1,0 +1,181 @@
+import Logging
+import NIOCore
+import NIOPosix
+import QiMeshTesting
+import Testing
+
+@testable import XMPP
+
+@Suite(.serialized, .timeLimit(.minutes(2)))
+struct LiveLoginTests {
+    @Test func logsInAndLeaves() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server)
+        try await pepper.running {
+            #expect(try pepper.full().description == "pepper@mesh.test/qimesh")
+            let time = try await pepper.client.ping(#require(JID("mesh.test")))
+            #expect(time < .seconds(1))
+        }
+        guard case .stopped(nil) = pepper.client.state else {
+            Issue.record("\(pepper.client.state)")
+            return
+        }
+    }
+
+    @Test func wrongPasswordStopsWithAdvice() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", password: "wrong", at: server)
+        let error = try await #require(throws: XMPPError.self) { try await pepper.client.run() }
+        #expect(error.code == .notAuthorized)
+        #expect(error.message.contains("not-authorized"))
+        #expect(!error.description.contains("wrong"))
+    }
+
+    @Test func loginsAtTheSameTimeDoNotSpoilEachOther() async throws {
+        let users = ["a", "b", "c", "d"]
+        let server = try ProsodyServer.start(accounts: users.map { ($0, "secret") })
+        defer { server.stop() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for user in users {
+                group.addTask {
+                    for _ in 0..<15 { try await Party(user, at: server).running {} }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    @Test func unknownAuthorityIsRefused() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server) { $0.caFile = nil }
+        let error = try await #require(throws: XMPPError.self) { try await pepper.client.run() }
+        #expect(error.code == .certificate)
+        #expect(error.message.contains("authority"))
+    }
+
+    @Test func directTLS() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server) {
+            $0.server?.port = server.directTLSPort
+            $0.directTLS = true
+        }
+        try await pepper.running { #expect(pepper.client.state.isOnline) }
+    }
+
+    @Test func domainTheServerDoesNotServeIsAConfigurationError() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server) { configuration in
+            if let jid = JID("pepper@elsewhere.test") { configuration.jid = jid }
+        }
+        let error = try await #require(throws: XMPPError.self) { try await pepper.client.run() }
+        #expect(error.code == .configuration)
+    }
+
+    @Test func certificateOfAnotherDomainIsRefused() async throws {
+        // The certificate names mesh.test only; the account is of a domain the server serves as well.
+        let server = try ProsodyServer.start(
+            accounts: [("pepper", "secret")], extraConfig: "VirtualHost \"elsewhere.test\"")
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server) { configuration in
+            if let jid = JID("pepper@elsewhere.test") { configuration.jid = jid }
+            configuration.server?.port = server.directTLSPort
+            configuration.directTLS = true
+        }
+        let error = try await #require(throws: XMPPError.self) { try await pepper.client.run() }
+        #expect(error.code == .certificate)
+    }
+
+    @Test func unreachableServerIsTriedAgain() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server)
+        server.suspend()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await pepper.client.run() }
+            let reason = try await pepper.events.first { event -> XMPPError? in
+                if case .state(.waiting(_, let reason)) = event { reason } else { nil }
+            }
+            #expect(reason.code == .unreachable)
+            let error = try await #require(throws: XMPPError.self) {
+                try await pepper.client.iq(to: nil, .get, Element("query", namespace: Namespaces.roster))
+            }
+            #expect(error.code == .notConnected)
+            try server.resume()
+            try await pepper.online()
+            // Cancellation ends it as well as `shutdown()`.
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+        guard case .stopped(nil) = pepper.client.state else {
+            Issue.record("\(pepper.client.state)")
+            return
+        }
+    }
+
+    @Test func anotherConnectionWithTheSameResourceIsNotFought() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let first = try Party("pepper", at: server)
+        let second = try Party("pepper", at: server)
+        try await first.running {
+            try await second.running {
+                let (pause, reason) = try await first.events.first { event -> (Duration, XMPPError)? in
+                    if case .state(.waiting(let pause, let reason)) = event { (pause, reason) } else { nil }
+                }
+                #expect(pause == .seconds(60))
+                #expect(reason.code == .conflict)
+            }
+        }
+    }
+
+    @Test func handshakeThatNeverEndsCanBeStopped() async throws {
+        // Takes connections and says nothing: libstrophe waits for TLS without a deadline, on the client's own thread.
+        let silent = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        let port = try #require(silent.channel.localAddress?.port)
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server) {
+            $0.server = .init(host: "127.0.0.1", port: UInt16(port))
+            $0.directTLS = true
+        }
+        try await silent.executeThenClose { connections in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await pepper.client.run() }
+                for try await connection in connections {
+                    try await connection.executeThenClose { inbound, _ in
+                        // Its first words show that it is inside the handshake.
+                        for try await hello in inbound where hello.readableBytes > 0 { break }
+                        pepper.client.shutdown()
+                        try await group.waitForAll()
+                    }
+                    break
+                }
+            }
+        }
+        guard case .stopped(nil) = pepper.client.state else {
+            Issue.record("\(pepper.client.state)")
+            return
+        }
+    }
+
+    @Test func configurationThatCannotWorkIsNotTried() async throws {
+        let jid = try #require(JID("mesh.test"))
+        let client = XMPPClient(
+            configuration: XMPPConfiguration(jid: jid, password: ""), logger: Logger(label: "test"),
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
+        let error = try await #require(throws: XMPPError.self) { try await client.run() }
+        #expect(error.code == .configuration)
+        let again = try await #require(throws: XMPPError.self) { try await client.run() }
+        #expect(again.code == .configuration)
+    }
+}

@@ -1,0 +1,169 @@
+import QiMeshTesting
+import Testing
+
+@testable import XMPP
+
+/// What those get who are no contacts, and what bad stanzas get.
+@Suite(.serialized, .timeLimit(.minutes(2)))
+struct LiveStrangerTests {
+    /// The error that a request of `asker` is answered with; nil for a result.
+    private static func error(
+        _ asker: Party, _ address: JID, _ kind: IQRequest.Kind, _ payload: Element
+    ) async throws -> StanzaError? {
+        do {
+            _ = try await asker.client.iq(to: address, kind, payload)
+            return nil
+        } catch {
+            guard error.code == .stanza else { throw error }
+            return error.stanzaError
+        }
+    }
+
+    @Test func strangersSeeAndReachNothing() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret"), ("eve", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server)
+        let eve = try Party("eve", at: server)
+        try await pepper.running {
+            pepper.client.handleIQ(namespace: "urn:test", name: "secret") { _ in .success(Element("told")) }
+            try await eve.running {
+                let target = try pepper.full()
+                // Our own account's other connections are strangers, too.
+                let nobody = try #require(pepper.jid.with(resource: "nobody"))
+                let requests = [
+                    Element("ping", namespace: Namespaces.ping),
+                    Element("query", namespace: Namespaces.discoInfo),
+                    Element("query", namespace: Namespaces.discoItems),
+                    Element("query", namespace: Namespaces.version),
+                    Element("secret", namespace: "urn:test"),
+                    Element("jingle", namespace: Namespaces.jingle, attributes: ["action": "session-initiate", "sid": "a"]),
+                    Element("open", namespace: Namespaces.ibb, attributes: ["sid": "a", "block-size": "4096"]),
+                    Element("data", namespace: Namespaces.ibb, attributes: ["sid": "a", "seq": "0"], text: "AAAA"),
+                ]
+                for payload in requests {
+                    for kind in [IQRequest.Kind.get, .set] {
+                        let answer = try await Self.error(eve, target, kind, payload)
+                        #expect(answer == .serviceUnavailable)
+                        // The same as for a connection that does not exist.
+                        #expect(try await Self.error(eve, nobody, kind, payload) == answer)
+                    }
+                }
+                // A forged change of the contact list.
+                let push = Element(
+                    "query", namespace: Namespaces.roster,
+                    children: [Element("item", attributes: ["jid": eve.jid.description, "subscription": "both"])])
+                #expect(try await Self.error(eve, target, .set, push) == .serviceUnavailable)
+                #expect(!pepper.client.isMutual(eve.jid))
+                // Presence straight to the device.
+                eve.client.sendRaw(
+                    Element("presence", namespace: Namespaces.client, attributes: ["to": target.description]))
+                _ = try await Self.error(eve, target, .get, requests[0])
+                #expect(pepper.client.resources(of: eve.jid).isEmpty)
+            }
+        }
+    }
+
+    @Test func otherConnectionsOfOurAccountAreStrangers() async throws {
+        let server = try ProsodyServer.start(accounts: [("pepper", "secret")])
+        defer { server.stop() }
+        let pepper = try Party("pepper", at: server)
+        let phone = try Party("pepper", at: server) { $0.resource = "phone" }
+        try await pepper.running {
+            try await phone.running {
+                let answer = try await Self.error(
+                    phone, try pepper.full(), .get, Element("ping", namespace: Namespaces.ping))
+                #expect(answer == .serviceUnavailable)
+                #expect(pepper.client.resources(of: pepper.jid).isEmpty)
+            }
+        }
+    }
+
+    @Test func contactsGetTheErrorsTheRFCNames() async throws {
+        try await withFriends { desk, pepper in
+            let target = try pepper.full()
+            pepper.client.handleIQ(namespace: "urn:test", name: "sum") { request in
+                .success(Element("sum", namespace: "urn:test", text: request.payload.text + "!"))
+            }
+            let table: [(IQRequest.Kind, Element, StanzaError?)] = [
+                (.get, Element("ping", namespace: Namespaces.ping), nil),
+                (.get, Element("query", namespace: Namespaces.version), nil),
+                (.get, Element("sum", namespace: "urn:test", text: "1"), nil),
+                (.get, Element("difference", namespace: "urn:test"), .featureNotImplemented),
+                (.set, Element("ping", namespace: Namespaces.ping), .featureNotImplemented),
+                (.set, Element("query", namespace: Namespaces.discoInfo), .featureNotImplemented),
+                (.get, Element("query", namespace: "urn:unheard-of"), .serviceUnavailable),
+                (.set, Element("query", namespace: Namespaces.roster), .serviceUnavailable),
+                (
+                    .get, Element("query", namespace: Namespaces.discoInfo, attributes: ["node": "urn:other"]),
+                    .itemNotFound
+                ),
+            ]
+            for (kind, payload, expected) in table {
+                let answer = try await Self.error(desk, target, kind, payload)
+                #expect(answer == expected, "\(kind) \(payload)")
+            }
+            let sum = try await desk.client.iq(to: target, .get, Element("sum", namespace: "urn:test", text: "1"))
+            #expect(sum?.text == "1!")
+        }
+    }
+
+    /// The condition of the error that a request with these children is answered with.
+    private static func condition(
+        _ desk: Party, _ target: JID, type: String = "set", children: String
+    ) async throws -> String? {
+        do {
+            _ = try await desk.client.rawRequest(to: target, type: type, children: children)
+            return nil
+        } catch {
+            return error.stanzaError?.condition ?? error.code.description
+        }
+    }
+
+    @Test func malformedRequestsAreAnsweredOnceAndHurtNobody() async throws {
+        try await withFriends { desk, pepper in
+            let target = try pepper.full()
+            let to = target.description
+            let ping = "<ping xmlns='urn:xmpp:ping'/>"
+            #expect(try await Self.condition(desk, target, children: "") == "bad-request")
+            #expect(try await Self.condition(desk, target, type: "get", children: ping + ping) == "bad-request")
+            let deep = String(repeating: "<a xmlns='urn:a'>", count: 500) + String(repeating: "</a>", count: 500)
+            #expect(try await Self.condition(desk, target, children: deep) == "not-acceptable")
+            // So deep that releasing it recursively would overflow an ordinary thread's stack.
+            let abyss = "<a xmlns='urn:a'>" + String(repeating: "<a>", count: 30_000)
+                + String(repeating: "</a>", count: 30_000) + "</a>"
+            #expect(try await Self.condition(desk, target, children: abyss) == "not-acceptable")
+            let large = "<a xmlns='urn:a'>" + String(repeating: "x", count: 100_000) + "</a>"
+            #expect(try await Self.condition(desk, target, children: large) == "not-acceptable")
+            // Neither of these has an answer; the ping after them shows that nothing broke.
+            desk.client.sendRaw("<message to='\(to)'><event xmlns='http://jabber.org/protocol/pubsub#event'/></message>")
+            desk.client.sendRaw("<iq type='result' id='nobody-asked' to='\(to)'/>")
+            desk.client.sendRaw("<presence to='\(to)' type='nonsense'/>")
+            _ = try await desk.client.ping(pepper.full())
+            #expect(pepper.client.state.isOnline)
+        }
+    }
+
+    @Test func floodsAreRefusedAndThenDropped() async throws {
+        try await withFriends { desk, pepper in
+            let target = try pepper.full()
+            let payload = Element("ping", namespace: Namespaces.ping)
+            let outcomes = try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<300 {
+                    group.addTask {
+                        do {
+                            _ = try await desk.client.iq(to: target, .get, payload, timeout: .seconds(2))
+                            return "served"
+                        } catch let error as XMPPError {
+                            return error.stanzaError?.condition ?? error.code.description
+                        }
+                    }
+                }
+                return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+            }
+            #expect(outcomes["served", default: 0] >= 50)
+            #expect(outcomes["resource-constraint", default: 0] >= 50)
+            #expect(outcomes["timedOut", default: 0] >= 100)
+            #expect(outcomes.values.reduce(0, +) == 300)
+        }
+    }
+}
