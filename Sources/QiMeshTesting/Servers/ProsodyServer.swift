@@ -82,8 +82,10 @@ public final class ProsodyServer: Sendable {
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         // The server ends when this process does, however it does: then the pipe closes and `cat` returns.
         process.arguments = [
-            "-c", "prosody -F --config \"$1\" >/dev/null 2>>\"$2\" & pid=$!; cat >/dev/null; kill $pid; wait $pid", "prosody",
-            configuration.path, log.path + ".stderr",
+            "-c",
+            // Going on, in case it was frozen: a stopped process does not end.
+            "prosody -F --config \"$1\" >/dev/null 2>>\"$2\" & pid=$!; cat >/dev/null; kill $pid; kill -CONT $pid; wait $pid",
+            "prosody", configuration.path, log.path + ".stderr",
         ]
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
@@ -99,6 +101,20 @@ public final class ProsodyServer: Sendable {
             }
             // A server says in no other way that it is ready.
             usleep(10_000)
+        }
+    }
+
+    /// Stands the server still: every connection stays open and nothing answers on it, as behind a network that drops everything.
+    /// Throws ``ServerFailure`` when it does not run.
+    public func freeze() throws { try signal(SIGSTOP) }
+
+    /// Lets a frozen server go on where it stood.
+    public func thaw() throws { try signal(SIGCONT) }
+
+    private func signal(_ number: Int32) throws {
+        let text = try? String(contentsOf: folder.appendingPathComponent("prosody.pid"), encoding: .utf8)
+        guard let pid = text.flatMap({ pid_t($0.trimmingCharacters(in: .whitespacesAndNewlines)) }), kill(pid, number) == 0 else {
+            throw ServerFailure("prosody does not run")
         }
     }
 

@@ -117,7 +117,11 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     func shutdown() {
         switch machine.shutdown() {
         case .stop: stop(nil)
-        case .abort: connection?.abort()
+        case .abort:
+            if let connection { return connection.abort() }
+            // Between two addresses of one attempt there is nothing to cut.
+            retriesAtOnce = false
+            connectionClosed(StreamEnd())
         case .close:
             multiplexer.disconnected(XMPPError(.cancelled, "The client is stopping."))
             send(Element("presence", namespace: Namespaces.client, attributes: ["type": "unavailable"]))

@@ -74,6 +74,8 @@ final class StropheConnection {
     private var largest = 0
     private var pending: [UInt8] = []
     private var hasReceived = false
+    /// Something was read since the library last had nothing left to do: TLS may hold more of it.
+    private var hasRead = false
 
     init(
         _ context: StropheContext, _ parameters: StropheParameters, owner: any StropheConnectionOwner,
@@ -171,8 +173,8 @@ final class StropheConnection {
     var queueLength: Int32 { xmpp_conn_send_queue_len(pointer) }
 
     /// Four reads of 4 KiB empty a TLS record, and each record takes a turn to be written.
-    func idleTurnsNeeded(afterRead: Bool) -> Int {
-        (afterRead ? 4 : 1) + (isDirty ? (largest + 16383) / 16384 : 0)
+    var idleTurnsNeeded: Int {
+        (hasRead ? 4 : 1) + (isDirty ? (largest + 16383) / 16384 : 0)
     }
 
     /// Whether a stanza arrived since the last call.
@@ -203,13 +205,15 @@ final class StropheConnection {
     /// The library has nothing left to send.
     func settled() {
         isDirty = false
+        hasRead = false
         largest = 0
         queuedBytes = 0
     }
 
-    /// Switches delayed acknowledgements off; the kernel forgets it again, so it is done after every read. With Nagle's
+    /// Something was read. Switches delayed acknowledgements off; the kernel forgets it again, so it is done after every read. With Nagle's
     /// algorithm on the server's side each round trip takes 40 ms otherwise.
-    func acknowledgeQuickly() {
+    func noteRead() {
+        hasRead = true
         var on: Int32 = 1
         setsockopt(socket, Int32(IPPROTO_TCP), TCP_QUICKACK, &on, socklen_t(MemoryLayout<Int32>.size))
     }

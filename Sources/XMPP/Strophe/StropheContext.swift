@@ -43,7 +43,7 @@ final class StropheContext {
     /// One turn of the library's loop, without waiting.
     ///
     /// `exclusively`: no other context does the same meanwhile. libstrophe's SHA-1 works in one static buffer
-    /// (`src/sha1.c`, in 0.12.2 as in 0.14), so two logins with SCRAM at the same time spoil each other's proof and the
+    /// (`src/sha1.c`, in 0.12.2 and still at the end of 2025), so two logins with SCRAM at the same time spoil each other's proof and the
     /// server answers `not-authorized`. Nothing but the login hashes.
     func runOnce(exclusively: Bool) {
         guard exclusively else { return xmpp_run_once(pointer, 0) }

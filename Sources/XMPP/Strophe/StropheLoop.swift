@@ -10,7 +10,7 @@ import Synchronization
 /// pumps the socket: it sleeps in `poll()` on the socket and on an eventfd that ``enqueue(_:)`` signals. Callbacks of the
 /// library arrive inside the pump, on this thread, and may enter the actor by `assumeIsolated`.
 ///
-/// `@unchecked Sendable`: `inbox` is protected by its mutex, `threadID` is atomic, and everything else that changes is
+/// `@unchecked Sendable`: `inbox` is protected by its mutex, `threadID` and `hasWork` are atomic, and everything else that changes is
 /// touched by the thread only.
 final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
     private enum Work: Sendable {
@@ -31,6 +31,8 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
 
     private let inbox = Mutex(Inbox())
     private let threadID = Atomic<UInt>(0)
+    /// Whether the inbox holds something, for a look without the lock.
+    private let hasWork = Atomic<Bool>(false)
     private let wakeup: Int32
     private let logger: Logger
 
@@ -85,6 +87,7 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
     private func push(_ work: Work) {
         let mustWake = inbox.withLock { inbox in
             inbox.work.append(work)
+            hasWork.store(true, ordering: .relaxed)
             return inbox.work.count == 1
         }
         // The thread empties the inbox before it sleeps, so its own pushes need no system call.
@@ -131,7 +134,7 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
             let isSettled = pump()
             tick()
             releaseRetired()
-            if inbox.withLock({ !$0.work.isEmpty }) || !isSettled { continue }
+            if hasWork.load(ordering: .relaxed) || !isSettled { continue }
             sleep()
         }
         if let connection { retire(connection) }
@@ -147,6 +150,7 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
             let (batch, isStopped) = inbox.withLock { inbox in
                 let batch = inbox.work
                 inbox.work = []
+                hasWork.store(false, ordering: .relaxed)
                 return (batch, inbox.isStopped)
             }
             if batch.isEmpty { return isStopped }
@@ -165,27 +169,28 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
         retired = []
     }
 
-    /// Reads and writes until the library has nothing more to do, or for 64 turns, after which work that waits is looked at
-    /// first (false). The turns are those of reference `xmpp.md` §2.2; the four after a read, which find what TLS has
+    /// Reads and writes until the library has nothing more to do, or until there is work to be run first (false), or for 64
+    /// turns (false). The turns are those of reference `xmpp.md` §2.2; the four after a read, which find what TLS has
     /// decrypted already, are left out when there was none.
     private func pump() -> Bool {
         guard let connection, let context else { return true }
         var idle = 0
         var turns = 0
-        var hasRead = false
         while connection.socket >= 0 {
             turns += 1
             if turns > 64 { return false }
             connection.flush()
             let ready = pollNow(connection.socket)
+            // What was handed in before a stanza arrived takes effect before it; one turn is always taken, or a busy inbox
+            // would keep the socket waiting.
+            if turns > 1 && hasWork.load(ordering: .relaxed) { return false }
             context.runOnce(exclusively: connection.isLoggingIn)
             connection.turned(writable: ready & Int16(POLLOUT) != 0)
             guard connection.socket >= 0 else { break }
             // Something may arrive between the two looks; then a stanza tells of it.
             if connection.takeHasReceived() || ready & Int16(POLLIN) != 0 {
                 idle = 0
-                hasRead = true
-                connection.acknowledgeQuickly()
+                connection.noteRead()
                 continue
             }
             if connection.isDirty {
@@ -196,7 +201,7 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
                 }
             }
             idle += 1
-            if idle >= connection.idleTurnsNeeded(afterRead: hasRead) {
+            if idle >= connection.idleTurnsNeeded {
                 connection.settled()
                 return true
             }
