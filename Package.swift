@@ -100,6 +100,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "CommandTests",
+            dependencies: [
+                "QiMeshCLI", "QiMesh", "QiMessaging", "QiWire", nio("NIOCore"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "InteropTests",
             dependencies: ["QiMessaging", "QiWire", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix")],
             resources: [.copy("Peers")],

@@ -29,7 +29,15 @@ enum Program {
         }
         console.json = arguments.prefix { $0 != "--" }.contains("--json")
         let message = QiMeshCommand.message(for: error)
-        console.failure(.usage(message, hint: "qimesh help"))
+        console.failure(.usage(message, hint: advice(arguments)))
         exit(CommandFailure.Code.usage.exitStatus)
+    }
+
+    /// Where to read on: about the verb typed, or the one that was probably meant.
+    private static func advice(_ arguments: [String]) -> String {
+        let verbs = QiMeshCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard let typed = arguments.first(where: { !$0.hasPrefix("-") }) else { return "qimesh help" }
+        if verbs.contains(typed) { return "qimesh help \(typed)" }
+        return Spelling.nearest(to: typed, in: verbs).map { "qimesh \($0)" } ?? "qimesh help"
     }
 }

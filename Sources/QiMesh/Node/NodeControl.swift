@@ -33,47 +33,67 @@ final class NodeControl: Sendable {
     /// The members; every result is a map with string keys, or a list of them.
     var object: ObjectBuilder {
         var builder = ObjectBuilder(description: "The control interface of this node")
-        builder.advertiseMethod("status", "()", returns: "m") { [self] _, _ in try await status() }
-        builder.advertiseMethod("devices", "()", returns: "m") { [self] _, _ in try await devices() }
-        builder.advertiseMethod("services", "(s)", returns: "m") { [self] arguments, _ in
+        advertise(&builder, "status", "()") { [self] _, _ in try await status() }
+        advertise(&builder, "devices", "()") { [self] _, _ in try await devices() }
+        advertise(&builder, "services", "(s)") { [self] arguments, _ in
             .list(try await server.services(of: try arguments[0].text("device")).map(Self.describe))
         }
-        builder.advertiseMethod("find", "(ss)", returns: "m") { [self] arguments, _ in
+        advertise(&builder, "find", "(ss)") { [self] arguments, _ in
             try await find(try arguments[0].text("device"), try arguments[1].text("service"))
         }
-        builder.advertiseMethod("invite", "(ss)", returns: "m") { [self] arguments, _ in
+        advertise(&builder, "invite", "(ss)") { [self] arguments, _ in
             let name = try arguments[1].text("name")
             return try await contact(arguments[0]) { gateway, jid throws(XMPPError) in
                 try await gateway.invite(jid, name: name.isEmpty ? nil : name)
             }
         }
-        builder.advertiseMethod("approve", "(s)", returns: "m") { [self] arguments, _ in
+        advertise(&builder, "approve", "(s)") { [self] arguments, _ in
             try await contact(arguments[0]) { gateway, jid throws(XMPPError) in try await gateway.approve(jid) }
         }
-        builder.advertiseMethod("deny", "(s)", returns: "m") { [self] arguments, _ in
+        advertise(&builder, "deny", "(s)") { [self] arguments, _ in
             try await contact(arguments[0]) { gateway, jid throws(XMPPError) in try await gateway.deny(jid) }
         }
         addIdentity(to: &builder)
-        builder.advertiseMethod("openTunnel", "(ss)", returns: "m") { [self] arguments, context in
+        advertise(&builder, "openTunnel", "(ss)") { [self] arguments, context in
             try await openTunnel(try arguments[0].text("device"), try arguments[1].text("url"), context)
         }
         return builder
     }
 
+    /// Adds a member whose errors begin with their code and end with what to do, `offline: … (try: …)`: an Error of the bus is a
+    /// text, and the command line has to choose its exit code by it.
+    private func advertise(
+        _ builder: inout ObjectBuilder, _ name: String, _ parameters: Signature, _ body: @escaping ObjectBuilder.Method
+    ) {
+        builder.advertiseMethod(name, parameters, returns: "m") { arguments, context in
+            do {
+                return try await body(arguments, context)
+            } catch let error as QiError {
+                throw QiError(error.code, Self.text(error.code.word, error.message, error.hint))
+            } catch let error as MeshError {
+                throw QiError(.invalid, Self.text(error.code.description, error.message, error.hint))
+            }
+        }
+    }
+
+    private static func text(_ code: String, _ message: String, _ hint: String?) -> String {
+        "\(code): \(message)" + (hint.map { " (try: \($0))" } ?? "")
+    }
+
     private func addIdentity(to builder: inout ObjectBuilder) {
-        builder.advertiseMethod("identity", "()", returns: "m") { [self] _, _ in
+        advertise(&builder, "identity", "()") { [self] _, _ in
             .dictionary([
                 ("name", .string(deviceName)), ("fingerprint", .string("\(identity.fingerprint)")),
                 ("jids", .list(gateways.map { .string("\($0.own)") })),
             ])
         }
-        builder.advertiseMethod("trusted", "()", returns: "m") { [self] _, _ in
+        advertise(&builder, "trusted", "()") { [self] _, _ in
             .list(try trust.entries().map { try trustEntry($0.jid) })
         }
-        builder.advertiseMethod("trust", "(s)", returns: "m") { [self] arguments, _ in
+        advertise(&builder, "trust", "(s)") { [self] arguments, _ in
             try trustEntry(try resolve(try arguments[0].text("JID")))
         }
-        builder.advertiseMethod("acceptKey", "(ss)", returns: "m") { [self] arguments, _ in
+        advertise(&builder, "acceptKey", "(ss)") { [self] arguments, _ in
             let jid = try resolve(try arguments[0].text("JID"))
             guard let key = KeyFingerprint(try arguments[1].text("fingerprint")) else {
                 throw QiError(.invalid, "that is not a fingerprint", hint: "it looks like SHA256:… and is shown by: qimesh identity")
@@ -82,7 +102,7 @@ final class NodeControl: Sendable {
             server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was changed"))
             return .dictionary([("jid", .string(jid)), ("fingerprint", .string("\(key)"))])
         }
-        builder.advertiseMethod("forgetKey", "(s)", returns: "m") { [self] arguments, _ in
+        advertise(&builder, "forgetKey", "(s)") { [self] arguments, _ in
             let jid = try resolve(try arguments[0].text("JID"))
             let wasKnown = try trust.remove(jid: jid)
             server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was forgotten"))
@@ -99,6 +119,7 @@ final class NodeControl: Sendable {
         let outgoing = links.outgoing.filter(\.isUp).map { link in
             QiValue.dictionary([
                 ("device", .string(nickname(link.device))), ("jid", .string(link.device)), ("direction", .string("out")),
+                ("since", .double(link.upFor.map { Date().timeIntervalSince1970 - Double($0.components.seconds) } ?? -1)),
                 ("calls", .int64(Int64(link.callsInFlight))), ("services", .int64(Int64(link.services))),
             ])
         }
@@ -260,5 +281,24 @@ extension QiValue {
     fileprivate func text(_ label: String) throws(QiError) -> String {
         guard let text = asString else { throw QiError(.invalid, "the \(label) is no text") }
         return text
+    }
+}
+
+extension QiError.Code {
+    /// The code in the words of ``MeshError/Code``, which are those of the command line.
+    fileprivate var word: String {
+        switch self {
+        case .notFound: "not-found"
+        case .denied: "denied"
+        case .offline: "offline"
+        case .timedOut: "timed-out"
+        case .disconnected: "closed"
+        case .cancelled: "cancelled"
+        case .invalid: "usage"
+        case .conflict: "conflict"
+        case .limit: "too-large"
+        case .unsupported: "unsupported"
+        default: "remote"
+        }
     }
 }

@@ -25,7 +25,7 @@ struct Target: Hashable {
     ///   - device: the device of `--device`, used when the text names none.
     /// - Throws: `usage` when no service is named.
     init(_ text: String, device: DeviceName? = nil) throws(CommandFailure) {
-        guard text.utf8.count <= Self.lengthLimit else { throw .usage("the target has \(text.utf8.count) bytes; that is no name") }
+        guard text.utf8.count <= Self.lengthLimit else { throw .usage("a target of \(text.utf8.count) bytes is no name") }
         // What follows `::` is a signature, and its annotations may hold anything.
         let nameEnd = text.firstRange(of: "::")?.lowerBound ?? text.endIndex
         guard let slash = text[..<nameEnd].lastIndex(of: "/") else {

@@ -16,7 +16,8 @@ struct Invite: NodeVerb {
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
-        try await act("invite", [.string(jid), .string(name ?? "")], console, "invited", "there: qimesh approve, with the JID of this node")
+        try await act(
+            "invite", [.string(jid), .string(name ?? "")], console, "invited", "there: qimesh approve, with the JID of this node")
     }
 }
 

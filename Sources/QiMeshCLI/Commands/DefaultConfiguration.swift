@@ -3,24 +3,28 @@ import QiMesh
 
 /// The configuration file that the first `qimesh up` writes.
 enum DefaultConfiguration {
-    /// Everything is a comment: it says what could be said, and changes nothing.
+    /// Everything is a comment: it says what could be said, and changes nothing. A setting has no blank, or more than one,
+    /// behind its `#`, so that removing the `#` is enough.
     static let text = """
-        # QiMesh, this device's node. Every line is optional; without any, the node is a local bus.
-        #
-        # device:
-        #   name: pepper                       # shown to others
-        #   model: Pepper 1.8
-        #
+        # QiMesh, this device's node. Every setting is optional; without any, the node is a local bus.
+        # To use one, remove the # in front of it and of the section above it.
+
+        #device:
+        #  name: pepper                       # shown to others
+        #  model: Pepper 1.8
+
         # An account on any XMPP server makes the bus a mesh. Restart `qimesh up`, then: qimesh invite JID --name NAME
-        # xmpp:
-        #   - jid: pepper@robots.example
-        #     password-file: pepper.pw         # mode 0600, beside this file; or $QIMESH_XMPP_PASSWORD
-        #     accept: ["*@robots.example"]     # contacts taken without asking
-        #
-        # internal:
-        #   listen: ["tcp://127.0.0.1:9559"]   # where the directory listens; also unix:/PATH
-        # limits: { calls-per-peer: 64, payload: 50MB, path-loss: 30s }
-        # log: { level: info }
+        #xmpp:
+        #  - jid: pepper@robots.example
+        #    password-file: pepper.pw         # mode 0600, beside this file; or $QIMESH_XMPP_PASSWORD
+        #    accept: ["*@robots.example"]     # contacts taken without asking
+
+        # Where the directory listens; also unix:/PATH.
+        #internal:
+        #  listen: ["tcp://127.0.0.1:9559"]
+
+        #limits: { calls-per-peer: 1024, payload: 50MB, path-loss: 30s }
+        #log: { level: info }
 
         """
 

@@ -64,8 +64,8 @@ struct SetProperty: NodeVerb {
             let fitting = try value.converted(from: value.inferredType, to: signature.type)
             return .dynamic(QiDynamic(signature: signature, value: fitting))
         } catch {
-            throw .usage(
-                "the value does not fit \(label).\(property.name) of type \(TypeName.text(signature: property.signature)): \(error.message)")
+            let type = TypeName.text(signature: property.signature)
+            throw .usage("the value does not fit \(label).\(property.name) of type \(type): \(error.message)")
         }
     }
 }

@@ -1,9 +1,10 @@
 import ArgumentParser
+import QiMesh
 
 /// `qimesh`.
 struct QiMeshCommand: AsyncParsableCommand {
     /// Of the command and the node in it.
-    static let version = "0.1.0"
+    static let version = MeshNode.version
 
     static let configuration = CommandConfiguration(
         commandName: "qimesh",
@@ -16,16 +17,10 @@ struct QiMeshCommand: AsyncParsableCommand {
             5 offline, 6 timed out, 7 configuration invalid, 130 interrupted.
             """,
         version: version,
-        subcommands: subcommands + [
-            Status.self, Devices.self, Invite.self, Approve.self, Deny.self, Identity.self, Trust.self,
+        subcommands: [
+            Up.self, Status.self, Devices.self, Invite.self, Approve.self, Deny.self, Identity.self, Trust.self,
             ListServices.self, Info.self, Call.self, GetProperty.self, SetProperty.self, Watch.self, Tunnel.self, Version.self,
         ])
-
-    #if WITHOUT_NODE
-    private static let subcommands: [any ParsableCommand.Type] = []
-    #else
-    private static let subcommands: [any ParsableCommand.Type] = [Up.self]
-    #endif
 }
 
 /// `qimesh version`.

@@ -5,7 +5,8 @@ import QiWire
 /// `qimesh tunnel`: a remote directory as a local one.
 struct Tunnel: NodeVerb {
     static let configuration = CommandConfiguration(
-        commandName: "tunnel", abstract: "Open a local directory that is the remote device's, for tools that know only plain names.",
+        commandName: "tunnel",
+        abstract: "Open a local directory that is the remote device's, for tools that know only plain names.",
         discussion: "It stays open until Ctrl-C. Services cannot be registered through it.")
 
     @Argument(help: "The nickname or JID of the device.")
@@ -21,7 +22,9 @@ struct Tunnel: NodeVerb {
         guard case .contact(let contact) = try DeviceName(device) else {
             throw .usage("\(device) is a directory already", hint: "qimesh ls \(device)")
         }
-        guard Endpoint(listen) != nil else { throw .usage("\"\(listen)\" is not a URL to listen on", hint: "tcp://127.0.0.1:9600") }
+        guard Endpoint(listen) != nil else {
+            throw .usage("\"\(listen)\" is not a URL to listen on", hint: "tcp://127.0.0.1:9600")
+        }
         try await withControl(console) { (control, session) async throws(CommandFailure) in
             let opened: QiValue
             do throws(CommandFailure) {

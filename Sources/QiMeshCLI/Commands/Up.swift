@@ -4,7 +4,6 @@ import Logging
 import QiMesh
 import ServiceLifecycle
 import UnixSignals
-import UnixSignals
 
 /// `qimesh up`: the node.
 struct Up: Verb {
@@ -19,7 +18,8 @@ struct Up: Verb {
     @Option(help: "The configuration file (default: $QIMESH_CONFIG, ~/.config/qimesh/qimesh.yaml, /etc/qimesh/qimesh.yaml).")
     var config: String?
 
-    @Option(help: "Where the directory listens, instead of what the configuration says; may be repeated. The node's own socket is kept.")
+    @Option(
+        help: "Where the directory listens, instead of what the configuration says; may be repeated. Its socket is kept.")
     var listen: [String] = []
 
     @Option(help: "trace, debug, info, notice, warning, error or critical (default: $QIMESH_LOG, the configuration).")

@@ -34,7 +34,8 @@ struct ControlInterface: Sendable {
     ) async throws(CommandFailure) -> [QiValue] {
         let value = try await call(method, arguments, limit: limit, device: device)
         guard let rows = value.asList else {
-            throw CommandFailure(.violation, "the node's answer to \(method) is no list", hint: "are node and command of one version?")
+            throw CommandFailure(
+                .violation, "the node's answer to \(method) is no list", hint: "are node and command of one version?")
         }
         return rows
     }
@@ -51,15 +52,21 @@ extension NodeSession {
             do throws(QiError) {
                 return try await session.service(ControlInterface.name, deadline: limit)
             } catch where error.code == .notFound || error.code == .remote {
-                let isSocket = url.hasPrefix("unix:")
-                throw CommandFailure(
-                    .notFound, "\(url) has no control interface" + (isSocket ? "" : "; a node shows it on its unix socket only"),
-                    hint: isSocket ? "start the node of this user: qimesh up" : "leave --url and $QIMESH_URL out, on the node's machine")
+                throw Self.noControl(at: url)
             } catch {
                 throw CommandFailure(error)
             }
         }
         return ControlInterface(proxy: proxy, patience: patience, console: console)
+    }
+
+    private static func noControl(at url: String) -> CommandFailure {
+        if url.hasPrefix("unix:") {
+            return CommandFailure(.notFound, "\(url) has no control interface", hint: "start the node of this user: qimesh up")
+        }
+        return CommandFailure(
+            .notFound, "\(url) has no control interface; a node shows it on its unix socket only",
+            hint: "leave --url and $QIMESH_URL out, on the node's machine")
     }
 
     /// A failure of reaching a contact, judged by what the node knows of it: on the wire an error is only a text.

@@ -50,17 +50,20 @@ struct DeviceRow: Hashable {
         let because = failure.message.isEmpty ? "" : ": " + failure.message
         switch row.state {
         case "offline":
-            return CommandFailure(.offline, mentioning(contact, failure.message, "is offline"), hint: failure.hint ?? "--wait-online 5m", device: contact)
+            return CommandFailure(
+                .offline, mentioning(contact, failure.message, "is offline"), hint: failure.hint ?? "--wait-online 5m",
+                device: contact)
         case "refused":
             return CommandFailure(
-                .trust, "the key of \(contact) is refused\(because)", hint: failure.hint ?? "qimesh trust \(row.jid)", device: contact)
+                .trust, "the key of \(contact) is refused\(because)", hint: failure.hint ?? "qimesh trust \(row.jid)",
+                device: contact)
         case "asks":
             return CommandFailure(
                 .denied, "\(contact) asks to be a contact and is not one yet", hint: "qimesh approve \(row.jid)", device: contact)
         case "invited":
             return CommandFailure(
-                .denied, "\(contact) has not approved the invitation yet", hint: "there: qimesh approve, with the JID of this device",
-                device: contact)
+                .denied, "\(contact) has not approved the invitation yet",
+                hint: "there: qimesh approve, with the JID of this device", device: contact)
         default: return failure
         }
     }

@@ -38,7 +38,8 @@ extension FoundService {
 
     private func missing(_ kind: String, _ name: String, _ known: [String]) -> CommandFailure {
         let near = Spelling.nearest(to: name, in: known).map { "; did you mean \($0)?" } ?? ""
-        return CommandFailure(.notFound, "\(label) has no \(kind) \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(label)" : nil)
+        return CommandFailure(
+            .notFound, "\(label) has no \(kind) \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(label)" : nil)
     }
 }
 
@@ -93,7 +94,9 @@ extension NodeSession {
                     return try await body(found.proxy)
                 } catch {
                     var failure = CommandFailure(error, device: device?.text)
-                    if error.code == .timedOut { failure.message = "timed out after \(TimeText.seconds(limit)) waiting for \(label)" }
+                    if error.code == .timedOut {
+                        failure.message = "timed out after \(TimeText.seconds(limit)) waiting for \(label)"
+                    }
                     throw failure
                 }
             }
@@ -105,7 +108,9 @@ extension NodeSession {
 
     /// Waits until the node sees a contact online.
     func waitOnline(_ device: DeviceName?, atMost limit: Duration) async throws(CommandFailure) {
-        guard case .contact(let contact) = device else { throw .usage("--wait-online needs a device", hint: "DEVICE/Service.method") }
+        guard let contact = device?.contact else {
+            throw .usage("--wait-online needs a device", hint: "DEVICE/Service.method")
+        }
         let control = try await control()
         let console = self.console
         let quiet = ControlInterface(proxy: control.proxy, patience: control.patience, console: console.silent)

@@ -14,15 +14,13 @@ extension NodeSession {
     /// Finds the service of a target, trying its readings in order.
     /// - Throws: `notFound` with the nearest name, and whatever stands between us and the device.
     func find(_ target: Target, readings: [Target.Reading]) async throws(CommandFailure) -> FoundService {
-        var first: CommandFailure?
         for reading in readings {
             let name = target.lookUpName(of: reading.service)
             do throws(CommandFailure) {
                 let proxy = try await lookUp(name, reading.service, device: target.device)
                 return FoundService(proxy: proxy, label: name, service: reading.service, member: reading.member)
             } catch {
-                guard error.code == .notFound, reading != readings.last else { throw await explain(first ?? error, target, reading) }
-                if readings.count == 1 { first = error }
+                guard error.code == .notFound, reading != readings.last else { throw await explain(error, target, reading) }
             }
         }
         throw CommandFailure(.notFound, "no service \"\(target.rest)\"")

@@ -37,9 +37,8 @@ struct Patience: Sendable {
                     group.cancelAll()
                     return outcome
                 case .late:
-                    console.progress("")
-                    console.failure(
-                        CommandFailure(.timedOut, "timed out after \(TimeText.seconds(limit)) waiting for \(what)", device: device))
+                    let message = "timed out after \(TimeText.seconds(limit)) waiting for \(what)"
+                    console.failure(CommandFailure(.timedOut, message, device: device))
                     exit(CommandFailure.Code.timedOut.exitStatus)
                 case .stopped: continue
                 }
@@ -54,11 +53,15 @@ struct Patience: Sendable {
     private static func clock<Value>(_ what: String, _ limit: Duration, _ console: Console) async -> Outcome<Value> {
         let start = ContinuousClock.now
         let shows = console.isTerminal.errors && !console.quiet && !console.json
+        var hasShown = false
+        // Whatever is said next begins on a clean line.
+        defer { if hasShown { console.progress("") } }
         do {
             if shows {
                 try await Task.sleep(for: min(.milliseconds(300), limit))
                 while ContinuousClock.now - start < limit {
                     let seconds = TimeText.inSeconds(ContinuousClock.now - start)
+                    hasShown = true
                     console.progress("waiting for \(what) … \((seconds * 10).rounded() / 10)s")
                     try await Task.sleep(for: .milliseconds(100))
                 }
@@ -68,7 +71,6 @@ struct Patience: Sendable {
             return .late
         } catch {
             // Cancelled: the answer came first.
-            console.progress("")
             return .stopped
         }
     }

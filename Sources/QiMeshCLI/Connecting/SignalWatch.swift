@@ -68,7 +68,8 @@ struct SignalWatch: Sendable {
                         number += 1
                     }
                     guard let error = source.events.failure else { return }
-                    turns.continuation.yield(.ended(CommandFailure(.closed, "\(source.label) ended: \(error.message)", hint: error.hint)))
+                    let message = "\(source.label) ended: \(error.message)"
+                    turns.continuation.yield(.ended(CommandFailure(.closed, message, hint: error.hint)))
                 }
             }
             if let time {
@@ -93,7 +94,8 @@ struct SignalWatch: Sendable {
             case .ended(let failure): return failure
             case .event(let index, let number, let arguments):
                 if number > expected[index], !latest {
-                    session.console.note("\(number - expected[index]) events of \(sources[index].label) were not shown: the reader is slow")
+                    let missed = number - expected[index]
+                    session.console.note("\(missed) events of \(sources[index].label) were not shown: the reader is slow")
                 }
                 expected[index] = number + 1
                 print(sources[index], arguments)

@@ -34,7 +34,8 @@ extension CommandFailure {
         guard !word.isEmpty else { return nil }
         let hint = found.text("hint")
         let known: [QiError.Code] = [
-            .remote, .notFound, .denied, .offline, .timedOut, .disconnected, .cancelled, .invalid, .conflict, .limit, .unsupported,
+            .remote, .notFound, .denied, .offline, .timedOut, .disconnected, .cancelled, .invalid, .conflict, .limit,
+            .unsupported,
         ]
         let code = known.first { $0.description == word }.map(Self.code) ?? .remote
         self.init(code, found.text("message"), hint: hint.isEmpty ? nil : hint, device: device)

@@ -13,7 +13,8 @@ struct ServiceMembers {
         methods = object.methods.filter { hidden || !$0.isPrivate }.sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
         let properties = object.properties.filter { hidden || !$0.isPrivate }
         let ids = Set(properties.map(\.uid))
-        signals = object.signals.filter { (hidden || !$0.isPrivate) && !ids.contains($0.uid) }.sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
+        signals = object.signals.filter { (hidden || !$0.isPrivate) && !ids.contains($0.uid) }
+            .sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
         self.properties = properties.sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
         description = object.description
     }
@@ -28,7 +29,8 @@ struct ServiceMembers {
         guard result.methods.isEmpty, result.signals.isEmpty, result.properties.isEmpty else { return result }
         let names = methods.map(\.name) + signals.map(\.name) + properties.map(\.name)
         let near = Spelling.nearest(to: name, in: names).map { "; did you mean \($0)?" } ?? ""
-        throw CommandFailure(.notFound, "\(label) has no member \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(label)" : nil)
+        throw CommandFailure(
+            .notFound, "\(label) has no member \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(label)" : nil)
     }
 
     /// `ALTextToSpeech  lab-nao  19 methods  3 signals  1 property`.

@@ -29,7 +29,9 @@ enum CallArgument {
         } catch {
             // `[1,2` was not meant as a word, and the service's complaint about a string would not say why.
             guard let first = text.first, "[{\"".contains(first) else { return .string(text) }
-            throw .usage("the argument \(text) is not JSON: \(error.message) (byte \(error.offset))", hint: "quote it for the shell: '\(text)'")
+            throw .usage(
+                "the argument \(text) is not JSON: \(error.message) (byte \(error.offset))",
+                hint: "quote it for the shell: '\(text)'")
         }
     }
 
@@ -42,7 +44,8 @@ enum CallArgument {
             let data = try file.read(upToCount: sizeLimit + 1) ?? Data()
             if data.count <= sizeLimit { return data }
         } catch {
-            throw .usage("\(path) cannot be read", hint: "an argument that begins with @ names a file; a text is typed as '\"@…\"'")
+            throw .usage(
+                "\(path) cannot be read", hint: "an argument that begins with @ names a file; a text is typed as '\"@…\"'")
         }
         throw .usage("\(path) is larger than \(sizeLimit / 1_000_000) MB")
     }

@@ -1,5 +1,4 @@
 import Foundation
-import NIOCore
 import QiWire
 
 extension QiValue {
@@ -36,7 +35,7 @@ extension JSONValue {
         case (.float(let value), _): self = Self.floating(Double("\(value)") ?? Double(value))
         case (.double(let value), _): self = Self.floating(value)
         case (.string(let string), _): self = .string(string.lossyText)
-        case (.raw(let buffer), _): self = .string(Data(buffer.readableBytesView).base64EncodedString())
+        case (.raw, _): self = .string(Data(value.rawBytes).base64EncodedString())
         case (.list(let elements), _): self = .array(elements.map { JSONValue($0, as: type?.elementType) })
         case (.map(let entries), _): self = Self.map(entries, type)
         case (.tuple(let members), .tuple(let tuple)): self = Self.structure(members, tuple)
@@ -84,6 +83,16 @@ extension JSONValue {
                 ])
             )
         ])
+    }
+}
+
+extension QiValue {
+    /// The bytes of a raw value. By way of a string, whose bytes are the same, and which needs no module for buffers.
+    fileprivate var rawBytes: [UInt8] {
+        guard case .raw(let raw) = self else { return [] }
+        var framed = QiString("").byteBuffer
+        framed.writeQiRaw(raw)
+        do { return try framed.readQiString().bytes } catch { preconditionFailure("bytes just written are not there: \(error)") }
     }
 }
 

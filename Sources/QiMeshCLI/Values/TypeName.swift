@@ -53,7 +53,9 @@ enum TypeName {
 
     /// The parameters of a method or signal, named where the owner said names: `text: String, Int32`.
     static func parameters(signature: String, names: [String] = []) -> String {
-        guard let parsed = try? Signature(signature), let members = parsed.type.tupleMembers else { return text(signature: signature) }
+        guard let parsed = try? Signature(signature), let members = parsed.type.tupleMembers else {
+            return text(signature: signature)
+        }
         let parts = members.enumerated().map { index, type in
             let name = index < names.count ? names[index] : ""
             return name.isEmpty ? text(type) : "\(name): \(text(type))"

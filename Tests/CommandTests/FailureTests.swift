@@ -1,0 +1,127 @@
+import QiMessaging
+import QiWire
+import Testing
+
+@testable import QiMeshCLI
+
+@Suite("Failures and exit codes")
+struct FailureTests {
+    @Test(
+        "exit codes of the reference",
+        arguments: [
+            (.remote, 1), (.usage, 2), (.notFound, 3), (.denied, 4), (.authentication, 4), (.trust, 4), (.offline, 5),
+            (.closed, 5),
+            (.timedOut, 6), (.configuration, 7), (.identity, 7), (.unmet, 8), (.cancelled, 130),
+        ] as [(CommandFailure.Code, Int32)])
+    func exitCodes(_ code: CommandFailure.Code, _ status: Int32) { #expect(code.exitStatus == status) }
+
+    @Test(
+        "codes of the bus",
+        arguments: [
+            (.remote, .remote), (.notFound, .notFound), (.denied, .denied), (.offline, .offline), (.timedOut, .timedOut),
+            (.disconnected, .closed), (.cancelled, .cancelled), (.conflict, .conflict), (.limit, .tooLarge),
+            (.unsupported, .unsupported), (.invalid, .violation),
+        ] as [(QiError.Code, CommandFailure.Code)])
+    func busCodes(_ code: QiError.Code, _ expected: CommandFailure.Code) {
+        let failure = CommandFailure(QiError(code, "m", hint: "h"), device: "d")
+        #expect(failure == CommandFailure(expected, "m", hint: "h", device: "d"))
+    }
+
+    @Test(
+        "the node's error texts",
+        arguments: [
+            ("Cannot find it", .remote, "Cannot find it", nil), ("offline: pepper is away", .offline, "pepper is away", nil),
+            ("trust: another key (try: qimesh trust a@b)", .trust, "another key", "qimesh trust a@b"),
+            ("odd: text (try: x)", .remote, "odd: text", "x"), ("", .remote, "", nil), ("a (b)", .remote, "a (b)", nil),
+        ] as [(String, CommandFailure.Code, String, String?)])
+    func nodeTexts(_ text: String, _ code: CommandFailure.Code, _ message: String, _ hint: String?) {
+        #expect(CommandFailure(nodeText: text, device: "d") == CommandFailure(code, message, hint: hint, device: "d"))
+    }
+
+    @Test("a service's own error is never read as the node's")
+    func remoteStaysRemote() {
+        #expect(CommandFailure(QiError(.remote, "denied: by me")).code == .remote)
+        #expect(CommandFailure(ofNode: QiError(.remote, "denied: by me")).code == .denied)
+        #expect(CommandFailure(ofNode: QiError(.timedOut, "denied: x")).message == "denied: x")
+    }
+
+    @Test func whatTheNodeFound() {
+        func found(_ code: String) -> QiValue {
+            let entries = [("code", code), ("message", "m"), ("hint", "")]
+            return .map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic(.string($0.1))) })
+        }
+        #expect(CommandFailure(found: found(""), device: "d") == nil)
+        #expect(CommandFailure(found: found("timedOut"), device: "d") == CommandFailure(.timedOut, "m", device: "d"))
+        #expect(CommandFailure(found: found("news"), device: "d")?.code == .remote)
+    }
+
+    @Test("texts of peers cannot play with the terminal, and stack traces wait for -vv")
+    func lines() {
+        let failure = CommandFailure(.remote, "bad \u{1B}[2Jthing\n\nAt:\n  file.py", hint: "a\u{202E}b\nc")
+        #expect(failure.lines(detailed: false) == ["error: bad \\x1b[2Jthing", "  try: a\\u{202e}b\\nc"])
+        #expect(failure.lines(detailed: true) == ["error: bad \\x1b[2Jthing", "  At:", "    file.py", "  try: a\\u{202e}b\\nc"])
+        #expect(CommandFailure(.remote, "").lines(detailed: false) == ["error: no reason was given"])
+    }
+
+    @Test func json() {
+        #expect(
+            CommandFailure(.offline, "m", hint: "h", device: "d").json.text
+                == #"{"ok":false,"error":{"code":"offline","message":"m","hint":"h","device":"d","retryable":true}}"#)
+        #expect(
+            CommandFailure(.notFound, "m").json.text
+                == #"{"ok":false,"error":{"code":"not-found","message":"m","hint":null,"device":null,"retryable":false}}"#)
+    }
+}
+
+@Suite("Why a contact could not be reached")
+struct DeviceRowTests {
+    private func row(_ name: String, _ jid: String, _ state: String) -> DeviceRow {
+        let entries: [(String, QiValue)] = [
+            ("name", .string(name)), ("jid", .string(jid)), ("state", .string(state)), ("services", .int64(-1)),
+            ("rtt", .double(-1)),
+            ("lastSeen", .double(12)),
+        ]
+        return DeviceRow(.map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic($0.1)) }))
+    }
+
+    @Test func unknownValues() {
+        let row = row("pepper", "p@x", "online")
+        #expect(row.services == nil && row.roundTrip == nil && row.lastSeen == 12 && row.note.isEmpty)
+    }
+
+    @Test(
+        arguments: [
+            ("pepper", true), ("p@x.example", true), ("P@X.example", true), ("p@x.example/qimesh", true),
+            ("Pepper", false), ("p@x", false),
+            ("", false),
+        ])
+    func isMeant(_ text: String, _ expected: Bool) {
+        #expect(row("pepper", "p@x.example", "online").isMeant(by: text) == expected)
+        #expect(!row("", "q@x.example", "online").isMeant(by: text))
+    }
+
+    @Test(
+        arguments: [
+            ("online", .remote, nil), ("offline", .offline, "--wait-online 5m"), ("refused", .trust, "qimesh trust p@x"),
+            ("asks", .denied, "qimesh approve p@x"), ("invited", .denied, "there: qimesh approve, with the JID of this device"),
+        ] as [(String, CommandFailure.Code, String?)])
+    func judges(_ state: String, _ code: CommandFailure.Code, _ hint: String?) {
+        let failure = DeviceRow.judge(
+            CommandFailure(.remote, "no way", device: "pepper"), contact: "pepper", rows: [row("pepper", "p@x", state)])
+        #expect(failure.code == code && failure.hint == hint && failure.device == "pepper")
+        if state != "online" { #expect(failure.message.contains("pepper")) }
+    }
+
+    @Test("a message that names the device is kept as it is")
+    func keepsMessage() {
+        let failure = DeviceRow.judge(
+            CommandFailure(.remote, "path to pepper (in-band) lost"), contact: "pepper", rows: [row("pepper", "p@x", "offline")])
+        #expect(failure.message == "path to pepper (in-band) lost")
+    }
+
+    @Test func unknownDevice() {
+        let failure = DeviceRow.judge(CommandFailure(.remote, "x"), contact: "peper", rows: [row("pepper", "p@x", "online")])
+        #expect(failure.code == .notFound && failure.message == "no device \"peper\"; did you mean pepper?")
+        #expect(DeviceRow.judge(CommandFailure(.remote, "x"), contact: "salt", rows: []).hint == "qimesh devices")
+    }
+}

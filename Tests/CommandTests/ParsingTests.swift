@@ -1,0 +1,61 @@
+import ArgumentParser
+import Testing
+
+@testable import QiMeshCLI
+
+@Suite("The command line is understood")
+struct ParsingTests {
+    private func parse<Command>(_ line: String, as type: Command.Type = Command.self) throws -> Command {
+        let arguments = line.split(separator: " ").map(String.init)
+        return try #require(try QiMeshCommand.parseAsRoot(NegativeNumbers.protected(arguments)) as? Command)
+    }
+
+    @Test func call() throws {
+        let call = try parse("call pepper/Peer.turn -90 hello --json --timeout 5s --qi-url tcp://a:1", as: Call.self)
+        #expect(call.target == "pepper/Peer.turn" && call.arguments == [" -90", "hello"])
+        #expect(call.output.json && call.node.timeout == TimeSpan(.seconds(5)) && call.node.url == "tcp://a:1")
+    }
+
+    @Test func watch() throws {
+        let watch = try parse("watch ALMemory.* Peer.x --count 2 --for 3s --latest -d pepper", as: Watch.self)
+        #expect(watch.targets == ["ALMemory.*", "Peer.x"] && watch.count == 2 && watch.latest && watch.device.device == "pepper")
+        #expect(watch.time == TimeSpan(.seconds(3)))
+    }
+
+    @Test func others() throws {
+        #expect(try parse("invite p@x --name pepper", as: Invite.self).name == "pepper")
+        #expect(try parse("trust p@x --accept", as: Trust.self).accept)
+        #expect(try parse("tunnel pepper", as: Tunnel.self).listen == "tcp://127.0.0.1:0")
+        #expect(try parse("up --listen unix:/a --listen tcp://b:1 --config f", as: Up.self).listen == ["unix:/a", "tcp://b:1"])
+        #expect(try parse("ls -u unix:/x -vv", as: ListServices.self).output.verbose == 2)
+        #expect(try parse("info Peer --hidden --signature --color never", as: Info.self).hidden)
+        #expect(try parse("set Peer.x -1", as: SetProperty.self).value == " -1")
+    }
+
+    @Test(
+        "wrong usage",
+        arguments: [
+            "call", "watch", "watch A.b --count 0", "invite", "no-such-verb", "ls --timeout soon", "ls --color red", "set A.b",
+        ])
+    func refuses(_ line: String) {
+        let error = #expect(throws: (any Error).self) { try parse(line, as: (any ParsableCommand).self) }
+        #expect(error.map { QiMeshCommand.exitCode(for: $0) } == .validationFailure)
+    }
+
+    @Test("each verb explains itself")
+    func help() {
+        for verb in QiMeshCommand.configuration.subcommands {
+            #expect(!verb.configuration.abstract.isEmpty, "\(verb)")
+            #expect(verb.helpMessage().contains("OPTIONS"), "\(verb)")
+        }
+    }
+
+    @Test func timeoutFromTheEnvironment() throws {
+        let options = try parse("ls", as: ListServices.self).node
+        #expect(try options.patience([:]).answer == .seconds(10) && options.patience([:]).device == .seconds(30))
+        #expect(try options.patience(["QIMESH_TIMEOUT": "2s"]).device == .seconds(2))
+        #expect(try parse("ls --timeout 1s", as: ListServices.self).node.patience(["QIMESH_TIMEOUT": "x"]).answer == .seconds(1))
+        let failure = #expect(throws: CommandFailure.self) { try options.patience(["QIMESH_TIMEOUT": "soon"]) }
+        #expect(failure?.code == .usage)
+    }
+}

@@ -1,0 +1,160 @@
+import QiWire
+import Testing
+
+@testable import QiMeshCLI
+
+@Suite("Tables, times, colour")
+struct RenderingTests {
+    private var table: Table {
+        var table = Table(["DEVICE", "STATE", "JID"])
+        table.add([.init("pepper"), .init("online", Tint(state: "online")), .init("pepper@robots.example")])
+        table.add([.init(""), .init("asks", Tint(state: "asks"))])
+        return table
+    }
+
+    @Test("a pipe gets aligned columns, without colour and uncut")
+    func plain() {
+        #expect(
+            table.lines(colour: false) == [
+                "DEVICE  STATE   JID", "pepper  online  pepper@robots.example", "–       asks    –",
+            ])
+    }
+
+    @Test("a terminal gets colour that does not disturb the columns, and a last column that fits")
+    func coloured() {
+        let lines = table.lines(colour: true, width: 28)
+        #expect(lines[1] == "pepper  \u{1B}[32monline\u{1B}[0m  pepper@robo…")
+        #expect(lines[2] == "\u{1B}[2m–\u{1B}[0m       \u{1B}[33masks\u{1B}[0m    \u{1B}[2m–\u{1B}[0m")
+    }
+
+    @Test("names of peers are harmless")
+    func harmless() {
+        var table = Table(["A"])
+        table.add([.init("\u{1B}]0;owned\u{7}\n")])
+        #expect(table.lines(colour: false)[1] == "\\x1b]0;owned\\x07\\n")
+        #expect(Printable.block("a\n\tb\u{1B}\r") == "a\n\tb\\x1b\\r")
+        #expect(Printable.line("héllo 世界 😀") == "héllo 世界 😀")
+    }
+
+    @Test(
+        arguments: [
+            (-5, "now"), (0, "now"), (42, "42s"), (192, "3m12s"), (3_600 * 5 + 240, "5h04m"), (86_400 * 12, "12d"),
+            (.infinity, ""),
+            (.nan, ""), (1e300, "11574074d"),
+        ] as [(Double, String)])
+    func ago(_ seconds: Double, _ expected: String) { #expect(TimeText.ago(seconds) == expected) }
+
+    @Test func shortTimes() {
+        #expect(TimeText.milliseconds(2.04) == "2.0 ms" && TimeText.milliseconds(61.4) == "61 ms")
+        #expect(TimeText.milliseconds(.nan) == "")
+        #expect(TimeText.seconds(.seconds(10)) == "10 s" && TimeText.seconds(.milliseconds(500)) == "0.5 s")
+    }
+
+    @Test("colour by option, NO_COLOR, CLICOLOR and terminal, in this order")
+    func colourChoice() {
+        #expect(ColourChoice.always.isOn(terminal: false, environment: ["NO_COLOR": "1"]))
+        #expect(!ColourChoice.never.isOn(terminal: true, environment: [:]))
+        #expect(ColourChoice.auto.isOn(terminal: true, environment: ["NO_COLOR": ""]))
+        #expect(!ColourChoice.auto.isOn(terminal: true, environment: ["NO_COLOR": "1"]))
+        #expect(!ColourChoice.auto.isOn(terminal: true, environment: ["CLICOLOR": "0"]))
+        #expect(!ColourChoice.auto.isOn(terminal: true, environment: ["TERM": "dumb"]))
+        #expect(!ColourChoice.auto.isOn(terminal: false, environment: [:]))
+    }
+}
+
+@Suite("The members of a service")
+struct ServiceMembersTests {
+    private let object = MetaObject(
+        methods: [
+            MetaMethod(uid: 0, returnSignature: "L", name: "registerEvent", parametersSignature: "(IIL)"),
+            MetaMethod(
+                uid: 101, returnSignature: "v", name: "say", parametersSignature: "(ss)", description: "Speaks",
+                parameters: [.init(name: "text", description: ""), .init(name: "", description: "")]),
+            MetaMethod(uid: 100, returnSignature: "f", name: "getVolume", parametersSignature: "()", description: "None"),
+            MetaMethod(uid: 102, returnSignature: "v", name: "_debug", parametersSignature: "m"),
+        ],
+        signals: [MetaSignal(uid: 110, name: "done", signature: "(s)"), MetaSignal(uid: 120, name: "volume", signature: "(f)")],
+        properties: [MetaProperty(uid: 120, name: "volume", signature: "f")])
+
+    @Test func text() {
+        let members = ServiceMembers(object, hidden: false)
+        #expect(members.heading(service: "TTS", device: "pepper") == "TTS  pepper  2 methods  1 signal  1 property")
+        #expect(
+            members.lines == [
+                "METHODS", "  getVolume() -> Float       ::()", "  say(text: String, String)  ::(ss)", "      Speaks", "SIGNALS",
+                "  done(String)  ::(s)", "PROPERTIES", "  volume: Float  ::f",
+            ])
+        #expect(members.signatures == ["getVolume::()f", "say::(ss)v", "done::(s)", "volume::f"])
+    }
+
+    @Test func hidden() {
+        #expect(ServiceMembers(object, hidden: true).methods.map(\.name) == ["_debug", "getVolume", "registerEvent", "say"])
+    }
+
+    @Test func one() throws {
+        let members = ServiceMembers(object, hidden: true)
+        #expect(try members.only("say::(ss)", of: "TTS").methods.map(\.uid) == [101])
+        #expect(try members.only("volume", of: "TTS").properties.count == 1)
+        let failure = #expect(throws: CommandFailure.self) { try members.only("sai", of: "TTS") }
+        #expect(failure?.code == .notFound && failure?.message.contains("did you mean say?") == true)
+    }
+
+    @Test func json() {
+        let json = ServiceMembers(object, hidden: false).json
+        guard case .array(let methods)? = json["methods"] else {
+            Issue.record("no methods")
+            return
+        }
+        #expect(methods.compactMap { $0["name"] } == ["getVolume", "say"])
+        #expect(methods[1]["signature"] == "(ss)" && methods[1]["returns"] == "v")
+    }
+
+    @Test(
+        "types in words",
+        arguments: [
+            ("i", "Int32"), ("[s]", "[String]"), ("{sm}", "[String: Value]"), ("+i", "Int32?"), ("(is)", "(Int32, String)"),
+            ("(dd)<Point,x,y>", "Point"), ("not one", "not one"), ("#i", "Int32..."),
+        ])
+    func types(_ signature: String, _ expected: String) { #expect(TypeName.text(signature: signature) == expected) }
+
+    @Test("a structure of absurd size is cut")
+    func longType() {
+        let name = TypeName.text(signature: "(" + String(repeating: "i", count: 5_000) + ")")
+        #expect(name.count == TypeName.lengthLimit + 1)
+    }
+}
+
+@Suite("The list of devices")
+struct DevicesTests {
+    private func device(_ entries: [(String, QiValue)]) -> QiValue {
+        .map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic($0.1)) })
+    }
+
+    @Test func table() {
+        let rows = [
+            DeviceRow(device([
+                ("name", .string("pepper")), ("jid", .string("p@x")), ("state", .string("online")),
+                ("model", .string("Pepper 1.8")),
+                ("services", .int64(84)), ("path", .string("in-band")), ("rtt", .double(61)), ("lastSeen", .double(100)),
+            ])),
+            DeviceRow(device([
+                ("name", .string("old")), ("jid", .string("o@x")), ("state", .string("offline")), ("services", .int64(-1)),
+                ("rtt", .double(-1)), ("lastSeen", .double(100)),
+            ])),
+        ]
+        #expect(
+            Devices.table(rows, now: 292).lines(colour: false) == [
+                "DEVICE  STATE    MODEL       SERVICES  PATH     RTT    LAST SEEN  JID",
+                "pepper  online   Pepper 1.8  84        in-band  61 ms  now        p@x",
+                "old     offline  –           –         –        –      3m12s      o@x",
+            ])
+        #expect(Devices.summary(rows) == "2 devices: 1 online, 1 offline")
+        #expect(Devices.summary([rows[0]]) == "1 device: 1 online")
+    }
+
+    @Test("what is unknown is null for programs")
+    func json() {
+        let row = device([("name", .string("p")), ("services", .int64(-1)), ("rtt", .double(2)), ("lastSeen", .double(-1))])
+        #expect(JSONValue(control: row).text == #"{"name":"p","services":null,"rtt":2.0,"lastSeen":null}"#)
+    }
+}
