@@ -23,7 +23,6 @@ final class XMPPGateway: Sendable {
     private struct State {
         /// Keys shown on tunnels that we are opening, until the peer has answered inside.
         var shown: [String: PeerKey] = [:]
-        var refusals: [String: QiError] = [:]
         var names: [String] = []
         var generation = 0
     }
@@ -213,6 +212,8 @@ final class XMPPGateway: Sendable {
         _ device: JID, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws(QiError) {
         let name = "\(device)"
+        // A refusal of an earlier attempt says nothing about this one.
+        state.withLock { $0.shown[name] = nil }
         guard client.state.isOnline else {
             throw QiError(
                 .offline, "\(name) cannot be reached: this node is not connected to \(own.domain)", hint: "see: qimesh status")
@@ -221,10 +222,7 @@ final class XMPPGateway: Sendable {
         let key = PeerKey { [trust] shown throws(MeshError) in
             if let refusal = try trust.check(jid: name, key: shown).refusal(jid: name, key: shown) { throw refusal }
         }
-        state.withLock { state in
-            state.shown[name] = key
-            state.refusals[name] = nil
-        }
+        state.withLock { $0.shown[name] = key }
         do {
             _ = try await client.openBytestream(
                 to: resource.jid, application: Element("description", namespace: MeshNamespaces.tunnel), on: eventLoop,

@@ -21,12 +21,3 @@ struct Backoff {
 extension TimeAmount {
     static func / (amount: TimeAmount, divisor: Int64) -> TimeAmount { .nanoseconds(amount.nanoseconds / divisor) }
 }
-
-extension Bus {
-    /// Returns after `pause`.
-    nonisolated(nonsending) func pause(_ pause: TimeAmount) async {
-        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            eventLoop.scheduleTask(in: pause) { continuation.resume() }
-        }
-    }
-}

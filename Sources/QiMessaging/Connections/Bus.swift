@@ -26,6 +26,8 @@ final class Bus {
     private var connections: [UInt64: Connection] = [:]
     private var nextConnectionID: UInt64 = 1
     private var timer: Scheduled<Void>?
+    private var pauses: [UInt64: UnsafeContinuation<Void, Never>] = [:]
+    private var nextPause: UInt64 = 1
 
     /// How often deadlines are looked at: a call ends at most this much after its deadline.
     static let tick = TimeAmount.milliseconds(250)
@@ -87,6 +89,24 @@ final class Bus {
         idleWorkers = []
         growth?.resume()
         growth = nil
+        let ended = pauses
+        pauses = [:]
+        for pause in ended.values { pause.resume() }
+    }
+
+    /// Runs `body` on this loop at `deadline`, unless it is cancelled before.
+    func schedule(at deadline: NIODeadline, _ body: @escaping () -> Void) -> Scheduled<Void> {
+        eventLoop.assumeIsolated().scheduleTask(deadline: deadline, body)
+    }
+
+    /// Returns after `pause`, or at the shutdown.
+    nonisolated(nonsending) func pause(_ pause: TimeAmount) async {
+        guard !isShutDown else { return }
+        let id = nextPause
+        nextPause += 1
+        let timer = schedule(at: .now() + pause) { [weak self] in self?.pauses.removeValue(forKey: id)?.resume() }
+        await withUnsafeContinuation { pauses[id] = $0 }
+        timer.cancel()
     }
 
     // MARK: - Connections

@@ -39,8 +39,9 @@ final class Connection {
 
     private var outbound: ByteBuffer
     private var isDirty = false
-    /// Bytes handed to the channel since it last said that it was writable.
-    private var backlog = 0
+    /// Bytes handed to the channel so far, and how many of them have left it as far as is known.
+    private var handedOver = 0
+    private var departed = 0
     private var isReadingPaused = false
     private var nextEventIDValue: UInt32 = 0x8000_0001
     private var nextReturnedObjectID: UInt32 = 3
@@ -48,6 +49,7 @@ final class Connection {
     private var nextLink: UInt64 = 1
     private(set) var lastReceived = NIODeadline.now()
     private var eventsDropped = 0
+    private var postsRunning = 0
 
     init(
         bus: Bus, channel: any Channel, role: Role, origin: ConnectionOrigin, owner: (any ConnectionOwner)?,
@@ -197,7 +199,7 @@ final class Connection {
         guard let receiver = receiver(for: message.address.target) else {
             return call.fail("The call request could not be handled.")
         }
-        guard incoming.count < limits.maximumCallsInFlight else {
+        guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
             return call.fail("too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
         }
         incoming[message.id] = call
@@ -284,9 +286,8 @@ final class Connection {
             outbound.writeBuffer(&payload)
         } else {
             // Not copied: the channel gathers header and payload in one system call.
-            backlog += outbound.readableBytes + length
             channel.pipeline.syncOperations.write(NIOAny(outbound), promise: nil)
-            channel.pipeline.syncOperations.write(NIOAny(payload), promise: nil)
+            channel.pipeline.syncOperations.write(NIOAny(payload), promise: handOver(outbound.readableBytes + length))
             outbound.clear()
         }
         if !isDirty {
@@ -304,8 +305,7 @@ final class Connection {
         isDirty = false
         guard !isClosed else { return }
         if outbound.readableBytes > 0 {
-            backlog += outbound.readableBytes
-            channel.pipeline.syncOperations.writeAndFlush(NIOAny(outbound), promise: nil)
+            channel.pipeline.syncOperations.writeAndFlush(NIOAny(outbound), promise: handOver(outbound.readableBytes))
             outbound.clear()
         } else {
             channel.pipeline.syncOperations.flush()
@@ -313,11 +313,40 @@ final class Connection {
         writabilityChanged()
     }
 
+    /// Counts bytes that go to the channel. While some wait there, the promise tells when these have left: without it a channel
+    /// that is always busy, and never writable, would seem to have sent nothing.
+    private func handOver(_ bytes: Int) -> EventLoopPromise<Void>? {
+        let isBusy = backlog > 0
+        handedOver += bytes
+        guard isBusy else { return nil }
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess { [weak self, handedOver] in
+            guard let self else { return }
+            departed = max(departed, handedOver)
+        }
+        return promise
+    }
+
+    /// Bytes that wait for the peer to read, not counting those of the present burst.
+    var backlog: Int { handedOver - departed }
+
+    /// Whether one more payload for this peer may be queued on behalf of somebody else. Any size may when nothing waits.
+    var mayQueueForwarded: Bool { !isClosed && backlog <= limits.maximumEventBacklog }
+
+    /// A Post has no answer that could bound how many run at a time: this does.
+    func beginPost() -> Bool {
+        guard postsRunning < limits.maximumCallsInFlight else { return false }
+        postsRunning += 1
+        return true
+    }
+
+    func endPost() { postsRunning -= 1 }
+
     /// A peer that sends calls and does not read the answers is not read from, so that answers cannot pile up. A client
     /// always reads, or two peers could wait for each other.
     func writabilityChanged() {
         let isWritable = channel.isWritable
-        if isWritable { backlog = 0 }
+        if isWritable { departed = handedOver }
         guard role == .server, isReadingPaused == isWritable else { return }
         isReadingPaused = !isWritable
         channel.setOption(.autoRead, value: isWritable).whenFailure { [logger] error in
@@ -328,7 +357,7 @@ final class Connection {
 
     func mayQueueEvent(_ bytes: Int) -> Bool {
         if isClosed { return false }
-        if backlog + bytes <= limits.maximumEventBacklog { return true }
+        if backlog == 0 || backlog + bytes <= limits.maximumEventBacklog { return true }
         droppedEvent("the subscriber does not read fast enough")
         return false
     }
@@ -430,11 +459,12 @@ final class Connection {
 
     func bind(_ receiver: any ObjectReceiver, at address: ObjectAddress) { receivers[address] = receiver }
 
-    func unbind(_ address: ObjectAddress) { receivers[address] = nil }
+    /// Takes an object away; what the peer had of it, subscriptions and objects sent as values, ends.
+    func unbind(_ address: ObjectAddress) { receivers.removeValue(forKey: address)?.released(address, on: self) }
 
     /// Takes away every object of a service.
     func unbind(service: UInt32) {
-        for address in receivers.keys where address.service == service { receivers[address] = nil }
+        for address in receivers.keys where address.service == service { unbind(address) }
     }
 
     func boundReceiver(at address: ObjectAddress) -> (any ObjectReceiver)? { receivers[address] }
@@ -442,6 +472,8 @@ final class Connection {
     /// Gives an object that is sent as a value an address of this connection. Returned objects count from 3, passed ones
     /// from 2^31, so that the two never collide (reference §5).
     func host(_ receiver: any ObjectReceiver, inService service: UInt32, isPassed: Bool) throws(QiError) -> ObjectAddress {
+        // It would never be told of an end that is past.
+        guard !isClosed else { throw QiError(.disconnected, "the connection is closed") }
         guard receivers.count < limits.maximumHostedObjects else {
             throw QiError(.limit, "the peer holds \(receivers.count) objects on this connection: release some")
         }
@@ -463,7 +495,6 @@ final class Connection {
     func offer(
         _ builder: ObjectBuilder, inService service: UInt32, isPassed: Bool
     ) throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
-        guard !isClosed else { throw QiError(.disconnected, "the connection is closed") }
         let object = builder.makeObject(on: bus)
         let address = try host(object, inService: service, isPassed: isPassed)
         let reference = ObjectReference(
@@ -478,6 +509,8 @@ final class Connection {
     }
 
     func setEventSink(_ sink: any EventSink, for address: ObjectAddress) { eventSinks[address] = sink }
+
+    func eventSink(at address: ObjectAddress) -> (any EventSink)? { eventSinks[address] }
 
     /// Takes the sink away, unless another one took its place.
     func removeEventSink(_ sink: any EventSink, for address: ObjectAddress) {

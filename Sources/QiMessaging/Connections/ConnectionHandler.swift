@@ -47,6 +47,11 @@ final class ConnectionHandler: ChannelInboundHandler {
         context.fireChannelInactive()
     }
 
+    /// The only end that a channel tells which was closed before it was active.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        onBus { $0.ended(QiError(.disconnected, "the connection was closed before it was used")) }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         onBus { $0.ended(QiError(.disconnected, "the connection was lost: \(error)", cause: error)) }
         context.close(promise: nil)

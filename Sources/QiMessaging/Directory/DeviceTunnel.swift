@@ -29,10 +29,9 @@ public final class DeviceTunnel: Sendable {
         await open?.close()
         let (mirror, directory) = (mirror, server.directory)
         server.loop.submit { _ in
+            // First those who use it, then what they used.
+            directory.value.end(QiError(.disconnected, "the tunnel was closed"))
             mirror.value.end()
-            for connection in directory.value.connections.values {
-                connection.close(QiError(.disconnected, "the tunnel was closed"))
-            }
         }
     }
 }

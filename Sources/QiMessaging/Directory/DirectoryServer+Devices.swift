@@ -28,6 +28,8 @@ extension DirectoryServer {
     ) throws {
         var limits = directory.value.limits
         limits.maximumCallsInFlight = callsInFlight
+        // A tunnel is slow: events that wait in front of answers for minutes help nobody.
+        limits.maximumEventBacklog = min(limits.maximumEventBacklog, 4 << 20)
         let connection = try QiPipeline.install(
             on: channel, bus: loop.bus, role: .server, origin: .device(name: device), owner: directory.value, limits: limits,
             authenticator: judge)
@@ -42,14 +44,19 @@ extension DirectoryServer {
         }
     }
 
-    /// A service of a device, through its tunnel, for this process.
+    /// A service of a device, through its tunnel, for this process. It is in use, and comes back after a loss, as long as the proxy
+    /// lives.
     public func service(_ service: String, of device: String) async throws(QiError) -> ObjectProxy {
         let directory = self.directory
         let loop = self.loop
         return try await loop.run { (_) async throws(QiError) in
             let link = try directory.value.requireGateway().link(named: device)
-            let object = try await link.object(of: service, as: "\(device)/\(service)", for: directory.value)
-            return ObjectProxy(loop: loop, object: object)
+            let object = try await link.object(of: service)
+            let use = NIOLoopBound((link: link, object: object), eventLoop: loop.eventLoop)
+            return ObjectProxy(loop: loop, object: object) {
+                // Whoever asked for it may be about to look it up by name.
+                loop.eventLoop.scheduleTask(in: .seconds(5)) { use.value.link.objectReleased(use.value.object) }
+            }
         }
     }
 

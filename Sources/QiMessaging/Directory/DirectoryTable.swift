@@ -16,7 +16,8 @@ struct DirectoryTable {
     }
 
     private(set) var entries: [UInt32: Entry] = [:]
-    private var ids: [String: UInt32] = [:]
+    /// The directory's own name is taken from the start.
+    private var ids: [String: UInt32] = ["ServiceDirectory": 1]
     private var nextID: UInt32 = 2
     let maximumPerOwner: Int
 
@@ -50,6 +51,8 @@ struct DirectoryTable {
         guard entries.values.count(where: { $0.owner == owner }) < maximumPerOwner else {
             throw QiError(.limit, "this connection has registered \(maximumPerOwner) services: unregister some")
         }
+        // The ids from 2^31 on are those of looked-up services (reference §19.1 d).
+        guard nextID < 0x8000_0000 else { throw QiError(.limit, "this directory has given out all its ids: restart it") }
         let id = nextID
         nextID += 1
         var info = info

@@ -12,9 +12,12 @@ extension ServiceDirectory {
             methods[uid] = onLoop(body)
         }
         add(WellKnownActions.service, "service", "(s)", ServiceInfo.signature) { directory, call, arguments, answer in
+            // A Post has no answer, and nothing would bound the look-ups it starts.
+            guard !call.isPost else { return }
             directory.lookUp(try arguments[0].text(), for: call.connection) { result in answer(result.map(\.qiValue)) }
         }
         add(WellKnownActions.services, "services", "()", Signature(.list(ServiceInfo.signature.type))) { directory, call, _, answer in
+            guard !call.isPost else { return }
             directory.list(for: call.connection) { result in answer(result.map { .list($0.map(\.qiValue)) }) }
         }
         if isFull { addRegistering(info, add) }
@@ -28,7 +31,8 @@ extension ServiceDirectory {
                 answer(.failure(QiError(.unsupported, "_socketOfService is for the directory's own process")))
             }
         }
-        return LocalObject(bus: bus, metaObject: builder.build(), methods: methods)
+        // Or any peer could close the proxies of all others with a false serviceRemoved.
+        return LocalObject(bus: bus, metaObject: builder.build(), methods: methods, takesPostedSignals: false)
     }
 
     typealias Answer = (Result<QiValue, QiError>) -> Void

@@ -34,6 +34,8 @@ final class ServiceDirectory: ConnectionOwner {
     private var hidden: [String: (id: UInt32, service: HiddenService)] = [:]
     private var nextHiddenID: UInt32 = 0xFFFF_0000
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
+    /// Set once: this directory serves nobody any more.
+    private var endReason: QiError?
 
     private enum Forward {
         case describing([(Result<RemoteObject, QiError>) -> Void])
@@ -83,7 +85,23 @@ final class ServiceDirectory: ConnectionOwner {
 
     // MARK: - Connections
 
-    func opened(_ connection: Connection) { connections[ObjectIdentifier(connection)] = connection }
+    func opened(_ connection: Connection) {
+        connections[ObjectIdentifier(connection)] = connection
+        if let endReason { connection.close(endReason) }
+    }
+
+    /// Ends every connection, and those that are about to open.
+    func end(_ error: QiError) {
+        endReason = error
+        for connection in connections.values { connection.close(error) }
+    }
+
+    /// The calls of one device are bounded over all its tunnels.
+    func mayServeCall(on connection: Connection) -> Bool {
+        guard connection.origin.isDevice else { return true }
+        let running = deviceConnections.reduce(0) { $1.origin == connection.origin ? $0 + $1.incomingCalls : $0 }
+        return running < connection.limits.maximumCallsInFlight
+    }
 
     func closed(_ connection: Connection, error: QiError) {
         connections[ObjectIdentifier(connection)] = nil
@@ -177,11 +195,12 @@ final class ServiceDirectory: ConnectionOwner {
     /// Answers service(name) for a connection, and makes the service reachable on it.
     func lookUp(_ name: String, for connection: Connection, completion: @escaping (Result<ServiceInfo, QiError>) -> Void) {
         if name == "ServiceDirectory" { return completion(.success(ownInfo(for: connection))) }
-        if let entry = table.find(name) { return answer(entry, for: connection, completion) }
+        // First, or whoever registers that name would be taken for it by those who may use it.
         if let (id, service) = hidden[name], service.mayUse(connection.origin) {
             connection.bind(service.object, at: .main(ofService: id))
             return completion(.success(answerInfo(name: name, id: id, sessionID: sessionID, uid: service.object.uid.bytes, for: connection)))
         }
+        if let entry = table.find(name) { return answer(entry, for: connection, completion) }
         // No transit: what we ourselves reach through a gateway does not exist for another device.
         guard !connection.origin.isDevice, let resolver, resolver.handles(name) else {
             return completion(.failure(QiError(.notFound, "Cannot find service '\(name)' in index")))
@@ -198,7 +217,11 @@ final class ServiceDirectory: ConnectionOwner {
     }
 
     private func found(_ name: String, _ service: ResolvedService, for connection: Connection) -> Result<ServiceInfo, QiError> {
-        if connection.isClosed { return .failure(QiError(.disconnected, "the asking connection is gone")) }
+        if connection.isClosed {
+            // The resolver has noted the use.
+            if lookUps[name] == nil { resolver?.released(name) }
+            return .failure(QiError(.disconnected, "the asking connection is gone"))
+        }
         if let known = lookUps[name], known.service.object !== service.object { retire(name) }
         var lookUp = lookUps[name] ?? LookUp(id: mirroredIDs[name] ?? newLookUpID(), service: service)
         lookUp.service = service
@@ -257,24 +280,31 @@ final class ServiceDirectory: ConnectionOwner {
             completion(
                 result.map { listed in
                     own
-                        + listed.filter { $0.serviceID != 1 }.map { info in
-                            answerInfo(
-                                name: info.name, id: mirroredID(info.name), sessionID: info.sessionID, uid: info.objectUID,
-                                for: connection)
+                        + listed.filter { $0.serviceID != 1 }.compactMap { info in
+                            mirroredID(info.name).map { id in
+                                answerInfo(
+                                    name: info.name, id: id, sessionID: info.sessionID, uid: info.objectUID, for: connection)
+                            }
                         }
                 })
         }
     }
 
-    private func mirroredID(_ name: String) -> UInt32 {
-        if let known = lookUps[name]?.id ?? mirroredIDs[name] { return known }
+    /// The id under which a name there is listed here. Nil for one that crashes libqi clients (reference §28), and beyond the bound:
+    /// the names are another device's.
+    private func mirroredID(_ name: String) -> UInt32? {
+        if let known = mirroredIDs[name] { return known }
+        guard DirectoryTable.isValid(name: name), mirroredIDs.count < limits.maximumLookUps else { return nil }
+        if let known = lookUps[name]?.id { return known }
         let id = newLookUpID()
         mirroredIDs[name] = id
         return id
     }
 
     /// A service came in the directory that this one presents.
-    func mirrored(added name: String) { announce(WellKnownActions.serviceAdded, mirroredID(name), name) }
+    func mirrored(added name: String) {
+        if let id = mirroredID(name) { announce(WellKnownActions.serviceAdded, id, name) }
+    }
 
     /// A service went there; whoever looked it up was told by ``retire(_:)``.
     func mirrored(removed name: String) {
@@ -338,45 +368,5 @@ final class ServiceDirectory: ConnectionOwner {
             forwards[id] = (try? object.get()).map { .ready($0) }
             for handler in waiting { handler(object) }
         }
-    }
-
-    // MARK: - Answers
-
-    private func ownInfo(for connection: Connection) -> ServiceInfo {
-        ServiceInfo(
-            name: "ServiceDirectory", serviceID: 1, machineID: machineID, processID: UInt32(bitPattern: getpid()),
-            endpoints: ownEndpoints(for: connection), sessionID: "0", objectUID: [])
-    }
-
-    /// Addresses of ours never travel to another device; on the local bus the one this client used comes first.
-    private func ownEndpoints(for connection: Connection) -> [String] {
-        if connection.origin.isDevice { return ["qi:ServiceDirectory"] }
-        var result: [String] = []
-        if connection.shared.relativeEndpointURI { result.append("qi:ServiceDirectory") }
-        if let used = connection.localEndpoint { result.append(used) }
-        let rest = endpoints.filter { !result.contains($0) }
-        return result + rest
-    }
-
-    private func throughUs(_ entry: DirectoryTable.Entry, for connection: Connection) -> ServiceInfo {
-        answerInfo(
-            name: entry.info.name, id: entry.info.serviceID, sessionID: entry.info.sessionID, uid: entry.info.objectUID,
-            for: connection)
-    }
-
-    private func answerInfo(
-        name: String, id: UInt32, sessionID: String, uid: [UInt8], for connection: Connection
-    ) -> ServiceInfo {
-        ServiceInfo(
-            name: name, serviceID: id, machineID: machineID, processID: UInt32(bitPattern: getpid()),
-            endpoints: ownEndpoints(for: connection), sessionID: sessionID, objectUID: uid)
-    }
-
-    /// What the owner registered, loopback first, without what is relative to its own connection (reference §19).
-    private func direct(_ entry: DirectoryTable.Entry, for connection: Connection) -> ServiceInfo {
-        var info = entry.info
-        let parsed = Set(info.endpoints).compactMap(Endpoint.init).filter { if case .relative = $0.kind { false } else { true } }
-        info.endpoints = parsed.sorted { ($0.isLoopback ? 0 : 1, $0.text) < ($1.isLoopback ? 0 : 1, $1.text) }.map(\.text)
-        return info
     }
 }

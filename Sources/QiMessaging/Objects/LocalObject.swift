@@ -17,12 +17,15 @@ final class LocalObject: ObjectReceiver {
     let members: MemberTable
     let uid: ObjectUID
     private let methods: [UInt32: Method]
+    /// Whether a peer may emit the signals by posting to them (wire reference §14).
+    private let takesPostedSignals: Bool
     private var properties: [UInt32: QiValue]
     private(set) var subscriptions = SubscriptionTable()
     private var statistics = ObjectStatistics()
 
-    init(bus: Bus, metaObject: MetaObject, methods: [UInt32: Method], properties: [UInt32: QiValue] = [:]) {
+    init(bus: Bus, metaObject: MetaObject, methods: [UInt32: Method], properties: [UInt32: QiValue] = [:], takesPostedSignals: Bool = true) {
         self.bus = bus
+        self.takesPostedSignals = takesPostedSignals
         members = MemberTable(metaObject)
         self.methods = methods
         self.properties = properties
@@ -35,7 +38,7 @@ final class LocalObject: ObjectReceiver {
 
     func receive(_ call: IncomingCall) {
         if call.isPost, let signal = members.signal(call.address.action) {
-            return emitFromPost(signal, call)
+            return takesPostedSignals ? emitFromPost(signal, call) : ()
         }
         if call.address.action < WellKnownActions.firstUserAction { return receiveGeneric(call) }
         guard let method = members.method(call.address.action), let body = methods[method.meta.uid] else {
@@ -58,12 +61,16 @@ final class LocalObject: ObjectReceiver {
             statistics.finish(method.meta.uid, measure)
         case .concurrent(let body):
             let context = CallContext(call, to: self)
+            if call.isPost, !call.connection.beginPost() {
+                return bus.logger.debug("post dropped: too many run", metadata: [LogKeys.peer: "\(call.connection.origin)"])
+            }
             let execution = MethodExecution()
             call.onCancel = { execution.cancel() }
             let arguments = request.arguments
             bus.enqueue { [self] in
                 let outcome = await execution.run(body, arguments, context)
                 statistics.finish(method.meta.uid, measure)
+                if call.isPost { call.connection.endPost() }
                 switch outcome {
                 case .success(let value): reply(to: call, value, method, request.returnType)
                 case .failure(let text): call.fail(text)

@@ -7,7 +7,8 @@ public import QiWire
 ///     let hosted = try await session.register(echo, as: "Echo")
 public struct ObjectBuilder: Sendable {
     /// A method's body. `arguments` has one value per parameter, of the parameter's type; the result is converted to the
-    /// declared return type. Whatever it throws reaches the caller as an Error with that text. Runs off the event loop.
+    /// declared return type. Whatever it throws reaches the caller as an Error with that text. Runs off the event loop, in a task
+    /// that is cancelled when the caller cancels the call or goes away; if it then throws, the call is answered Canceled.
     public typealias Method = @Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue
 
     private var metaObject: MetaObjectBuilder

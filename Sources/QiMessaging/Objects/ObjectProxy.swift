@@ -13,8 +13,11 @@ public final class ObjectProxy: Sendable {
     /// What errors call it.
     public let name: String
     private let isMain: Bool
+    private let whenDropped: @Sendable () -> Void
 
-    init(loop: BusLoop, object: RemoteObject) {
+    /// - Parameter whenDropped: runs when nobody holds this proxy any more, on any thread.
+    init(loop: BusLoop, object: RemoteObject, whenDropped: @escaping @Sendable () -> Void = {}) {
+        self.whenDropped = whenDropped
         self.loop = loop
         target = NIOLoopBound(object, eventLoop: loop.eventLoop)
         metaObject = object.metaObject
@@ -35,6 +38,7 @@ public final class ObjectProxy: Sendable {
     }
 
     deinit {
+        whenDropped()
         guard !isMain else { return }
         let target = self.target
         loop.submit { _ in target.value.release() }

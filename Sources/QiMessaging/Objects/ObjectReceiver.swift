@@ -27,4 +27,10 @@ protocol ConnectionOwner: AnyObject {
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)?
     func opened(_ connection: Connection)
     func closed(_ connection: Connection, error: QiError)
+    /// Whether one more call may be served, for bounds that hold over several connections.
+    func mayServeCall(on connection: Connection) -> Bool
+}
+
+extension ConnectionOwner {
+    func mayServeCall(on connection: Connection) -> Bool { true }
 }

@@ -26,6 +26,8 @@ final class RemoteObject: EventSink {
     private(set) var lostError = QiError(.disconnected, "not connected")
     var subscriptions = SubscriptionTable()
     private var links: [UInt32: Link] = [:]
+    /// Of an object that came as a value: under how many addresses others hold it.
+    private var holders = 0
 
     init(
         bus: Bus, name: String, connection: Connection, address: ObjectAddress, metaObject: MetaObject, isMain: Bool = true
@@ -52,14 +54,18 @@ final class RemoteObject: EventSink {
         for signal in subscriptions.signals { subscribeUpstream(signal) { _ in } }
     }
 
-    /// The path is gone: calls fail with `error` until the next ``attach(to:at:)``.
+    /// The path is gone: calls fail with `error` until the next ``attach(to:at:)``. Where the connection lives on, the owner is told
+    /// to send no more events, for the next subscription there would get each of them twice.
     func detach(_ error: QiError) {
         guard let old = connection else { return }
         if !old.isClosed { old.removeEventSink(self, for: address) }
-        connection = nil
-        lostError = error
         let pending = links
         links = [:]
+        for (signal, link) in pending {
+            if case .subscribed(let link) = link { unsubscribe(signal, link, on: old) }
+        }
+        connection = nil
+        lostError = error
         for case .subscribing(_, let waiting) in pending.values { for handler in waiting { handler(error) } }
     }
 
@@ -75,7 +81,21 @@ final class RemoteObject: EventSink {
         var payload = ByteBuffer()
         payload.writeQiUInt32(address.service)
         connection.post(ActionAddress(address, action: WellKnownActions.terminate), payload)
+        // The owner forgets the subscriptions with the object.
+        links = [:]
         end(QiError(.notFound, "\(name) was released"))
+    }
+
+    /// Whether any address leads to this object.
+    var isHeld: Bool { holders > 0 }
+
+    /// One more address of some connection leads to this object.
+    func addHolder() { holders += 1 }
+
+    /// One address less does: after the last one the object is released.
+    func removeHolder() {
+        holders -= 1
+        if holders <= 0 { release() }
     }
 
     // MARK: - Calls
@@ -121,13 +141,14 @@ final class RemoteObject: EventSink {
         guard holdsObject else {
             return subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature)
         }
+        let passage = ObjectPassage(from: connection, name: name)
         subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature) { subscriber in
-            try ReferenceRewriting.rewrite(
-                message.payload, as: type, from: coding, to: subscriber.connection.objectCoding
-            ) { reference in
-                try self.rehost(reference, on: subscriber.connection, inConversation: subscriber.address)
-            }
+            try passage.rewrite(
+                message.payload, as: type, to: subscriber.connection, inService: subscriber.address.service,
+                isPassed: subscriber.address.isPassed)
         }
+        // Listeners in this process take what is theirs from the payload.
+        if !subscriptions.hasLocal(action) { passage.releaseUnused(in: message.payload, as: type) }
     }
 
     /// Listens to a signal in this process. `confirmed` runs when the owner has confirmed, or could not.
@@ -156,19 +177,26 @@ final class RemoteObject: EventSink {
         }
         let link = connection.newLink()
         links[signal] = .subscribing(link, waiting: [confirmed])
-        call(WellKnownActions.registerEvent, Self.linkPayload(address, signal, link)) { [weak self] answer in
-            self?.subscriptionAnswered(signal, link, answer)
+        let deadline = NIODeadline.now() + .seconds(10)
+        call(WellKnownActions.registerEvent, linkPayload(signal, link), deadline: deadline) { [self] answer in
+            subscriptionAnswered(signal, link, on: connection, answer)
         }
     }
 
-    private func subscriptionAnswered(_ signal: UInt32, _ link: UInt64, _ answer: CallAnswer) {
-        guard case .subscribing(link, let waiting) = links[signal] else { return }
-        var failure: QiError?
-        if case .reply = answer {
-            links[signal] = .subscribed(link)
-        } else {
+    private func subscriptionAnswered(_ signal: UInt32, _ link: UInt64, on connection: Connection, _ answer: CallAnswer) {
+        let failure = answer.failure(of: name)
+        guard self.connection === connection, case .subscribing(link, let waiting) = links[signal] else {
+            // Nobody wants it any more, and it is there.
+            if failure == nil { unsubscribe(signal, link, on: connection) }
+            return
+        }
+        if let failure {
             links[signal] = nil
-            failure = answer.failure(of: name)
+            // The owner may have subscribed us all the same.
+            if failure.code == .timedOut { unsubscribe(signal, link, on: connection) }
+            bus.logger.debug("registerEvent failed", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(failure.message)"])
+        } else {
+            links[signal] = .subscribed(link)
         }
         for handler in waiting { handler(failure) }
         if failure == nil { unsubscribeIfUnused(signal) }
@@ -176,15 +204,21 @@ final class RemoteObject: EventSink {
 
     /// The last listener is gone: the owner need not send any more.
     func unsubscribeIfUnused(_ signal: UInt32) {
-        guard subscriptions.isEmpty(signal), case .subscribed(let link) = links[signal] else { return }
+        guard subscriptions.isEmpty(signal), let connection, case .subscribed(let link) = links[signal] else { return }
         links[signal] = nil
-        call(WellKnownActions.unregisterEvent, Self.linkPayload(address, signal, link)) { [bus, name] answer in
+        unsubscribe(signal, link, on: connection)
+    }
+
+    private func unsubscribe(_ signal: UInt32, _ link: UInt64, on connection: Connection) {
+        guard !connection.isClosed else { return }
+        let action = ActionAddress(address, action: WellKnownActions.unregisterEvent)
+        connection.call(action, linkPayload(signal, link), deadline: .now() + .seconds(10)) { [bus, name] answer in
             guard let error = answer.failure(of: name) else { return }
             bus.logger.debug("unregisterEvent failed", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error)"])
         }
     }
 
-    private static func linkPayload(_ address: ObjectAddress, _ signal: UInt32, _ link: UInt64) -> ByteBuffer {
+    private func linkPayload(_ signal: UInt32, _ link: UInt64) -> ByteBuffer {
         var payload = ByteBuffer()
         payload.writeQiUInt32(address.service)
         payload.writeQiUInt32(signal)

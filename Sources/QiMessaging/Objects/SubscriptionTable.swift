@@ -29,6 +29,9 @@ struct SubscriptionTable {
         (remote[signal]?.isEmpty ?? true) && (local[signal]?.isEmpty ?? true)
     }
 
+    /// Whether this process listens.
+    func hasLocal(_ signal: UInt32) -> Bool { !(local[signal]?.isEmpty ?? true) }
+
     /// The signals that have a subscriber.
     var signals: Set<UInt32> { Set(remote.keys).union(local.keys) }
 

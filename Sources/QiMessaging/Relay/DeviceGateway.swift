@@ -54,7 +54,7 @@ final class DeviceGateway: NameResolver {
         return link
     }
 
-    /// The owner ended the contact, or its key changed: nothing goes over its tunnel any more.
+    /// The owner ended the contact, or its key changed: nothing goes over its tunnel any more. With `.denied` its services are gone too.
     func drop(_ device: String, _ error: QiError) { links[device]?.close(error) }
 }
 
@@ -71,7 +71,7 @@ final class MirroredDevice: NameResolver {
         link.mirror(directory)
     }
 
-    func handles(_ name: String) -> Bool { true }
+    func handles(_ name: String) -> Bool { !name.isEmpty && name.utf8.count <= 4096 }
 
     func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void) {
         link.resolve(name, as: name, for: directory, completion: completion)
@@ -80,6 +80,7 @@ final class MirroredDevice: NameResolver {
     func released(_ name: String) { link.released(name, by: directory) }
 
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) {
+        guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
         bus.enqueue { [link] in
             do throws(QiError) { completion(.success(try await link.list())) } catch { completion(.failure(error)) }
         }

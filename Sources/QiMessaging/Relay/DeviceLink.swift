@@ -10,6 +10,10 @@ final class DeviceLink: ConnectionOwner {
         let object: RemoteObject
         var info: ServiceInfo
         var users: [(directory: ServiceDirectory, name: String)]
+        /// Proxies of this process.
+        var proxies = 0
+
+        var isUsed: Bool { !users.isEmpty || proxies > 0 }
 
         /// Whether the service found again is the same one (wire reference §25).
         func isStill(_ found: ServiceInfo, _ metaObject: MetaObject) -> Bool {
@@ -29,11 +33,18 @@ final class DeviceLink: ConnectionOwner {
     private let paths: any DevicePaths
     private let limits: ConnectionLimits
     /// How soon after a path died its calls end.
-    private let pathLoss: TimeAmount
+    let pathLoss: TimeAmount
     private var state = State.down
     private var services: [String: Tracked] = [:]
     private var resolving: [String: [(Result<(RemoteObject, ServiceInfo), QiError>) -> Void]] = [:]
     private var isRestoring = false
+    /// The device's directory as it was last seen; it comes back with its subscriptions.
+    private var lastDirectory: RemoteObject?
+    /// Ids of services that were removed there while they were being found: what was learned of them is void.
+    private var removedWhileFinding: Set<UInt32> = []
+    private var findsRunning = 0
+    /// How long setting up a tunnel, or a look-up through one, may take: libqi gives up after 60 s (wire reference §14).
+    private static let setUpTime = TimeAmount.seconds(30)
     private(set) var connectedAt: NIODeadline?
     /// Directories that present this device's own, and want to know what comes and goes there.
     private var mirrors: [ServiceDirectory] = []
@@ -48,6 +59,8 @@ final class DeviceLink: ConnectionOwner {
 
     var connection: Connection? { if case .up(let directory) = state { directory.connection } else { nil } }
 
+    var servicesInUse: Int { services.count }
+
     // MARK: - ConnectionOwner
 
     func opened(_ connection: Connection) {}
@@ -59,11 +72,20 @@ final class DeviceLink: ConnectionOwner {
         guard case .up(let directory) = state, directory.connection == nil || directory.connection === connection else { return }
         state = .down
         connectedAt = nil
+        // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
+        for tracked in services.values where tracked.object.connection === connection { tracked.object.detach(error) }
         bus.logger.info("tunnel lost", metadata: [LogKeys.peer: "\(device)", LogKeys.error: "\(error.message)"])
         restoreIfNeeded()
     }
 
-    func close(_ error: QiError) { connection?.close(error) }
+    /// Ends the tunnel. When the device may not be reached any more, its services are taken from whoever uses them here, and
+    /// nothing is restored.
+    func close(_ error: QiError) {
+        if error.code == .denied {
+            for service in Array(services.keys) { drop(service, error) }
+        }
+        connection?.close(error)
+    }
 
     // MARK: - Opening
 
@@ -73,6 +95,7 @@ final class DeviceLink: ConnectionOwner {
         case .up(let directory): completion(.success(directory))
         case .opening(let waiting): state = .opening(waiting + [completion])
         case .down:
+            guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
             state = .opening([completion])
             bus.enqueue { [self] in
                 let result = await open()
@@ -103,6 +126,7 @@ final class DeviceLink: ConnectionOwner {
     }
 
     private nonisolated(nonsending) func open() async -> Result<RemoteObject, QiError> {
+        let end = NIODeadline.now() + Self.setUpTime
         let place = NIOLoopBoundBox<Connection?>.makeEmptyBox(valueType: Connection.self, eventLoop: bus.eventLoop)
         let link = NIOLoopBound(self, eventLoop: bus.eventLoop)
         let credentials = paths.credentials(for: device)
@@ -116,15 +140,15 @@ final class DeviceLink: ConnectionOwner {
                 }
             }
             guard let connection = place.value else { throw QiError(.disconnected, "the tunnel to \(device) closed at once") }
+            let name = device
+            let watchdog = bus.schedule(at: end) {
+                connection.close(QiError(.timedOut, "\(name) did not finish setting up the tunnel within 30 s"))
+            }
+            defer { watchdog.cancel() }
             do throws(QiError) {
                 try await connection.opened()
                 try paths.judge(connection.remoteCapabilities, of: device)
-                let metaObject = try await connection.metaObject(of: .serviceDirectory, name: "\(device)/ServiceDirectory")
-                let directory = RemoteObject(
-                    bus: bus, name: "\(device)/ServiceDirectory", connection: connection, address: .serviceDirectory,
-                    metaObject: metaObject)
-                try await listen(to: directory)
-                return .success(directory)
+                return .success(try await describeDirectory(on: connection))
             } catch {
                 connection.close(error)
                 throw error
@@ -134,9 +158,27 @@ final class DeviceLink: ConnectionOwner {
         }
     }
 
+    /// The object that stands for the directory on every tunnel there is in turn: one, or each event would come once per object.
+    private nonisolated(nonsending) func describeDirectory(on connection: Connection) async throws(QiError) -> RemoteObject {
+        let name = "\(device)/ServiceDirectory"
+        let metaObject = try await connection.metaObject(of: .serviceDirectory, name: name)
+        if let known = lastDirectory, known.metaObject == metaObject {
+            known.attach(to: connection, at: .serviceDirectory)
+            try await known.confirmSubscription(to: WellKnownActions.serviceRemoved)
+            try await known.confirmSubscription(to: WellKnownActions.serviceAdded)
+            return known
+        }
+        let directory = RemoteObject(
+            bus: bus, name: name, connection: connection, address: .serviceDirectory, metaObject: metaObject)
+        try await listen(to: directory)
+        lastDirectory = directory
+        return directory
+    }
+
     private nonisolated(nonsending) func listen(to directory: RemoteObject) async throws(QiError) {
         try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
-            guard let self, let (_, name) = payload.idAndName else { return }
+            guard let self, let (id, name) = payload.idAndName else { return }
+            if findsRunning > 0, removedWhileFinding.count < 65_536 { removedWhileFinding.insert(id) }
             drop(name, QiError(.notFound, "\(device)/\(name) was removed there"))
             for mirror in mirrors { mirror.mirrored(removed: name) }
         }
@@ -153,7 +195,7 @@ final class DeviceLink: ConnectionOwner {
         _ service: String, as name: String, for directory: ServiceDirectory,
         completion: @escaping (Result<ResolvedService, QiError>) -> Void
     ) {
-        let finish: (Result<(RemoteObject, ServiceInfo), QiError>) -> Void = { [self] result in
+        resolve(service) { [self] result in
             completion(
                 result.map { object, info in
                     if services[service]?.users.contains(where: { $0.directory === directory && $0.name == name }) == false {
@@ -162,6 +204,10 @@ final class DeviceLink: ConnectionOwner {
                     return ResolvedService(object: object, info: info)
                 })
         }
+    }
+
+    /// Finds a service there. `finish` runs exactly once, and notes who uses it before it returns.
+    private func resolve(_ service: String, finish: @escaping (Result<(RemoteObject, ServiceInfo), QiError>) -> Void) {
         if let known = services[service], known.object.connection != nil {
             return finish(.success((known.object, known.info)))
         }
@@ -169,31 +215,55 @@ final class DeviceLink: ConnectionOwner {
             resolving[service]?.append(finish)
             return
         }
+        guard !bus.isShutDown else { return finish(.failure(QiError(.disconnected, "this node is stopping"))) }
         resolving[service] = [finish]
         bus.enqueue { [self] in
             let result: Result<(RemoteObject, ServiceInfo), QiError>
             do throws(QiError) { result = .success(try await find(service)) } catch { result = .failure(error) }
             for handler in resolving.removeValue(forKey: service) ?? [] { handler(result) }
+            forgetIfUnused(service)
         }
     }
 
-    nonisolated(nonsending) func object(
-        of service: String, as name: String, for directory: ServiceDirectory
-    ) async throws(QiError) -> RemoteObject {
-        var result: Result<ResolvedService, QiError>?
+    /// A service there for this process, which owes an ``objectReleased(_:)``.
+    nonisolated(nonsending) func object(of service: String) async throws(QiError) -> RemoteObject {
+        var result: Result<(RemoteObject, ServiceInfo), QiError>?
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            resolve(service, as: name, for: directory) {
+            resolve(service) { [self] in
+                if case .success = $0 { services[service]?.proxies += 1 }
                 result = $0
                 continuation.resume()
             }
         }
-        guard let result else { throw QiError(.disconnected, "\(name) was not looked up") }
-        return try result.get().object
+        guard let result else { throw QiError(.disconnected, "\(device)/\(service) was not looked up") }
+        return try result.get().0
+    }
+
+    /// This process does not use `object` any more.
+    func objectReleased(_ object: RemoteObject) {
+        guard let service = services.first(where: { $0.value.object === object })?.key else { return }
+        services[service]?.proxies -= 1
+        forgetIfUnused(service)
+    }
+
+    private func forgetIfUnused(_ service: String) {
+        guard let tracked = services[service], !tracked.isUsed, resolving[service] == nil else { return }
+        services[service] = nil
+        if tracked.object !== lastDirectory { tracked.object.detach(QiError(.notFound, "nobody uses it")) }
     }
 
     private nonisolated(nonsending) func find(_ service: String) async throws(QiError) -> (RemoteObject, ServiceInfo) {
+        let end = NIODeadline.now() + Self.setUpTime
+        findsRunning += 1
+        defer {
+            findsRunning -= 1
+            if findsRunning == 0 { removedWhileFinding = [] }
+        }
         let directory = try await directory()
-        let (info, metaObject) = try await describe(service, directory)
+        let (info, metaObject) = try await describe(service, directory, until: end)
+        if removedWhileFinding.contains(info.serviceID) {
+            throw QiError(.notFound, "no service \"\(service)\" on \(device): it was removed there just now")
+        }
         guard let connection = directory.connection else { throw directory.lostError }
         let address = ObjectAddress.main(ofService: info.serviceID)
         if let known = services[service] {
@@ -212,12 +282,12 @@ final class DeviceLink: ConnectionOwner {
     }
 
     private nonisolated(nonsending) func describe(
-        _ service: String, _ directory: RemoteObject
+        _ service: String, _ directory: RemoteObject, until end: NIODeadline
     ) async throws(QiError) -> (ServiceInfo, MetaObject) {
         let value: QiValue
         do throws(QiError) {
             value = try await directory.value(
-                of: WellKnownActions.service, [.string(service)], deadline: .now() + .seconds(10))
+                of: WellKnownActions.service, [.string(service)], deadline: min(end, .now() + .seconds(10)))
         } catch {
             if error.code == .remote { throw QiError(.notFound, "no service \"\(service)\" on \(device): \(error.message)") }
             throw error
@@ -228,7 +298,8 @@ final class DeviceLink: ConnectionOwner {
         }
         guard let connection = directory.connection else { throw directory.lostError }
         let address = ObjectAddress.main(ofService: info.serviceID)
-        return (info, try await connection.metaObject(of: address, name: "\(device)/\(service)"))
+        // Not 10 s: a big metaobject takes its time through a tunnel.
+        return (info, try await connection.metaObject(of: address, name: "\(device)/\(service)", deadline: end))
     }
 
     /// All services there that we may know of.
@@ -245,19 +316,17 @@ final class DeviceLink: ConnectionOwner {
 
     /// `name` is used by nobody any more.
     func released(_ name: String, by directory: ServiceDirectory) {
-        for (service, tracked) in services {
+        for service in Array(services.keys) {
             services[service]?.users.removeAll { $0.directory === directory && $0.name == name }
-            if services[service]?.users.isEmpty == true {
-                services[service] = nil
-                if tracked.object.address != .serviceDirectory { tracked.object.detach(QiError(.notFound, "nobody uses it")) }
-            }
+            forgetIfUnused(service)
         }
     }
 
     /// A service there is not what it was: its users here are told.
     private func drop(_ service: String, _ error: QiError) {
         guard let tracked = services.removeValue(forKey: service) else { return }
-        if tracked.object.address != .serviceDirectory { tracked.object.detach(error) }
+        // For good: listeners of this process are told, those of others by their directories.
+        if tracked.object !== lastDirectory { tracked.object.end(error) }
         for user in tracked.users { user.directory.retire(user.name) }
     }
 
@@ -265,8 +334,10 @@ final class DeviceLink: ConnectionOwner {
 
     func stopMirroring(_ directory: ServiceDirectory) {
         mirrors.removeAll { $0 === directory }
-        for service in services.keys { services[service]?.users.removeAll { $0.directory === directory } }
-        services = services.filter { !$0.value.users.isEmpty }
+        for service in Array(services.keys) {
+            services[service]?.users.removeAll { $0.directory === directory }
+            forgetIfUnused(service)
+        }
     }
 
     // MARK: - Coming back
@@ -295,58 +366,24 @@ final class DeviceLink: ConnectionOwner {
 
     private nonisolated(nonsending) func restore() async throws(QiError) {
         let directory = try await directory()
-        for service in Array(services.keys) {
+        var failure: QiError?
+        for service in Array(services.keys) where services[service] != nil {
             do throws(QiError) {
                 _ = try await find(service)
+                // Its last user may have gone meanwhile.
+                forgetIfUnused(service)
             } catch {
-                guard error.code == .notFound else { throw error }
-                drop(service, error)
+                // One that cannot be described any more must not keep the others away.
+                switch error.code {
+                case .notFound, .remote, .invalid: drop(service, error)
+                default: failure = error
+                }
             }
         }
+        if let failure { throw failure }
         guard directory.connection != nil else { throw directory.lostError }
         bus.logger.info("tunnel restored", metadata: [LogKeys.peer: "\(device)"])
     }
-
-    // MARK: - Noticing silence
-
-    /// While calls wait, a silent path is asked whether it still is one: XMPP may hold a dead stream for minutes. A look every sixth of
-    /// `pathLoss`, a question after a quarter of silence and two fifths for its answer: a call on a dead path ends in time.
-    private func keepAlive() {
-        guard let connection else { return }
-        let link = NIOLoopBound(self, eventLoop: bus.eventLoop)
-        let watched = NIOLoopBound(connection, eventLoop: bus.eventLoop)
-        bus.eventLoop.scheduleTask(in: pathLoss / 6) {
-            let (link, connection) = (link.value, watched.value)
-            guard link.connection === connection, !connection.isClosed else { return }
-            if connection.callsInFlight > 0, NIODeadline.now() - connection.lastReceived > link.pathLoss / 4 { link.probe(connection) }
-            link.keepAlive()
-            link.bus.executor.scheduleDrain()
-        }
-    }
-
-    private func probe(_ connection: Connection) {
-        let action = ActionAddress(.serviceDirectory, action: WellKnownActions.machineID)
-        connection.call(action, ByteBuffer(), deadline: .now() + pathLoss / 5 * 2) { [device] answer in
-            guard case .failure(let error) = answer, error.code == .timedOut else { return }
-            connection.close(QiError(.offline, "the path to \(device) does not answer any more"))
-        }
-    }
-
-    /// What the node reports of this link.
-    var status: DeviceLinkStatus {
-        DeviceLinkStatus(
-            device: device, isUp: connection != nil, callsInFlight: connection?.callsInFlight ?? 0, services: services.count,
-            upFor: connectedAt.map { Duration.nanoseconds((NIODeadline.now() - $0).nanoseconds) })
-    }
-}
-
-/// How a link to a device stands.
-public struct DeviceLinkStatus: Sendable {
-    public let device: String
-    public let isUp: Bool
-    public let callsInFlight: Int
-    public let services: Int
-    public let upFor: Duration?
 }
 
 extension ByteBuffer {

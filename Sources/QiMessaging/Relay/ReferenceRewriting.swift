@@ -26,6 +26,17 @@ enum ReferenceRewriting {
         return result
     }
 
+    /// Every reference in a payload, null ones left out.
+    static func references(in payload: ByteBuffer, as type: QiType, objects: ObjectCoding) throws -> [ObjectReference] {
+        var payload = payload
+        var found: [ObjectReference] = []
+        _ = try replace(try payload.readQi(type, objects: objects)) { reference in
+            found.append(reference)
+            return reference
+        }
+        return found
+    }
+
     private static func replace(_ value: QiValue, _ rehost: Rehost) throws -> QiValue {
         switch value {
         case .object(let reference): .object(reference.isNull ? reference : try rehost(reference))

@@ -6,11 +6,10 @@ import QiWire
 extension RemoteObject: ObjectReceiver {
     func receive(_ call: IncomingCall) {
         switch call.address.action {
-        case WellKnownActions.registerEvent where !call.isPost,
-            WellKnownActions.registerEventWithSignature where !call.isPost:
-            return subscribe(call)
-        case WellKnownActions.unregisterEvent where !call.isPost: return unsubscribe(call)
-        case WellKnownActions.metaObject where !call.isPost: return describe(call)
+        // Posted ones too: the owner's leg has link ids of its own, which none of ours may touch.
+        case WellKnownActions.registerEvent, WellKnownActions.registerEventWithSignature: return subscribe(call)
+        case WellKnownActions.unregisterEvent: return unsubscribe(call)
+        case WellKnownActions.metaObject: return describe(call)
         case WellKnownActions.terminate:
             call.reply(ByteBuffer())
             // A main object cannot be released by its users.
@@ -23,11 +22,16 @@ extension RemoteObject: ObjectReceiver {
         let before = subscriptions.signals
         subscriptions.removeAll(on: connection)
         for signal in before { unsubscribeIfUnused(signal) }
-        // An object that came as a value has one holder, and this was it.
-        if !isMain { release() }
+        // Called once for each address that led here.
+        if !isMain { removeHolder() }
     }
 
-    func released(_ address: ObjectAddress, on connection: Connection) { closed(connection) }
+    func released(_ address: ObjectAddress, on connection: Connection) {
+        let before = subscriptions.signals
+        subscriptions.removeAll(on: connection, address: address)
+        for signal in before { unsubscribeIfUnused(signal) }
+        if !isMain { removeHolder() }
+    }
 
     // MARK: - Forwarding
 
@@ -39,6 +43,12 @@ extension RemoteObject: ObjectReceiver {
             return call.fail("No such method {\(call.address), id:\(call.header.id)}")
         }
         guard let upstream = connection else { return call.fail(pathError(lostError)) }
+        guard upstream.mayQueueForwarded else {
+            return call.fail("\(name): too many bytes wait for the way there: wait for answers")
+        }
+        guard call.header.flags.isEmpty || upstream.shared.messageFlags else {
+            return call.fail("\(name) does not understand dynamic payloads: pass the declared types")
+        }
         let parameters = method?.parameters.type ?? members.signal(action)?.signature.type ?? .dynamic
         do {
             let payload = try outgoing(call, as: call.header.flags.contains(.dynamicPayload) ? .dynamic : parameters, upstream)
@@ -60,13 +70,9 @@ extension RemoteObject: ObjectReceiver {
             throw QiError(
                 .unsupported, "\(name): objects cannot be passed as arguments between devices yet: pass values, or subscribe to a signal")
         }
-        return try ReferenceRewriting.rewrite(call.payload, as: type, from: coding, to: upstream.objectCoding) { reference in
-            let passed = RemoteObject(
-                bus: bus, name: "an object passed to \(name)", connection: call.connection, address: reference.address,
-                metaObject: reference.metaObject ?? .empty, isMain: false)
-            // Each side of a conversation numbers its objects in a range of its own (reference §5).
-            return try passed.hosted(on: upstream, inService: address.service, isPassed: !address.isPassed, like: reference)
-        }
+        // Each side of a conversation numbers its objects in a range of its own (reference §5).
+        return try ObjectPassage(from: call.connection, name: name).rewrite(
+            call.payload, as: type, to: upstream, inService: address.service, isPassed: !address.isPassed)
     }
 
     private func answered(_ call: IncomingCall, _ answer: CallAnswer, _ method: MemberTable.Method?, _ upstream: Connection) {
@@ -77,13 +83,17 @@ extension RemoteObject: ObjectReceiver {
                 guard try ReferenceRewriting.holdsObject(payload, as: type, objects: upstream.objectCoding) else {
                     return call.reply(payload, flags: flags)
                 }
+                let passage = ObjectPassage(from: upstream, name: name)
+                // Whoever asked is gone, or refused what came: the objects are nobody's.
+                defer { passage.releaseUnused(in: payload, as: type) }
                 guard !call.isAnswered else { return }
-                let rewritten = try ReferenceRewriting.rewrite(
-                    payload, as: type, from: upstream.objectCoding, to: call.connection.objectCoding
-                ) { try rehost($0, on: call.connection, inConversation: call.address.target) }
+                let conversation = call.address.target
+                let rewritten = try passage.rewrite(
+                    payload, as: type, to: call.connection, inService: conversation.service, isPassed: conversation.isPassed)
                 call.reply(rewritten, flags: flags)
             } catch {
-                call.fail("\(name) answered something that cannot be passed on: \((error as? WireError)?.message ?? "\(error)")")
+                let reason = (error as? WireError)?.message ?? (error as? QiError)?.message ?? "\(error)"
+                call.fail("\(name) answered something that cannot be passed on: \(reason)")
             }
         case .error(let payload): call.fail(payload: payload)
         case .canceled: call.confirmCancellation()
@@ -92,33 +102,6 @@ extension RemoteObject: ObjectReceiver {
     }
 
     private func pathError(_ error: QiError) -> String { "\(name): \(error.message)" }
-
-    // MARK: - Re-hosting
-
-    /// Gives `downstream` an address for an object of the owner's; calls to it come back through here.
-    func rehost(
-        _ reference: ObjectReference, on downstream: Connection, inConversation conversation: ObjectAddress
-    ) throws -> ObjectReference {
-        guard let connection else { throw lostError }
-        let object = RemoteObject(
-            bus: bus, name: "an object of \(name)", connection: connection, address: reference.address,
-            metaObject: reference.metaObject ?? .empty, isMain: false)
-        return try object.hosted(
-            on: downstream, inService: conversation.service, isPassed: conversation.isPassed, like: reference)
-    }
-
-    private func hosted(
-        on connection: Connection, inService service: UInt32, isPassed: Bool, like reference: ObjectReference
-    ) throws -> ObjectReference {
-        do {
-            let address = try connection.host(self, inService: service, isPassed: isPassed)
-            return ObjectReference(
-                metaObject: metaObject, serviceID: address.service, objectID: address.object, uid: reference.uid ?? .random())
-        } catch {
-            release()
-            throw error
-        }
-    }
 
     // MARK: - Generic members answered here
 

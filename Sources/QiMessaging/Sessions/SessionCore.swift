@@ -12,6 +12,9 @@ final class SessionCore: ConnectionOwner {
     private(set) var directory: RemoteObject?
     private(set) var directoryMachineID = ""
     private var proxies: [String: RemoteObject] = [:]
+    /// Ids of services that were removed while some were being found: what was learned of them is void.
+    private var removedWhileFinding: Set<UInt32> = []
+    private var findsRunning = 0
     /// Connections to service hosts by the endpoint they were made under, for sharing.
     private var hosts: [String: Connection] = [:]
     private var hosted: [UInt32: LocalObject] = [:]
@@ -62,15 +65,16 @@ final class SessionCore: ConnectionOwner {
         self.directory = directory
         try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
             var payload = payload
-            guard (try? payload.readQiUInt32()) != nil, case .string(let name)? = try? payload.readQi(.string) else { return }
-            self?.removed(name.lossyText)
+            guard let id = try? payload.readQiUInt32(), case .string(let name)? = try? payload.readQi(.string) else { return }
+            self?.removed(id, name.lossyText)
         }
         directoryMachineID = try await directory.value(
             of: WellKnownActions.machineID, [], deadline: .now() + .seconds(10)
         ).asString ?? ""
     }
 
-    private func removed(_ name: String) {
+    private func removed(_ id: UInt32, _ name: String) {
+        if findsRunning > 0, removedWhileFinding.count < 65_536 { removedWhileFinding.insert(id) }
         proxies.removeValue(forKey: name)?.end(QiError(.notFound, "Service removed"))
     }
 
@@ -112,6 +116,11 @@ final class SessionCore: ConnectionOwner {
         let directory = try requireDirectory()
         if name == "ServiceDirectory" { return directory }
         if let known = proxies[name], known.connection != nil { return known }
+        findsRunning += 1
+        defer {
+            findsRunning -= 1
+            if findsRunning == 0 { removedWhileFinding = [] }
+        }
         let info = try await info(of: name, deadline: deadline)
         let connection: Connection
         let choice = EndpointSelection.choose(
@@ -135,6 +144,7 @@ final class SessionCore: ConnectionOwner {
         }
         let address = ObjectAddress.main(ofService: info.serviceID)
         let metaObject = try await connection.metaObject(of: address, name: name)
+        if removedWhileFinding.contains(info.serviceID) { throw QiError(.notFound, "no service \"\(name)\": it was removed just now") }
         // Somebody else may have asked for the same name meanwhile.
         if let known = proxies[name], known.connection != nil { return known }
         let object = RemoteObject(bus: bus, name: name, connection: connection, address: address, metaObject: metaObject)
@@ -178,9 +188,11 @@ final class SessionCore: ConnectionOwner {
 }
 
 extension Connection {
-    nonisolated(nonsending) func metaObject(of address: ObjectAddress, name: String) async throws(QiError) -> MetaObject {
+    nonisolated(nonsending) func metaObject(
+        of address: ObjectAddress, name: String, deadline: NIODeadline = .now() + .seconds(10)
+    ) async throws(QiError) -> MetaObject {
         let result: Result<MetaObject, QiError> = await withUnsafeContinuation { continuation in
-            describe(address, name: name) { continuation.resume(returning: $0) }
+            describe(address, name: name, deadline: deadline) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -211,6 +223,14 @@ extension RemoteObject {
         } catch {
             throw QiError(.invalid, "the result of \(name).\(method.meta.name) cannot be read: \(error.message)")
         }
+    }
+
+    /// Returns when the owner has confirmed that it sends a signal to us.
+    nonisolated(nonsending) func confirmSubscription(to signal: UInt32) async throws(QiError) {
+        let failure: QiError? = await withUnsafeContinuation { continuation in
+            subscribeUpstream(signal) { continuation.resume(returning: $0) }
+        }
+        if let failure { throw failure }
     }
 
     /// Listens to a signal, and returns when the owner has confirmed.

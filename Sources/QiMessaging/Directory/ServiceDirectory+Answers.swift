@@ -1,0 +1,46 @@
+import Glibc
+import NIOCore
+import QiWire
+
+/// What a directory says of a service to one connection (wire reference §19, §19.1).
+extension ServiceDirectory {
+    // MARK: - Answers
+
+    func ownInfo(for connection: Connection) -> ServiceInfo {
+        ServiceInfo(
+            name: "ServiceDirectory", serviceID: 1, machineID: machineID, processID: UInt32(bitPattern: getpid()),
+            endpoints: ownEndpoints(for: connection), sessionID: "0", objectUID: [])
+    }
+
+    /// Addresses of ours never travel to another device; on the local bus the one this client used comes first.
+    func ownEndpoints(for connection: Connection) -> [String] {
+        if connection.origin.isDevice { return ["qi:ServiceDirectory"] }
+        var result: [String] = []
+        if connection.shared.relativeEndpointURI { result.append("qi:ServiceDirectory") }
+        if let used = connection.localEndpoint { result.append(used) }
+        let rest = endpoints.filter { !result.contains($0) }
+        return result + rest
+    }
+
+    func throughUs(_ entry: DirectoryTable.Entry, for connection: Connection) -> ServiceInfo {
+        answerInfo(
+            name: entry.info.name, id: entry.info.serviceID, sessionID: entry.info.sessionID, uid: entry.info.objectUID,
+            for: connection)
+    }
+
+    func answerInfo(
+        name: String, id: UInt32, sessionID: String, uid: [UInt8], for connection: Connection
+    ) -> ServiceInfo {
+        ServiceInfo(
+            name: name, serviceID: id, machineID: machineID, processID: UInt32(bitPattern: getpid()),
+            endpoints: ownEndpoints(for: connection), sessionID: sessionID, objectUID: uid)
+    }
+
+    /// What the owner registered, loopback first, without what is relative to its own connection (reference §19).
+    func direct(_ entry: DirectoryTable.Entry, for connection: Connection) -> ServiceInfo {
+        var info = entry.info
+        let parsed = Set(info.endpoints).compactMap(Endpoint.init).filter { if case .relative = $0.kind { false } else { true } }
+        info.endpoints = parsed.sorted { ($0.isLoopback ? 0 : 1, $0.text) < ($1.isLoopback ? 0 : 1, $1.text) }.map(\.text)
+        return info
+    }
+}
