@@ -1,0 +1,174 @@
+import NIOCore
+import QiMesh
+import QiMeshTesting
+@testable import QiMessaging
+import QiWire
+import Synchronization
+import Testing
+
+extension Live {
+    /// What reaches across, and what never does.
+    @Suite struct BoundaryTests {
+        /// An object returned across is the owner's until the last proxy goes; then the owner's side lets go of it as well.
+        @Test func aReturnedObjectLivesAsLongAsItsUser() async throws {
+            let gone = Once<String>()
+            try await withMesh(services: { server in
+                var builder = ObjectBuilder()
+                builder.advertiseMethod("make", "(s)", returns: "o") { arguments, context in
+                    let life = Life(arguments[0].asString ?? "", gone)
+                    var made = ObjectBuilder()
+                    made.advertiseSignal("told", "(s)")
+                    made.advertiseMethod("tell", "(s)", returns: "s") { arguments, context in
+                        try context.object.emit("told", arguments)
+                        return .string(life.name)
+                    }
+                    return .object(try await context.host(made).reference)
+                }
+                _ = try await server.register(builder, as: "Maker")
+            }) { mesh in
+                try await mesh.desk.session { session in
+                    let maker = try await session.service("pepper/Maker")
+                    let reference = try #require(try await maker.call("make", arguments: [.string("first")]).asObject)
+                    do {
+                        let object = try await maker.object(reference)
+                        let told = try await object.events(of: "told")
+                        #expect(try await object.call("tell", "across") == "first")
+                        #expect(await told.first() == [.string("across")])
+                    }
+                    #expect(try await gone.value == "first")
+                }
+            }
+        }
+
+        /// A client that goes without releasing what it holds.
+        @Test func aReturnedObjectGoesWithItsUsersConnection() async throws {
+            let gone = Once<String>()
+            try await withMesh(services: { server in
+                var builder = ObjectBuilder()
+                builder.advertiseMethod("make", "()", returns: "o") { _, context in
+                    let life = Life("held", gone)
+                    var made = ObjectBuilder()
+                    made.advertiseMethod("name", "()", returns: "s") { _, _ in .string(life.name) }
+                    return .object(try await context.host(made).reference)
+                }
+                _ = try await server.register(builder, as: "Maker")
+            }) { mesh in
+                try await mesh.desk.session { session in
+                    let maker = try await session.service("pepper/Maker")
+                    // Nobody makes a proxy of it: only the connection's end tells that it is not needed.
+                    #expect(try await maker.call("make", arguments: []).asObject != nil)
+                }
+                #expect(try await gone.value == "held")
+            }
+        }
+
+        @Test func theControlInterfaceIsOnTheUnixSocketOnly() async throws {
+            try await withMesh { mesh in
+                #expect(try await mesh.desk.control("status")["name"]?.asString == "desk")
+                try await mesh.desk.session { session in
+                    let listed = try await session.services().map(\.name)
+                    #expect(listed == ["ServiceDirectory"])
+                    let across = await #expect(throws: QiError.self) { _ = try await session.service("pepper/QiMeshControl") }
+                    #expect(across?.message.contains("no service \"QiMeshControl\" on \(mesh.pepper.jid)") == true)
+                    #expect(try await mesh.desk.server().services(of: "pepper").map(\.name) == ["ServiceDirectory", "Peer"])
+                }
+                try await withSession(try await mesh.desk.url(), home: mesh.desk.home) { session in
+                    let listed = try await session.services().map(\.name)
+                    #expect(listed == ["ServiceDirectory"])
+                    let tcp = await #expect(throws: QiError.self) { _ = try await session.service("QiMeshControl") }
+                    #expect(tcp?.code == .notFound)
+                }
+            }
+        }
+
+        /// `qimesh tunnel`: plain names, nothing to register, and gone with whoever asked for it.
+        @Test func anOpenedTunnelPresentsAndRefuses() async throws {
+            try await withMesh { mesh in
+                let opened = Once<String>()
+                let done = Once<Void>()
+                let asker = Task { try await mesh.desk.session { session in
+                    let control = try await session.service("QiMeshControl")
+                    let answer = try await control.call("openTunnel", arguments: [.string("pepper"), .string("tcp://127.0.0.1:0")])
+                    opened.settle(.success(answer["url"]?.asString ?? "none"))
+                    try await done.value
+                } }
+                defer { done.settle(.success(())) }
+                let url = try await opened.value
+                try await withSession(url, home: mesh.desk.home) { session in
+                    #expect(try await session.services().map(\.name) == ["ServiceDirectory", "Peer"])
+                    #expect(try await session.service("Peer").call("echo_string", "plain") == "plain")
+                    let refused = await #expect(throws: QiError.self) {
+                        _ = try await session.register(PeerService.object(), as: "Intruder")
+                    }
+                    #expect(refused?.message.contains("this directory is a tunnel to pepper: services cannot be registered through it") == true)
+                    let events = try await session.directory().events(of: "serviceRemoved")
+                    done.settle(.success(()))
+                    try await asker.value
+                    // The connection is closed from the other side.
+                    #expect(await events.first() == nil)
+                }
+                await #expect(throws: QiError.self) { try await withSession(url, home: mesh.desk.home) { _ in } }
+                #expect(try await mesh.pepper.server().services().map(\.name) == ["Peer"])
+            }
+        }
+
+        /// A device on the tunnel says whatever it likes: ids it never looked up, names of others, methods it is not shown.
+        @Test func aDeviceReachesNothingButWhatItLookedUp() async throws {
+            let calls = Mutex(0)
+            try await withMesh(others: ["carol"], services: { server in
+                var builder = ObjectBuilder()
+                builder.advertiseMethod("count", "()", returns: "s") { _, _ in
+                    calls.withLock { $0 += 1 }
+                    return .string("reached")
+                }
+                _ = try await server.register(builder, as: "Guarded")
+            }) { mesh in
+                // What pepper reaches through its own gateway.
+                _ = try await mesh.desk.server().register(PeerService.object(), as: "Desks")
+                try await mesh.pepper.session { session in
+                    #expect(try await session.service("desk/Desks").call("echo_int32", Int32(1)) == Int32(1))
+                    try await withFake("carol", in: mesh, invitedBy: mesh.pepper) { carol in
+                        let tunnel = try await carol.open(to: mesh.pepper, saying: carol.names(to: mesh.pepper.jid))
+                        #expect(try await tunnel.lookUp("Guarded") == nil)
+                        let guarded = try await tunnel.id(of: "Guarded")
+                        let guesses: [UInt32] = Array(2...40) + Array(0x8000_0000...0x8000_0008) + Array(0xFFFF_0000...0xFFFF_0004)
+                        for id in guesses where id != guarded {
+                            let answer = try await tunnel.call(ActionAddress(.main(ofService: id), action: 100))
+                            #expect(answer == "The call request could not be handled.", "\(id)")
+                        }
+                        for name in ["desk/Desks", "\(mesh.desk.jid)/Desks", "QiMeshControl", "\(mesh.pepper.jid)/Guarded", "carol/X"] {
+                            #expect(try await tunnel.lookUp(name)?.contains("Cannot find service '\(name)' in index") == true)
+                        }
+                        for action in [WellKnownActions.registerService, WellKnownActions.unregisterService, WellKnownActions.serviceReady,
+                            WellKnownActions.updateServiceInfo, WellKnownActions.socketOfService]
+                        {
+                            let answer = try await tunnel.call(ActionAddress(.serviceDirectory, action: action))
+                            #expect(answer?.contains("No such method") == true, "\(action)")
+                        }
+                        #expect(calls.withLock { $0 } == 0)
+                        // A second tunnel of the same device has looked up nothing.
+                        let second = try await carol.open(to: mesh.pepper, saying: carol.names(to: mesh.pepper.jid))
+                        #expect(try await second.call(ActionAddress(.main(ofService: guarded), action: 100)) != nil)
+                        #expect(calls.withLock { $0 } == 0)
+                        #expect(try await tunnel.call(ActionAddress(.main(ofService: guarded), action: 100)) == nil)
+                        #expect(calls.withLock { $0 } == 1)
+                    }
+                }
+                #expect(try await mesh.pepper.server().services().map(\.name) == ["Guarded"])
+            }
+        }
+    }
+}
+
+/// Says when it goes.
+private final class Life: Sendable {
+    let name: String
+    private let gone: Once<String>
+
+    init(_ name: String, _ gone: Once<String>) {
+        self.name = name
+        self.gone = gone
+    }
+
+    deinit { gone.settle(.success(name)) }
+}

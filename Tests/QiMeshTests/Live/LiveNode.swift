@@ -1,0 +1,96 @@
+import Foundation
+import Logging
+import QiMesh
+import QiMeshTesting
+@testable import QiMessaging
+import QiWire
+
+/// A whole node inside this process, in a home of its own.
+final class LiveNode: Sendable {
+    let user: String
+    let jid: String
+    /// Its home, which is also that of the Python peers on its machine.
+    let home: String
+    /// Its directory's unix socket; open once ``url()`` has returned.
+    let socket: String
+    let paths: MeshPaths
+    private let node: MeshNode
+    private let endpoints = Once<[String]>()
+    private let registered = Once<DirectoryServer>()
+
+    /// - Parameter services: registers what this process offers at the node.
+    init(
+        _ user: String, at xmpp: ProsodyServer, in folder: String, pathLoss: Duration = .seconds(30),
+        services: @escaping @Sendable (DirectoryServer) async throws -> Void = { _ in }
+    ) throws {
+        self.user = user
+        jid = "\(user)@\(xmpp.domain)"
+        home = "\(folder)/\(user)"
+        try FileManager.default.createDirectory(
+            atPath: home, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try write(LiveMesh.password, to: home + "/password")
+        paths = try MeshPaths(environment: ["HOME": home])
+        socket = "unix:" + paths.directorySocket
+        var account = MeshConfiguration.Account(jid: jid)
+        account.passwordFile = home + "/password"
+        account.server = HostPort("\(xmpp.host):\(xmpp.port)")
+        account.caFile = xmpp.caFile
+        var configuration = MeshConfiguration()
+        configuration.xmpp = [account]
+        configuration.limits.pathLoss = pathLoss
+        configuration.internal.listen = [socket, "tcp://127.0.0.1:0"]
+        let (endpoints, registered) = (endpoints, registered)
+        node = MeshNode(configuration: configuration, paths: paths, environment: [:], logger: quiet) { urls in
+            endpoints.settle(.success(urls))
+        } onServer: { server in
+            try await services(server)
+            registered.settle(.success(server))
+        }
+    }
+
+    /// Until the task is cancelled.
+    func run() async throws {
+        let result: Result<Void, any Error>
+        do { result = .success(try await node.run()) } catch { result = .failure(error) }
+        // Whoever still waits for the node waits in vain.
+        let error: any Error = if case .failure(let error) = result { error } else { CancellationError() }
+        endpoints.settle(.failure(error))
+        registered.settle(.failure(error))
+        if !Task.isCancelled { try result.get() }
+    }
+
+    /// The TCP address of its directory.
+    func url() async throws -> String { try await endpoints.value[0] }
+
+    func server() async throws -> DirectoryServer { try await registered.value }
+
+    /// Runs `body` with a session on its unix socket.
+    func session<Result: Sendable>(_ body: (Session) async throws -> Result) async throws -> Result {
+        _ = try await url()
+        return try await withSession(socket, home: home, listen: "unix:\(home)/listen", body)
+    }
+
+    /// Asks its control interface, as the command line does.
+    func control(_ method: String, _ arguments: String...) async throws -> QiValue {
+        try await session { session in
+            try await session.service("QiMeshControl").call(method, arguments: arguments.map { .string($0) }, deadline: .seconds(40))
+        }
+    }
+
+    /// Its row about another device, under the name or address it goes by here.
+    func row(of device: String) async throws -> QiValue? {
+        try await control("devices").asList?.first { $0["name"]?.asString == device || $0["jid"]?.asString == device }
+    }
+
+    /// The key it has pinned for an address.
+    func pin(of jid: String) throws -> KeyFingerprint? { try TrustStore(file: paths.trustFile).entry(jid: jid)?.key }
+
+    func fingerprint() throws -> KeyFingerprint {
+        try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory).fingerprint
+    }
+}
+
+extension QiValue {
+    /// A member of a map with string keys.
+    subscript(key: String) -> QiValue? { asMap?.first { $0.key.asString == key }?.value }
+}

@@ -1,0 +1,37 @@
+@testable import QiMessaging
+import QiWire
+import Testing
+
+struct EndpointSelectionTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let name: String
+        var machine = "here"
+        var endpoints: [String]
+        let choice: [String]?
+        var testDescription: String { name }
+    }
+
+    /// For a client on "here" whose directory is "there", reached as tcp://10.0.0.1:9559; nil: over the directory's connection.
+    @Test(arguments: [
+        Case(name: "nothing", endpoints: [], choice: []),
+        Case(name: "loopback of this machine", endpoints: ["tcp://127.0.0.1:1"], choice: ["tcp://127.0.0.1:1"]),
+        Case(name: "loopback of another", machine: "elsewhere", endpoints: ["tcp://127.0.0.1:1"], choice: []),
+        Case(name: "a network address", machine: "elsewhere", endpoints: ["tcp://127.0.0.1:1", "tcp://10.0.0.2:1"], choice: ["tcp://10.0.0.2:1"]),
+        Case(
+            name: "nearest first", endpoints: ["tcp://10.0.0.2:1", "tcp://127.0.0.1:1", "unix:/s"],
+            choice: ["unix:/s", "tcp://127.0.0.1:1", "tcp://10.0.0.2:1"]),
+        Case(name: "a unix socket elsewhere", machine: "elsewhere", endpoints: ["unix:/s"], choice: []),
+        Case(name: "what cannot be dialled", endpoints: ["tcps://h:1", "qi:X", "foo://x", "rubbish"], choice: []),
+        Case(name: "the directory's own", machine: "there", endpoints: ["qi:ServiceDirectory"], choice: nil),
+        Case(name: "the directory's address", machine: "there", endpoints: ["tcp://10.0.0.1:9559"], choice: nil),
+        Case(name: "relative, of another machine", machine: "elsewhere", endpoints: ["qi:ServiceDirectory"], choice: []),
+        Case(name: "the directory's machine, another process", machine: "there", endpoints: ["tcp://10.0.0.1:4"], choice: ["tcp://10.0.0.1:4"]),
+    ])
+    func chooses(_ given: Case) {
+        let info = ServiceInfo(
+            name: "x", serviceID: 2, machineID: given.machine, processID: 1, endpoints: given.endpoints, sessionID: "s", objectUID: [])
+        let choice = EndpointSelection.choose(
+            for: info, machineID: "here", directoryMachineID: "there", directoryEndpoint: "tcp://10.0.0.1:9559")
+        #expect(choice == given.choice.map { .dial($0.compactMap(Endpoint.init)) } ?? .directoryConnection)
+    }
+}

@@ -1,0 +1,42 @@
+@testable import QiMessaging
+import Testing
+
+struct EndpointTests {
+    @Test(arguments: [
+        ("tcp://127.0.0.1:9559", Endpoint.Kind.tcp(host: "127.0.0.1", port: 9559)),
+        ("127.0.0.1:9559", .tcp(host: "127.0.0.1", port: 9559)),
+        ("tcp://robot.local:0", .tcp(host: "robot.local", port: 0)),
+        ("tcp://[::1]:9559", .tcp(host: "::1", port: 9559)),
+        ("tcps://h:1", .tls(host: "h", port: 1, mutual: false)),
+        ("tcpsm://h:1", .tls(host: "h", port: 1, mutual: true)),
+        ("unix:/run/qi", .unix(path: "/run/qi")),
+        ("unix:///run/qi", .unix(path: "/run/qi")),
+        ("qi:ServiceDirectory", .relative(service: "ServiceDirectory")),
+        ("http://h/x", .other),
+    ])
+    func parses(text: String, kind: Endpoint.Kind) {
+        #expect(Endpoint(text)?.kind == kind)
+    }
+
+    @Test(arguments: [
+        "", "tcp://", "tcp://h", "tcp://h:", "tcp://h:65536", "tcp://h:-1", "tcp://h:x", "tcp://h:1/path", "tcp://a@h:1", "tcp://:1",
+        "tcp://[::1]", "tcp://[::1:1", "tcp://::1:1", "h", "tcp://h :1", "tcp://h\u{e9}:1", "1tcp://h:1", "://h:1", "unix:relative", "unix:",
+        "qi:", "tcp://h:1\n", "unix:/" + String(repeating: "x", count: 107), "tcp://" + String(repeating: "x", count: 1024) + ":1",
+    ])
+    func refuses(text: String) {
+        #expect(Endpoint(text) == nil)
+    }
+
+    @Test(arguments: [
+        ("tcp://127.0.0.1:1", true), ("tcp://127.1.2.3:1", true), ("tcp://localhost:1", true), ("tcp://[::1]:1", true), ("unix:/x", true),
+        ("tcp://10.0.0.1:1", false), ("tcp://127.example:1", false), ("qi:X", false), ("other://x", false),
+    ])
+    func knowsLoopback(text: String, isLoopback: Bool) {
+        #expect(Endpoint(text)?.isLoopback == isLoopback)
+    }
+
+    @Test func keepsItsText() {
+        #expect(Endpoint("127.0.0.1:1")?.text == "tcp://127.0.0.1:1")
+        #expect(Endpoint("unix:///x")?.text == "unix:///x")
+    }
+}
