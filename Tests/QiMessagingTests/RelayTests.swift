@@ -171,7 +171,7 @@ import Testing
         }
     }
 
-    @Test func aDeviceCannotSpeakForTheDirectory() async throws {
+    @Test func aPeerCannotSpeakForTheDirectory() async throws {
         try await withDirectory { _, endpoint in
             try await withClient(endpoint) { client in
                 try await client.subscribe(to: WellKnownActions.serviceRemoved, of: .serviceDirectory, link: 1)

@@ -22,8 +22,9 @@ final class PythonPeer: Sendable {
     /// Starts `script` of the folder `Peers`.
     init(_ script: String, _ arguments: [String], home: String) throws {
         let log = "\(home)/\(script).\(UUID().uuidString).log"
+        let path = Self.checkout.appendingPathComponent("Tests/InteropTests/Peers/\(script)").path
         let child = try ChildProcess(
-            [Self.python, "-u", Self.checkout.appendingPathComponent("Tests/InteropTests/Peers/\(script)").path] + arguments,
+            [Self.python, "-S", "-c", Self.launcher, "-u", path] + arguments,
             environment: ["HOME": home, "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"], standardError: log)
         pid = child.pid
         name = script
@@ -31,6 +32,11 @@ final class PythonPeer: Sendable {
         state = Mutex(State(socket: child.socket))
         Thread { [self] in follow(child.socket) }.start()
     }
+
+    /// A socket of this process that a child kept open would not end for its peer when we close it, and not all are marked
+    /// to be closed: the child lets go of what it inherited, and only then becomes the peer.
+    private static let launcher =
+        "import os, sys; os.closerange(3, 65536); os.execv(sys.executable, [sys.executable] + sys.argv[1:])"
 
     /// The checkout that this file was compiled in; not the bundle, for tests of several targets use the peers.
     private static let checkout: URL = {
@@ -87,13 +93,18 @@ final class PythonPeer: Sendable {
                 (state.lines.isEmpty ? nil : state.lines.removeFirst(), state.isAtEnd)
             }
             if line != nil || isAtEnd { return line }
-            await withCheckedContinuation { continuation in
-                let isReady = state.withLock { state in
-                    if !state.lines.isEmpty || state.isAtEnd { return true }
-                    state.lineWaiters.append(continuation)
-                    return false
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let isReady = state.withLock { state in
+                        if !state.lines.isEmpty || state.isAtEnd { return true }
+                        state.lineWaiters.append(continuation)
+                        return false
+                    }
+                    if isReady { continuation.resume() }
                 }
-                if isReady { continuation.resume() }
+            } onCancel: {
+                // A test out of time: the peer's end is the end of the waiting.
+                kill()
             }
         }
     }
