@@ -95,7 +95,8 @@ let package = Package(
         .testTarget(
             name: "QiMeshTests",
             dependencies: [
-                "QiMesh", "QiMessaging", "QiWire", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), nio("NIOTLS"), nioSSL,
+                "QiMesh", "QiMessaging", "QiWire", "XMPP", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"),
+                nio("NIOTLS"), nioSSL,
                 logging,
             ],
             swiftSettings: settings),

@@ -21,7 +21,7 @@ public struct BytestreamLimits: Hashable, Sendable {
     /// Bytes a bytestream keeps between its channel and the connection, as a socket's send buffer does.
     public var sendBuffer = 64 * 1024
     /// How long a block may stay unacknowledged before its bytestream is given up.
-    public var acknowledgementTimeout: Duration = .seconds(30)
+    public var acknowledgementTimeout: Duration = .seconds(20)
     /// How long the negotiation a contact started may take.
     public var negotiationTimeout: Duration = .seconds(30)
 

@@ -57,7 +57,8 @@ extension Live {
                         ] {
                             carol.accept(saying: lie)
                             let refused = await #expect(throws: QiError.self) { _ = try await session.service("carol/Any") }
-                            #expect(refused?.message.contains("the other side of the tunnel calls itself \(lie.from) and us \(lie.to)") == true, "\(refused as Any)")
+                            let text = "the other side of the tunnel calls itself \(lie.from) and us \(lie.to)"
+                            #expect(refused?.message.contains(text) == true, "\(refused as Any)")
                         }
                         let pinned = try mesh.desk.pin(of: carol.jid)
                         #expect(pinned == nil)

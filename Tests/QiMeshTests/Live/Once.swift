@@ -22,12 +22,17 @@ final class Once<Value: Sendable>: Sendable {
 
     var value: Value {
         get async throws {
-            try await withCheckedThrowingContinuation { continuation in
-                let known = state.withLock { state in
-                    if state.result == nil { state.waiters.append(continuation) }
-                    return state.result
+            try await withTaskCancellationHandler {
+                try await withCheckedThrowingContinuation { continuation in
+                    let known = state.withLock { state in
+                        if state.result == nil { state.waiters.append(continuation) }
+                        return state.result
+                    }
+                    if let known { continuation.resume(with: known) }
                 }
-                if let known { continuation.resume(with: known) }
+            } onCancel: {
+                // A test out of time; or one that failed elsewhere.
+                settle(.failure(CancellationError()))
             }
         }
     }

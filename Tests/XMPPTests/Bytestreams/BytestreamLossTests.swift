@@ -204,7 +204,7 @@ import Testing
         }
         ends.robot.write("hello")
         pair.settle()
-        pair.advance(by: .seconds(29))
+        pair.advance(by: .seconds(19))
         #expect(ends.robot.channel?.isActive == true)
         pair.advance(by: .seconds(2))
         #expect(ends.robot.errors == ["timedOut"])
