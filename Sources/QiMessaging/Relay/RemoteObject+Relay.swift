@@ -115,13 +115,19 @@ extension RemoteObject: ObjectReceiver {
         }
     }
 
+    private static func genericArguments(of call: IncomingCall) throws(WireError) -> [QiValue] {
+        guard let method = MemberTable.generic.method(call.address.action) else {
+            throw WireError(.resolution, "No such method {\(call.address), id:\(call.header.id)}")
+        }
+        var payload = call.payload
+        return try CallPayload(
+            reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding
+        ).arguments
+    }
+
     private func subscribe(_ call: IncomingCall) {
         do {
-            guard let method = MemberTable.generic.method(call.address.action) else { return call.fail("No such method") }
-            var payload = call.payload
-            let arguments = try CallPayload(
-                reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding
-            ).arguments
+            let arguments = try Self.genericArguments(of: call)
             guard let signalID = arguments[1].asUInt32, let signal = members.signal(signalID) else {
                 return call.fail("No such signal")
             }
@@ -150,11 +156,7 @@ extension RemoteObject: ObjectReceiver {
 
     private func unsubscribe(_ call: IncomingCall) {
         do {
-            guard let method = MemberTable.generic.method(call.address.action) else { return call.fail("No such method") }
-            var payload = call.payload
-            let arguments = try CallPayload(
-                reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding
-            ).arguments
+            let arguments = try Self.genericArguments(of: call)
             let link = arguments[2].asLink
             if link != .max {
                 guard let signal = subscriptions.remove(link: link, address: call.address.target, on: call.connection) else {

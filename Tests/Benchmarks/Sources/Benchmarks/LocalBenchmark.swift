@@ -46,7 +46,8 @@ enum LocalBenchmark {
     private static func python(_ url: String, _ count: Int) throws -> Samples {
         let peer = try PythonPeer(["client", url, "\(count)"])
         defer { peer.end() }
-        let values = try JSONDecoder().decode([Double].self, from: Data(try peer.line(beginning: "[").utf8))
-        return Samples(values)
+        let mark = "samples "
+        let list = try peer.line(beginning: mark).dropFirst(mark.count)
+        return Samples(try JSONDecoder().decode([Double].self, from: Data(list.utf8)))
     }
 }

@@ -1,4 +1,4 @@
-"""libqi talking to libqi over TCP: the baseline. Prints the round trips in microseconds, one JSON list."""
+"""libqi talking to libqi over TCP: the baseline. Prints `samples` and the round trips in microseconds, one JSON list."""
 import json
 import sys
 import time
@@ -32,7 +32,7 @@ def client(url, count):
         echo.echo("0123456789abcdef")
         if index >= 50:
             samples.append((time.perf_counter() - start) * 1e6)
-    print(json.dumps(samples), flush=True)
+    print("samples", json.dumps(samples), flush=True)
 
 
 if __name__ == "__main__":
