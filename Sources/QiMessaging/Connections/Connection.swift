@@ -441,8 +441,6 @@ final class Connection {
         for address in receivers.keys where address.service == service { unbind(address) }
     }
 
-    func boundReceiver(at address: ObjectAddress) -> (any ObjectReceiver)? { receivers[address] }
-
     /// Gives an object that is sent as a value an address of this connection. Returned objects count from 3, passed ones
     /// from 2^31, so that the two never collide (reference §5).
     func host(_ receiver: any ObjectReceiver, inService service: UInt32, isPassed: Bool) throws(QiError) -> ObjectAddress {

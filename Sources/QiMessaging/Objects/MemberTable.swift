@@ -6,15 +6,11 @@ struct MemberTable {
         let meta: MetaMethod
         let parameters: Signature
         let returns: Signature
-        /// Whether an object reference can travel in the arguments, or in the result.
-        let mayPassObject: Bool
-        let mayReturnObject: Bool
     }
 
     struct Signal {
         let meta: MetaSignal
         let signature: Signature
-        let mayCarryObject: Bool
     }
 
     let metaObject: MetaObject
@@ -28,18 +24,11 @@ struct MemberTable {
         methods = Dictionary(
             metaObject.methods.compactMap { meta in
                 guard let parameters = try? meta.parsedParameters(), let returns = try? meta.parsedReturn() else { return nil }
-                return (
-                    meta.uid,
-                    Method(
-                        meta: meta, parameters: parameters, returns: returns, mayPassObject: parameters.type.mayHoldObject,
-                        mayReturnObject: returns.type.mayHoldObject)
-                )
+                return (meta.uid, Method(meta: meta, parameters: parameters, returns: returns))
             }, uniquingKeysWith: { first, _ in first })
         signals = Dictionary(
             metaObject.signals.compactMap { meta in
-                (try? Signature(meta.signature)).map {
-                    (meta.uid, Signal(meta: meta, signature: $0, mayCarryObject: $0.type.mayHoldObject))
-                }
+                (try? Signature(meta.signature)).map { (meta.uid, Signal(meta: meta, signature: $0)) }
             }, uniquingKeysWith: { first, _ in first })
         properties = Dictionary(
             metaObject.properties.compactMap { meta in
