@@ -213,9 +213,9 @@ private struct Script: Sendable {
     func object(on bus: Bus) -> LocalObject {
         final class Holder { weak var object: LocalObject? }
         let holder = Holder()
-        var methods: [UInt32: LocalObject.Method] = [:]
+        var methods: [UInt32: LocalObject.LoopMethod] = [:]
         for method in metaObject.methods where method.uid >= WellKnownActions.firstUserAction {
-            methods[method.uid] = .onLoop { call, arguments in
+            methods[method.uid] = { call, arguments in
                 guard let answer = answers[call.header.id], let object = holder.object,
                     let member = object.members.method(call.address.action)
                 else { return call.fail("not in the recording") }

@@ -80,6 +80,7 @@ struct SessionTests {
             _ = try await directory.register(patience.object, as: "Patience")
             var options = Session.Options()
             options.machineID = "test-machine"
+            options.callsInProcess = false
             let session = try await Session.connect(endpoint.text, options: options)
             let service = try await session.service("Patience")
             let events = try await service.events(of: "never")

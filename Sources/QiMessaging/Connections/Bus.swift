@@ -13,7 +13,12 @@ final class Bus {
     var eventLoop: any EventLoop { executor.eventLoop }
 
     /// Work for the pool, run isolated to the bus's ``BusLoop``.
-    typealias Job = nonisolated(nonsending) () async -> Void
+    typealias Work = nonisolated(nonsending) () async -> Void
+
+    enum Job {
+        case work(Work)
+        case method(MethodExecution)
+    }
 
     private var jobs: Deque<Job> = []
     private var idleWorkers: [UnsafeContinuation<Void, Never>] = []
@@ -22,6 +27,7 @@ final class Bus {
     private var comingWorkers = 0
     private(set) var isShutDown = false
 
+    private var buffers: [ByteBuffer] = []
     private var dirty: [Connection] = []
     private var connections: [UInt64: Connection] = [:]
     private var nextConnectionID: UInt64 = 1
@@ -39,10 +45,17 @@ final class Bus {
 
     // MARK: - Worker pool
 
-    /// Runs `job` in the pool, on this loop. After the shutdown nothing runs any more: every connection is closed by then.
-    func enqueue(_ job: @escaping Job) {
+    /// Runs `work` in the pool, on this loop. After the shutdown nothing runs any more: every connection is closed by then.
+    func enqueue(_ work: @escaping Work) { enqueue(.work(work)) }
+
+    /// As above, for any job.
+    func enqueue(_ job: Job) {
         guard !isShutDown else { return }
         jobs.append(job)
+        needWorker()
+    }
+
+    private func needWorker() {
         guard jobs.count > comingWorkers else { return }
         if let worker = idleWorkers.popLast() {
             comingWorkers += 1
@@ -66,15 +79,35 @@ final class Bus {
         return false
     }
 
-    /// One worker: runs jobs until the bus ends, or until there are more idle workers than anybody needs.
-    nonisolated(nonsending) func work() async {
+    /// What a worker's task does: runs jobs until the bus ends, until it was cancelled for the sake of one, or until there are more
+    /// idle workers than anybody needs.
+    nonisolated(nonsending) func work(_ worker: Worker) async {
+        defer { worker.ended() }
         while true {
             comingWorkers -= 1
-            while let job = jobs.popFirst() { await job() }
+            while let job = jobs.popFirst() {
+                switch job {
+                case .work(let work): await work()
+                case .method(let execution): await execution.run(on: worker)
+                }
+                if worker.isCancelled { return needWorker() }
+            }
             if isShutDown || idleWorkers.count >= 64 { return }
             await withUnsafeContinuation { idleWorkers.append($0) }
             if isShutDown { return }
         }
+    }
+
+    // MARK: - Buffers
+
+    /// A buffer for a short answer, which comes back by ``giveBuffer(_:)``.
+    func takeBuffer() -> ByteBuffer { buffers.popLast() ?? ByteBuffer() }
+
+    /// Keeps a buffer for the next answer. A long one is still on its way to its peer.
+    func giveBuffer(_ buffer: ByteBuffer) {
+        guard buffer.capacity > 0, buffer.capacity <= 4096, buffers.count < 64 else { return }
+        buffers.append(buffer)
+        buffers[buffers.count - 1].clear()
     }
 
     /// Closes every connection, fails what waits on them and lets the pool end.

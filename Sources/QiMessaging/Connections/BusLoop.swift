@@ -39,7 +39,35 @@ public actor BusLoop {
         }
     }
 
-    private func work() async { await bus.work() }
+    /// One worker: a task that runs jobs, and this one, which cancels it when it must.
+    private func work() async {
+        let worker = NIOLoopBound(Worker(), eventLoop: eventLoop)
+        let executor = self.executor
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask(executorPreference: executor) { await self.run(worker) }
+            await worker.value.signalled()
+            if worker.value.isCancelled { group.cancelAll() }
+            await group.waitForAll()
+        }
+    }
+
+    private func run(_ worker: NIOLoopBound<Worker>) async { await bus.work(worker.value) }
+
+    /// What ``withLoop(_:)`` runs.
+    public typealias LoopBody<Result> = nonisolated(nonsending) @Sendable () async throws -> Result
+
+    /// Runs `body` on this event loop, and every continuation in it: a program's calls then cost no change of threads. `body` must
+    /// not block. What it awaits of other actors runs where they are.
+    public nonisolated func withLoop<Result: Sendable>(
+        _ body: @escaping LoopBody<Result>
+    ) async throws -> Result {
+        try await withTaskExecutorPreference(executor) { try await self.isolated(body) }
+    }
+
+    private func isolated<Result: Sendable>(_ body: @escaping LoopBody<Result>) async throws -> Result {
+        start()
+        return try await body()
+    }
 
     /// Closes every connection, fails what waits on them, and returns when the last job has ended.
     public func shutDown() async {

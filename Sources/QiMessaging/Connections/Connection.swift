@@ -178,7 +178,7 @@ final class Connection {
             var payload = message.payload
             guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
             else { return }
-            call.onCancel?()
+            call.cancel()
         case .capability: handle(message)
         default: break
         }
@@ -187,8 +187,8 @@ final class Connection {
     private func callReceived(_ message: Message) {
         let call = IncomingCall(connection: self, message: message)
         // Two outstanding calls with one id: the first is answered with an Error, as libqi does (reference §29).
-        if let first = incoming[message.id] {
-            first.onCancel?()
+        if !incoming.isEmpty, let first = incoming[message.id] {
+            first.cancel()
             first.fail("another call with the id \(message.id) took the place of this one")
         }
         guard message.header.version == 0 else {
@@ -202,8 +202,9 @@ final class Connection {
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
             return call.fail("too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
         }
-        incoming[message.id] = call
         receiver.receive(call)
+        // Most calls of methods that stay on the loop have their answer by now.
+        if !call.isAnswered, !isClosed { incoming[message.id] = call } else if isClosed { call.abandon() }
     }
 
     private func receiver(for address: ObjectAddress) -> (any ObjectReceiver)? {
@@ -463,22 +464,14 @@ final class Connection {
         return address
     }
 
-    /// Hosts a new object of this process, as a value for the peer.
-    func offer(
-        _ builder: ObjectBuilder, inService service: UInt32, isPassed: Bool
-    ) throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
-        let object = builder.makeObject(on: bus)
-        let address = try host(object, inService: service, isPassed: isPassed)
-        let reference = ObjectReference(
-            metaObject: object.metaObject, serviceID: address.service, objectID: address.object, uid: object.uid)
-        return (reference, HostedObject(object: object, serviceID: address.service))
-    }
-
     /// The peer dropped its last reference to an object sent as a value (reference §17). A main object cannot be released.
     func release(_ address: ObjectAddress) {
         guard address.object != 1, let receiver = receivers.removeValue(forKey: address) else { return }
         receiver.released(address, on: self)
     }
+
+    /// Objects of the peer that this side holds or listens to.
+    var objectsHeld: Int { eventSinks.count }
 
     func setEventSink(_ sink: any EventSink, for address: ObjectAddress) { eventSinks[address] = sink }
 

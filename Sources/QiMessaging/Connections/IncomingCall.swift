@@ -10,6 +10,12 @@ final class IncomingCall {
     private(set) var isAnswered: Bool
     /// Asks whoever serves the call to end it; set by receivers that can.
     var onCancel: (() -> Void)?
+    /// The method that serves the call, while it runs.
+    var execution: MethodExecution?
+    /// The type that the caller wants the result converted to.
+    var wantedReturn: Signature?
+    /// What to tell of the call at its end, when its object is watched.
+    var observation: DynamicObject.Observation?
 
     init(connection: Connection, message: Message) {
         self.connection = connection
@@ -22,6 +28,33 @@ final class IncomingCall {
     var address: ActionAddress { header.address }
 
     func reply(_ payload: ByteBuffer, flags: MessageFlags = []) { answer(.reply, payload, flags) }
+
+    /// Answers with a value of any convertible shape, as the method's return type, or as the one the caller asked for. Objects in it
+    /// are hosted on this connection.
+    func reply(with value: QiValue, of method: MemberTable.Method, as wanted: Signature? = nil) {
+        guard !isAnswered else { return }
+        do {
+            let declared = method.returns.type
+            let coding = connection.objectCoding
+            let result = try value.converted(from: value.inferredType, to: declared)
+            let target = address.target
+            var payload = ByteBuffer()
+            try connection.exporting([result], inService: target.service, isPassed: target.isPassed) { (values) throws(WireError) in
+                guard let wanted else { return try payload.writeQi(values[0], as: declared, objects: coding) }
+                let converted = try values[0].converted(from: declared, to: wanted.type)
+                try payload.writeQi(.dynamic(QiDynamic(signature: wanted, value: converted)), as: .dynamic, objects: coding)
+            }
+            reply(payload, flags: wanted == nil ? [] : .dynamicPayload)
+        } catch {
+            fail("the return value of \(method.meta.name) cannot be sent: \(error.callText)")
+        }
+    }
+
+    /// The caller does not want the answer any more.
+    func cancel() {
+        execution?.cancel()
+        onCancel?()
+    }
 
     /// Answers with an Error that carries `text`.
     func fail(_ text: String) {
@@ -46,6 +79,7 @@ final class IncomingCall {
         guard !isAnswered else { return }
         isAnswered = true
         onCancel = nil
+        execution = nil
         connection.answered(self)
         connection.send(kind, id: header.id, address: header.address, flags: flags, payload: payload)
     }
@@ -54,8 +88,10 @@ final class IncomingCall {
     func abandon() {
         guard !isAnswered else { return }
         isAnswered = true
-        let cancel = onCancel
+        let (cancel, execution) = (onCancel, execution)
         onCancel = nil
+        self.execution = nil
+        execution?.cancel()
         cancel?()
     }
 }

@@ -60,7 +60,7 @@ public final class DirectoryServer: Sendable {
         return try await loop.run { (bus) async throws(QiError) in
             let local = object.makeObject(on: bus)
             let id = try directory.value.register(local, as: name)
-            return HostedObject(object: local, serviceID: id)
+            return HostedObject(object: local.object, serviceID: id)
         }
     }
 

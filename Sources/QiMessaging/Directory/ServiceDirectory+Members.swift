@@ -6,7 +6,7 @@ extension ServiceDirectory {
     func makeObject(isFull: Bool) -> LocalObject {
         var builder = MetaObjectBuilder()
         let info = ServiceInfo.signature.text
-        var methods: [UInt32: LocalObject.Method] = [:]
+        var methods: [UInt32: LocalObject.LoopMethod] = [:]
         func add(_ uid: UInt32, _ name: String, _ parameters: Signature, _ returns: Signature, _ body: @escaping Body) {
             builder.addMethod(name, parameters: parameters, returns: returns, uid: uid)
             methods[uid] = onLoop(body)
@@ -38,8 +38,8 @@ extension ServiceDirectory {
     typealias Answer = (Result<QiValue, QiError>) -> Void
     typealias Body = (ServiceDirectory, IncomingCall, [QiValue], @escaping Answer) throws -> Void
 
-    private func onLoop(_ body: @escaping Body) -> LocalObject.Method {
-        .onLoop { [unowned self] call, arguments in
+    private func onLoop(_ body: @escaping Body) -> LocalObject.LoopMethod {
+        { [unowned self] call, arguments in
             let answer: Answer = { [unowned self] result in
                 switch result {
                 case .failure(let error): call.fail(error.description)

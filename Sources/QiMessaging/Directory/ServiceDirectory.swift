@@ -57,6 +57,8 @@ final class ServiceDirectory: ConnectionOwner {
         table = DirectoryTable(maximumPerOwner: limits.maximumServices)
     }
 
+    deinit { for id in locals.keys { InProcessObjects.remove(sessionID: sessionID, serviceID: id) } }
+
     func listening(at endpoint: String) { endpoints.append(endpoint) }
 
     // MARK: - Devices
@@ -139,6 +141,7 @@ final class ServiceDirectory: ConnectionOwner {
                 objectUID: object.uid.bytes),
             owner: .process)
         locals[id] = object
+        InProcessObjects.add(object.object, sessionID: sessionID, serviceID: id)
         try ready(id, owner: .process)
         return id
     }
@@ -168,7 +171,7 @@ final class ServiceDirectory: ConnectionOwner {
 
     private func removed(_ entry: DirectoryTable.Entry) {
         let id = entry.info.serviceID
-        locals[id] = nil
+        if locals.removeValue(forKey: id) != nil { InProcessObjects.remove(sessionID: sessionID, serviceID: id) }
         switch forwards.removeValue(forKey: id) {
         case .ready(let object): object.end(QiError(.notFound, "the service was unregistered"))
         case .describing(let waiting):

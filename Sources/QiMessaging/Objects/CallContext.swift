@@ -3,26 +3,42 @@ public import QiWire
 
 /// Who calls and what, for a method that wants to know; also the way to give objects to the caller and to use the caller's.
 public struct CallContext: Sendable {
+    /// The call that the current task serves; nil outside of one. Calls of a typed proxy within this process are plain function
+    /// calls, and do not change it.
+    @TaskLocal public static var current: CallContext?
+
     /// Where the call came in.
     public let origin: ConnectionOrigin
     /// The object that was called: emits its signals, sets its properties.
     public let object: HostedObject
-    let executor: LoopExecutor
-    let connection: NIOLoopBound<Connection>
-    let address: ObjectAddress
+    /// What the call came on; nil within this process.
+    private let path: Path?
+
+    private struct Path: Sendable {
+        let executor: LoopExecutor
+        let connection: NIOLoopBound<Connection>
+        let address: ObjectAddress
+    }
 
     init(_ call: IncomingCall, to object: LocalObject) {
         origin = call.connection.origin
-        address = call.address.target
-        self.object = HostedObject(object: object, serviceID: address.service)
-        executor = object.bus.executor
-        connection = NIOLoopBound(call.connection, eventLoop: object.bus.eventLoop)
+        let address = call.address.target
+        self.object = HostedObject(object: object.object, serviceID: address.service)
+        path = Path(
+            executor: object.bus.executor, connection: NIOLoopBound(call.connection, eventLoop: object.bus.eventLoop), address: address)
     }
 
-    /// Runs `body` once, when the connection the call came on has ended, which may be now.
+    /// Of a call within this process.
+    init(to object: DynamicObject) {
+        origin = .process
+        self.object = HostedObject(object: object, serviceID: 0)
+        path = nil
+    }
+
+    /// Runs `body` once, when the connection the call came on has ended, which may be now. Never for a call within this process.
     public func whenConnectionEnds(_ body: @escaping @Sendable () -> Void) {
-        let connection = self.connection
-        executor.submit { connection.value.whenClosed { _ in body() } }
+        guard let path else { return }
+        path.executor.submit { path.connection.value.whenClosed { _ in body() } }
     }
 
     /// Hosts an object on the caller's connection, to be returned or emitted to the caller as an `o`. It lives until the caller
@@ -31,10 +47,13 @@ public struct CallContext: Sendable {
     /// - Returns: the reference to return, and the object itself for its signals and properties.
     /// - Throws: `.limit` when the caller holds too many objects, `.disconnected` when it is gone.
     public func host(_ object: ObjectBuilder) async throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
-        let (connection, address) = (connection, address)
-        return try await executor.perform { () throws(QiError) in
+        guard let path else {
+            let object = object.makeObject()
+            return (ObjectProxy(object).reference, HostedObject(object: object, serviceID: 0))
+        }
+        return try await path.executor.perform { () throws(QiError) in
             // Each side of a conversation numbers its objects in a range of its own (reference §5).
-            try connection.value.offer(object, inService: address.service, isPassed: address.isPassed)
+            try path.connection.value.offer(object, inService: path.address.service, isPassed: path.address.isPassed)
         }
     }
 
@@ -42,9 +61,10 @@ public struct CallContext: Sendable {
     ///
     /// - Throws: `.notFound` for a null reference, `.disconnected` when the caller is gone.
     public func proxy(for reference: ObjectReference) async throws(QiError) -> ObjectProxy {
-        let connection = self.connection
-        return try await executor.perform { () throws(QiError) in
-            try ObjectProxy(value: reference, on: connection.value, name: "an object of the caller")
+        if let handle = reference.attachment as? ProxyHandle { return ObjectProxy(handle) }
+        guard let path else { throw QiError(.notFound, "the reference leads to no object of this process") }
+        return try await path.executor.perform { () throws(QiError) in
+            ObjectProxy(try ProxyHandle(value: reference, on: path.connection.value, name: "an object of the caller"))
         }
     }
 }

@@ -8,6 +8,12 @@ struct CallPayload {
     /// The type the caller wants the result converted to.
     var returnType: Signature?
 
+    /// Of a call that came over a connection.
+    init(of call: IncomingCall, _ method: MemberTable.Method) throws(WireError) {
+        var payload = call.payload
+        try self.init(reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding)
+    }
+
     init(reading payload: inout ByteBuffer, flags: MessageFlags, method: MemberTable.Method, objects: ObjectCoding) throws(WireError) {
         let parameters = method.parameters
         if flags.contains(.dynamicPayload) {

@@ -2,122 +2,155 @@ import Logging
 import NIOCore
 import QiWire
 
-/// An object that lives in this process: its metaobject, its members, and the generic members that every qi object has
-/// (wire reference §9). Confined to the bus loop.
+/// A ``DynamicObject`` as the connections of one event loop reach it: takes their calls, holds their subscriptions, and serves
+/// the generic members that every qi object has (wire reference §9). Confined to the bus loop.
 final class LocalObject: ObjectReceiver {
-    /// What a method does.
-    enum Method {
-        /// Runs on the loop and answers the call itself, now or later.
-        case onLoop((_ call: IncomingCall, _ arguments: [QiValue]) -> Void)
-        /// User code: runs off the loop, in the worker pool's care.
-        case concurrent(@Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue)
-    }
+    /// A method that answers the call itself, now or later: those of the directory, which work on the loop's own state.
+    typealias LoopMethod = (_ call: IncomingCall, _ arguments: [QiValue]) -> Void
 
     let bus: Bus
-    let members: MemberTable
-    let uid: ObjectUID
-    private let methods: [UInt32: Method]
-    /// Whether a peer may emit the signals by posting to them (wire reference §14).
-    private let takesPostedSignals: Bool
-    private var properties: [UInt32: QiValue]
+    let object: DynamicObject
+    private let loopMethods: [UInt32: LoopMethod]
     private(set) var subscriptions = SubscriptionTable()
-    private var statistics = ObjectStatistics()
+    private lazy var emissions = EmissionQueue(self)
+    private var isAttached = false
 
-    init(bus: Bus, metaObject: MetaObject, methods: [UInt32: Method], properties: [UInt32: QiValue] = [:], takesPostedSignals: Bool = true) {
+    init(bus: Bus, object: DynamicObject, loopMethods: [UInt32: LoopMethod] = [:]) {
         self.bus = bus
-        self.takesPostedSignals = takesPostedSignals
-        members = MemberTable(metaObject)
-        self.methods = methods
-        self.properties = properties
-        uid = ObjectUID.random()
+        self.object = object
+        self.loopMethods = loopMethods
     }
 
-    var metaObject: MetaObject { members.metaObject }
+    /// An object whose methods all answer on the loop.
+    convenience init(bus: Bus, metaObject: MetaObject, methods: [UInt32: LoopMethod], takesPostedSignals: Bool = true) {
+        self.init(
+            bus: bus, object: DynamicObject(members: MemberTable(metaObject), takesPostedSignals: takesPostedSignals),
+            loopMethods: methods)
+    }
+
+    deinit { if isAttached { object.detach(emissions) } }
+
+    var members: MemberTable { object.members }
+    var metaObject: MetaObject { object.metaObject }
+    var uid: ObjectUID { object.uid }
 
     // MARK: - Receiving
 
     func receive(_ call: IncomingCall) {
-        if call.isPost, let signal = members.signal(call.address.action) {
-            return takesPostedSignals ? emitFromPost(signal, call) : ()
+        let action = call.address.action
+        if call.isPost, let signal = members.signal(action) {
+            return object.takesPostedSignals ? emitFromPost(signal, call) : ()
         }
-        if call.address.action < WellKnownActions.firstUserAction { return receiveGeneric(call) }
-        guard let method = members.method(call.address.action), let body = methods[method.meta.uid] else {
+        if let method = object.methods[action] { return run(method, call) }
+        if action < WellKnownActions.firstUserAction { return receiveGeneric(call) }
+        guard let body = loopMethods[action], let method = members.method(action) else {
             return call.fail("No such method {\(call.address), id:\(call.header.id)}")
         }
         do {
-            var payload = call.payload
-            let request = try CallPayload(reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding)
-            run(body, method, request, call)
+            let request = try CallPayload(of: call, method)
+            let observation = object.begin(action, request.arguments, onThread: true)
+            body(call, request.arguments)
+            object.end(action, observation, .result, .void)
         } catch {
             call.fail(error.message)
         }
     }
 
-    private func run(_ body: Method, _ method: MemberTable.Method, _ request: CallPayload, _ call: IncomingCall) {
-        let measure = statistics.start()
-        switch body {
-        case .onLoop(let body):
-            body(call, request.arguments)
-            statistics.finish(method.meta.uid, measure)
-        case .concurrent(let body):
-            let context = CallContext(call, to: self)
-            if call.isPost, !call.connection.beginPost() {
-                return bus.logger.debug("post dropped: too many run", metadata: [LogKeys.peer: "\(call.connection.origin)"])
-            }
-            let execution = MethodExecution()
-            call.onCancel = { execution.cancel() }
-            let arguments = request.arguments
-            bus.enqueue { [self] in
-                let outcome = await execution.run(body, arguments, context)
-                statistics.finish(method.meta.uid, measure)
-                if call.isPost { call.connection.endPost() }
-                switch outcome {
-                case .success(let value): reply(to: call, value, method, request.returnType)
-                case .failure(let text): call.fail(text)
-                case .cancelled: call.confirmCancellation()
-                }
-            }
-        }
-    }
-
     /// Answers with a value of any convertible shape, as the method's return type, or as the one the caller asked for.
     func reply(to call: IncomingCall, _ value: QiValue, _ method: MemberTable.Method, _ wanted: Signature? = nil) {
-        do {
-            let declared = method.returns.type
-            let result = try value.converted(from: value.inferredType, to: declared)
-            var payload = ByteBuffer()
-            if let wanted {
-                let converted = try result.converted(from: declared, to: wanted.type)
-                try payload.writeQi(
-                    .dynamic(QiDynamic(signature: wanted, value: converted)), as: .dynamic, objects: call.connection.objectCoding)
-                call.reply(payload, flags: .dynamicPayload)
-            } else {
-                try payload.writeQi(result, as: declared, objects: call.connection.objectCoding)
-                call.reply(payload)
-            }
-        } catch {
-            call.fail("the return value of \(method.meta.name) cannot be sent: \(error.message)")
-        }
+        call.reply(with: value, of: method, as: wanted)
     }
 
-    func closed(_ connection: Connection) { subscriptions.removeAll(on: connection) }
+    func closed(_ connection: Connection) {
+        subscriptions.removeAll(on: connection)
+        subscriptionsChanged()
+    }
 
     func released(_ address: ObjectAddress, on connection: Connection) {
         subscriptions.removeAll(on: connection, address: address)
+        subscriptionsChanged()
+    }
+
+    // MARK: - Methods
+
+    private func run(_ method: ObjectMethod, _ call: IncomingCall) {
+        do {
+            let frame = try self.frame(for: method, call)
+            let uid = method.declared.meta.uid
+            if object.isObserved {
+                let arguments = try CallPayload(of: call, method.declared).arguments
+                call.observation = object.begin(uid, arguments, onThread: method.callType == .direct)
+            }
+            if case .immediate(let body) = method.body {
+                var frame = frame
+                do {
+                    try body(&frame)
+                    finish(call, method, frame)
+                } catch {
+                    fail(call, method, error)
+                }
+                return
+            }
+            // A Post has no answer that could bound how many run at a time: this does.
+            if call.isPost, !call.connection.beginPost() {
+                return bus.logger.debug("post dropped: too many run", metadata: [LogKeys.peer: "\(call.connection.origin)"])
+            }
+            bus.enqueue(.method(MethodExecution(call: call, object: self, method: method, frame: frame)))
+        } catch {
+            call.fail((error as? WireError)?.message ?? (error as? QiError)?.message ?? "\(error)")
+        }
+    }
+
+    /// The arguments as the method's body takes them. Those that may hold objects, and those of another shape than declared, become
+    /// values; all others stay bytes.
+    private func frame(for method: ObjectMethod, _ call: IncomingCall) throws -> MethodCall {
+        let isPlain = call.header.flags.isEmpty && !method.takesObjects
+        let givesValue = method.givesObjects || call.header.flags.contains(.returnType)
+        if isPlain, !method.isDynamic {
+            return MethodCall(bytes: call.payload, result: bus.takeBuffer(), givesValue: givesValue)
+        }
+        let request = try CallPayload(of: call, method.declared)
+        call.wantedReturn = request.returnType
+        var arguments = request.arguments
+        if method.takesObjects {
+            arguments = try arguments.map { try call.connection.adopting($0, named: "an object of the caller") }
+        }
+        return MethodCall(values: arguments, result: bus.takeBuffer(), givesValue: givesValue || method.isDynamic)
+    }
+
+    /// Answers with what the method gave.
+    func finish(_ call: IncomingCall, _ method: ObjectMethod, _ frame: MethodCall) {
+        if call.observation != nil {
+            object.end(method.declared.meta.uid, call.observation, .result, frame.value(of: method.declared))
+        }
+        if frame.givesValue {
+            call.reply(with: frame.resultValue ?? .void, of: method.declared, as: call.wantedReturn)
+        } else {
+            call.reply(frame.result)
+        }
+        bus.giveBuffer(frame.result)
+    }
+
+    /// Answers with what the method threw.
+    func fail(_ call: IncomingCall, _ method: ObjectMethod, _ error: any Error) {
+        let text = error.callText
+        object.end(method.declared.meta.uid, call.observation, .error, .string(text))
+        call.fail(text)
     }
 
     // MARK: - Generic members
 
     private func receiveGeneric(_ call: IncomingCall) {
-        var payload = call.payload
         let action = call.address.action
         do {
             guard let method = members.method(action) else {
                 return call.fail("No such method {\(call.address), id:\(call.header.id)}")
             }
-            let request = try CallPayload(reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding)
+            let request = try CallPayload(of: call, method)
+            let observation = object.begin(action, request.arguments, onThread: true)
             let result = try generic(action, request.arguments, call)
-            reply(to: call, result, method, request.returnType)
+            object.end(action, observation, .result, result)
+            call.reply(with: result, of: method, as: request.returnType)
             if action == WellKnownActions.terminate { call.connection.release(call.address.target) }
         } catch let error as WireError {
             call.fail(error.message)
@@ -135,16 +168,12 @@ final class LocalObject: ObjectReceiver {
             guard link == .max || subscriptions.remove(link: link, address: call.address.target, on: call.connection) != nil else {
                 throw QiError(.notFound, "Unregister request failed for \(link) \(call.address.object)")
             }
+            subscriptionsChanged()
             return .void
-        case WellKnownActions.metaObject: return metaObject.qiValue
-        case WellKnownActions.terminate: return .void
-        case WellKnownActions.property: return .dynamic(try property(arguments[0]))
         case WellKnownActions.setProperty:
-            try setProperty(arguments[0], arguments[1])
-            return .void
-        case WellKnownActions.properties:
-            return .list(metaObject.properties.map { .string($0.name) })
-        default: return try statistics.perform(action, arguments)
+            let value = try call.connection.adopting(arguments[1], named: "an object of the caller")
+            return try object.generic(action, [arguments[0], value])
+        default: return try object.generic(action, arguments)
         }
     }
 
@@ -163,54 +192,39 @@ final class LocalObject: ObjectReceiver {
             SubscriptionTable.Subscriber(
                 connection: call.connection, address: call.address.target, link: arguments[2].asLink, wanted: wanted),
             to: signalID)
+        subscriptionsChanged()
         return .uint64(arguments[2].asLink)
-    }
-
-    // MARK: - Properties
-
-    private func propertyID(_ key: QiValue) throws(QiError) -> UInt32 {
-        let key = key.unwrapped
-        if let name = key.asString {
-            guard let found = metaObject.property(named: name) else { throw QiError(.notFound, "property `\(name)` was not found") }
-            return found.uid
-        }
-        guard let id = key.asUInt32 else { throw QiError(.invalid, "Expected int or string for property index") }
-        guard members.property(id) != nil else { throw QiError(.notFound, "property: Id is not id of a property") }
-        return id
-    }
-
-    func property(_ key: QiValue) throws -> QiDynamic {
-        let id = try propertyID(key)
-        guard let signature = members.property(id)?.signature else { return QiDynamic(.void) }
-        let value = properties[id] ?? .void
-        // A property of signature `m` reads as the dynamic itself, not as a dynamic in one (reference §16).
-        if case .dynamic(let dynamic) = value, signature.type == .dynamic { return dynamic }
-        return QiDynamic(signature: signature, value: value)
-    }
-
-    /// Writes a property, converted to its type, and tells its subscribers, also when the value is the same (reference §16).
-    func setProperty(_ key: QiValue, _ value: QiValue) throws {
-        let id = try propertyID(key)
-        guard let signature = members.property(id)?.signature else { return }
-        let converted = try value.converted(from: value.inferredType, to: signature.type)
-        properties[id] = converted
-        try emit(id, [converted])
     }
 
     // MARK: - Signals
 
-    /// Emits a signal with arguments of its types.
-    func emit(_ signal: UInt32, _ arguments: [QiValue]) throws {
-        guard let signature = members.signal(signal)?.signature else {
-            throw QiError(.notFound, "No such signal")
+    private func subscriptionsChanged() {
+        if !isAttached {
+            guard !subscriptions.signals.isEmpty else { return }
+            isAttached = true
+            object.attach(emissions)
         }
-        guard !subscriptions.isEmpty(signal) else { return }
-        var payload = ByteBuffer()
-        try payload.writeQiArguments(arguments, as: signature)
-        subscriptions.emit(signal, payload, flags: [], signature: signature)
+        object.subscribed(emissions, to: subscriptions.signals)
     }
 
-    /// A Post to a signal id asks the owner to emit it (reference §14).
+    /// Sends an emission to the subscribers on this loop.
+    func deliver(_ emission: Emission) {
+        guard let signature = members.signal(emission.signal)?.signature else { return }
+        if let payload = emission.payload {
+            return subscriptions.emit(emission.signal, payload, flags: [], signature: signature)
+        }
+        subscriptions.emit(emission.signal, ByteBuffer(), flags: [], signature: signature) { subscriber in
+            let address = subscriber.address
+            var payload = ByteBuffer()
+            try subscriber.connection.exporting(
+                emission.arguments, inService: address.service, isPassed: address.isPassed
+            ) { (values) throws(WireError) in
+                try payload.writeQiArguments(values, as: signature, objects: subscriber.connection.objectCoding)
+            }
+            return payload
+        }
+    }
+
     private func emitFromPost(_ signal: MemberTable.Signal, _ call: IncomingCall) {
         var payload = call.payload
         let signature = signal.signature
@@ -223,19 +237,43 @@ final class LocalObject: ObjectReceiver {
             } else {
                 arguments = try payload.readQiArguments(signature, objects: call.connection.objectCoding).values
             }
-            if members.property(signal.meta.uid) != nil, let value = arguments.first { properties[signal.meta.uid] = value }
-            try emit(signal.meta.uid, arguments)
+            try object.emitPosted(
+                signal.meta.uid, arguments.map { try call.connection.adopting($0, named: "an object of the emitter") })
         } catch {
             // A Post has no answer, not even on failure (reference §3).
             bus.logger.debug("posted signal not emitted", metadata: [LogKeys.error: "\(error)"])
         }
     }
 
+    /// Calls `sink` with the payload of every emission, on the loop: for objects whose emissions all start here.
     func addSink(to signal: UInt32, _ sink: @escaping SubscriptionTable.LocalSink) -> UInt64 {
         subscriptions.add(to: signal, sink)
     }
+}
 
-    func removeSink(_ token: UInt64, from signal: UInt32) { subscriptions.remove(token: token, from: signal) }
+extension ObjectMethod {
+    /// Whether the body works with values, whatever their types.
+    var isDynamic: Bool { if case .values = body { true } else { false } }
+}
+
+extension MethodCall {
+    /// The result as a value, for whoever watches the call.
+    fileprivate func value(of method: MemberTable.Method) -> QiValue {
+        if let resultValue { return resultValue }
+        var copy = result
+        return (try? copy.readQi(method.returns.type)) ?? .void
+    }
+}
+
+extension Error {
+    /// What the Error message of a failed call says.
+    var callText: String {
+        switch self {
+        case let error as QiError: error.description
+        case let error as WireError: error.message
+        default: "\(self)"
+        }
+    }
 }
 
 extension QiValue {

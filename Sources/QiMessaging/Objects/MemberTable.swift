@@ -1,42 +1,73 @@
 import QiWire
 
-/// The members of one metaobject with their signatures parsed once, found by uid: what every call needs.
-struct MemberTable {
-    struct Method {
+/// The members of one metaobject with their signatures parsed once, found by uid and by name: what every call needs.
+struct MemberTable: Sendable {
+    struct Method: Sendable {
         let meta: MetaMethod
         let parameters: Signature
         let returns: Signature
+
+        /// Whether the method may be called with this many arguments.
+        func takes(_ count: Int) -> Bool { parameters.type == .dynamic || parameters.type.tupleMembers?.count == count }
     }
 
-    struct Signal {
+    struct Signal: Sendable {
         let meta: MetaSignal
+        let signature: Signature
+    }
+
+    struct Property: Sendable {
+        let meta: MetaProperty
         let signature: Signature
     }
 
     let metaObject: MetaObject
     private let methods: [UInt32: Method]
+    private let methodsByName: [String: [Method]]
     private let signals: [UInt32: Signal]
-    private let properties: [UInt32: (meta: MetaProperty, signature: Signature)]
+    private let properties: [UInt32: Property]
 
     /// Members whose signatures cannot be parsed are left out: they cannot be called, the others can.
     init(_ metaObject: MetaObject) {
         self.metaObject = metaObject
-        methods = Dictionary(
-            metaObject.methods.compactMap { meta in
-                guard let parameters = try? meta.parsedParameters(), let returns = try? meta.parsedReturn() else { return nil }
-                return (meta.uid, Method(meta: meta, parameters: parameters, returns: returns))
-            }, uniquingKeysWith: { first, _ in first })
+        let parsed = metaObject.methods.compactMap { meta -> Method? in
+            guard let parameters = try? meta.parsedParameters(), let returns = try? meta.parsedReturn() else { return nil }
+            return Method(meta: meta, parameters: parameters, returns: returns)
+        }
+        methods = Dictionary(parsed.map { ($0.meta.uid, $0) }, uniquingKeysWith: { first, _ in first })
+        methodsByName = Dictionary(grouping: parsed, by: \.meta.name)
         signals = Dictionary(
             metaObject.signals.compactMap { meta in
                 (try? Signature(meta.signature)).map { (meta.uid, Signal(meta: meta, signature: $0)) }
             }, uniquingKeysWith: { first, _ in first })
         properties = Dictionary(
             metaObject.properties.compactMap { meta in
-                (try? Signature(meta.signature)).map { (meta.uid, (meta, $0)) }
+                (try? Signature(meta.signature)).map { (meta.uid, Property(meta: meta, signature: $0)) }
             }, uniquingKeysWith: { first, _ in first })
     }
 
     func method(_ uid: UInt32) -> Method? { methods[uid] }
     func signal(_ uid: UInt32) -> Signal? { signals[uid] }
-    func property(_ uid: UInt32) -> (meta: MetaProperty, signature: Signature)? { properties[uid] }
+    func property(_ uid: UInt32) -> Property? { properties[uid] }
+
+    /// Which method a name and arguments mean (wire reference §21). The usual case, one overload that takes so many arguments, costs
+    /// one look-up.
+    func resolve(_ name: String, _ arguments: [QiValue]) throws(WireError) -> Method {
+        if let overloads = methodsByName[name] {
+            if overloads.count == 1, overloads[0].takes(arguments.count) { return overloads[0] }
+            let fitting = overloads.filter { $0.takes(arguments.count) }
+            if fitting.count == 1 { return fitting[0] }
+        }
+        return try table(try OverloadResolution.resolve(name, arguments: arguments, in: metaObject))
+    }
+
+    /// As above, for arguments of these static types.
+    func resolve(_ name: String, types: [QiType]) throws(WireError) -> Method {
+        try table(try OverloadResolution.resolve(name, types: types, in: metaObject))
+    }
+
+    private func table(_ method: MetaMethod) throws(WireError) -> Method {
+        if let known = methods[method.uid] { return known }
+        return Method(meta: method, parameters: try method.parsedParameters(), returns: try method.parsedReturn())
+    }
 }

@@ -1,75 +1,79 @@
 import QiWire
-import Synchronization
 
-/// One call of a method that is user code: a task off the event loop, which a Cancel message cancels.
-final class MethodExecution: Sendable {
-    enum Outcome: Sendable {
-        case success(QiValue)
-        case failure(String)
-        /// The method ended by throwing, after it was cancelled.
-        case cancelled
-    }
+/// One call of an asynchronous method, from its place in the pool's queue to its answer. Confined to the bus loop.
+final class MethodExecution {
+    private let call: IncomingCall
+    private let object: LocalObject
+    private let method: ObjectMethod
+    private var frame: MethodCall
+    private var worker: Worker?
+    private var isCancelled = false
 
-    typealias Body = @Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue
-
-    private struct State {
-        var outcome: Outcome?
-        var isCancelled = false
-        var waiter: UnsafeContinuation<Void, Never>?
-    }
-
-    private let state = Mutex(State())
-
-    /// Runs `body` on the global pool, for user code is not known to be safe on the loop. Returns where it was called.
-    nonisolated(nonsending) func run(_ body: @escaping Body, _ arguments: [QiValue], _ context: CallContext) async -> Outcome {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask(executorPreference: globalConcurrentExecutor) {
-                let outcome = await Self.outcome(of: body, arguments, context)
-                self.change { $0.outcome = outcome }
-            }
-            await changed()
-            if state.withLock({ $0.outcome == nil }) { group.cancelAll() }
-            await group.waitForAll()
-        }
-        return state.withLock { state in
-            if state.isCancelled, case .failure = state.outcome { return .cancelled }
-            return state.outcome ?? .cancelled
-        }
+    init(call: IncomingCall, object: LocalObject, method: ObjectMethod, frame: MethodCall) {
+        self.call = call
+        self.object = object
+        self.method = method
+        self.frame = frame
+        if !call.isPost { call.execution = self }
     }
 
     /// Asks the method to end; it decides whether and how.
-    func cancel() { change { $0.isCancelled = true } }
+    func cancel() {
+        isCancelled = true
+        worker?.cancel()
+    }
 
-    private static func outcome(of body: Body, _ arguments: [QiValue], _ context: CallContext) async -> Outcome {
+    /// Runs the method and answers the call.
+    nonisolated(nonsending) func run(on worker: Worker) async {
+        defer { if call.isPost { call.connection.endPost() } }
+        self.worker = worker
+        if isCancelled { worker.cancel() }
+        let result = await outcome()
+        self.worker = nil
+        switch result {
+        case .success(let frame): object.finish(call, method, frame)
+        case .failure where isCancelled: canceled()
+        case .failure(let error): object.fail(call, method, error)
+        }
+    }
+
+    private func canceled() {
+        object.object.end(method.declared.meta.uid, call.observation, .error, .string("cancelled"))
+        call.confirmCancellation()
+    }
+
+    private nonisolated(nonsending) func outcome() async -> Result<MethodCall, any Error> {
+        let (body, frame) = (method.body, frame)
+        let context = CallContext(call, to: object)
+        if method.callType == .direct {
+            return await CallContext.$current.withValue(context) { await Self.perform(body, frame, context) }
+        }
+        // User code is not known to be safe on the loop.
+        return await withTaskExecutorPreference(globalConcurrentExecutor) {
+            await CallContext.$current.withValue(context) { await Self.performOffLoop(body, frame, context) }
+        }
+    }
+
+    @concurrent
+    private static func performOffLoop(
+        _ body: ObjectMethod.Body, _ frame: MethodCall, _ context: CallContext
+    ) async -> Result<MethodCall, any Error> {
+        await perform(body, frame, context)
+    }
+
+    private nonisolated(nonsending) static func perform(
+        _ body: ObjectMethod.Body, _ frame: MethodCall, _ context: CallContext
+    ) async -> Result<MethodCall, any Error> {
+        var frame = frame
         do {
-            return .success(try await body(arguments, context))
-        } catch let error as QiError {
-            return .failure(error.description)
-        } catch let error as WireError {
-            return .failure(error.message)
-        } catch {
-            return .failure("\(error)")
-        }
-    }
-
-    private func change(_ body: (inout State) -> Void) {
-        let waiter = state.withLock { state in
-            body(&state)
-            defer { state.waiter = nil }
-            return state.waiter
-        }
-        waiter?.resume()
-    }
-
-    /// Returns when the method has ended or is to be cancelled.
-    private nonisolated(nonsending) func changed() async {
-        await withUnsafeContinuation { continuation in
-            let isDue = state.withLock { state in
-                if state.outcome != nil || state.isCancelled { return true }
-                state.waiter = continuation
-                return false
+            switch body {
+            case .values(let body): frame.resultValue = try await body(frame.takeValues(), context)
+            case .typed(let body): try await body(&frame)
+            case .immediate(let body): try body(&frame)
             }
-            if isDue { continuation.resume() }
+            return .success(frame)
+        } catch {
+            return .failure(error)
         }
     }
 }

@@ -1,19 +1,26 @@
 public import QiWire
 
-/// Puts an object together member by member, libqi's `DynamicObjectBuilder`: for services whose shape is known at run time only.
+/// Puts an object together member by member, libqi's `DynamicObjectBuilder`: for services whose shape is known at run time only,
+/// and what a ``ServiceBinding`` is made of.
 ///
 ///     var echo = ObjectBuilder()
 ///     echo.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in arguments[0] }
 ///     let hosted = try await session.register(echo, as: "Echo")
 public struct ObjectBuilder: Sendable {
     /// A method's body. `arguments` has one value per parameter, of the parameter's type; the result is converted to the
-    /// declared return type. Whatever it throws reaches the caller as an Error with that text. Runs off the event loop, in a task
-    /// that is cancelled when the caller cancels the call or goes away; if it then throws, the call is answered Canceled.
+    /// declared return type. Whatever it throws reaches the caller as an Error with that text. Its task is cancelled when the caller
+    /// cancels the call or goes away; if it then throws, the call is answered Canceled.
     public typealias Method = @Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue
 
+    /// The body of a typed method: takes its arguments from the call, in order, and gives it the result. It stays on the event loop
+    /// when the method is direct, and throws as a ``Method`` does.
+    public typealias TypedMethod = nonisolated(nonsending) @Sendable (inout MethodCall) async throws -> Void
+
     private var metaObject: MetaObjectBuilder
-    private var methods: [UInt32: Method] = [:]
-    private var properties: [UInt32: QiValue] = [:]
+    private var methods: [UInt32: (body: ObjectMethod.Body, callType: CallType)] = [:]
+    private var properties: [UInt32: PropertyStorage] = [:]
+    private var implementation: (any Sendable)?
+    private var attachments: [@Sendable (DynamicObject) -> Void] = []
 
     public init(description: String = "") { metaObject = MetaObjectBuilder(description: description) }
 
@@ -21,10 +28,11 @@ public struct ObjectBuilder: Sendable {
     /// - Returns: its id.
     @discardableResult
     public mutating func advertiseMethod(
-        _ name: String, _ parameters: Signature, returns: Signature = .void, description: String = "", _ body: @escaping Method
+        _ name: String, _ parameters: Signature, returns: Signature = .void, description: String = "",
+        callType: CallType = .queued, _ body: @escaping Method
     ) -> UInt32 {
         let id = metaObject.addMethod(name, parameters: parameters, returns: returns, description: description)
-        methods[id] = body
+        methods[id] = (.values(body), callType)
         return id
     }
 
@@ -40,12 +48,77 @@ public struct ObjectBuilder: Sendable {
     @discardableResult
     public mutating func advertiseProperty(_ name: String, _ signature: Signature, initial: QiValue) -> UInt32 {
         let id = metaObject.addProperty(name, signature)
-        properties[id] = initial
+        properties[id] = .stored(initial, uid: id)
         return id
     }
 
-    func makeObject(on bus: Bus) -> LocalObject {
-        LocalObject(
-            bus: bus, metaObject: metaObject.build(), methods: methods.mapValues { .concurrent($0) }, properties: properties)
+    // MARK: - Typed members
+
+    /// Adds a method whose body takes its arguments and gives its result as Swift types.
+    ///
+    /// - Parameters:
+    ///   - parameters: the types that the body takes, in order.
+    ///   - returns: the type that the body gives; with `.void` it gives nothing.
+    @discardableResult
+    public mutating func advertise(
+        method name: String, parameters: [QiType], parameterNames: [String] = [], returns: QiType = .void, description: String = "",
+        callType: CallType = .queued, _ body: @escaping TypedMethod
+    ) -> UInt32 {
+        add(name, parameters, parameterNames, returns, description, .typed(body), callType)
     }
+
+    /// Adds a method that never suspends and never blocks. It runs on the event loop as its call is read, which costs no task at all.
+    @discardableResult
+    public mutating func advertise(
+        immediateMethod name: String, parameters: [QiType], parameterNames: [String] = [], returns: QiType = .void,
+        description: String = "", _ body: @escaping @Sendable (inout MethodCall) throws -> Void
+    ) -> UInt32 {
+        add(name, parameters, parameterNames, returns, description, .immediate(body), .direct)
+    }
+
+    private mutating func add(
+        _ name: String, _ parameters: [QiType], _ names: [String], _ returns: QiType, _ description: String,
+        _ body: ObjectMethod.Body, _ callType: CallType
+    ) -> UInt32 {
+        let id = metaObject.addMethod(
+            name, parameters: Signature(.tuple(parameters)), returns: Signature(returns), description: description,
+            parameterDescriptions: names.map { MetaMethodParameter(name: $0, description: "") })
+        methods[id] = (body, callType)
+        return id
+    }
+
+    /// Adds a signal of an implementation: what it emits is sent.
+    @discardableResult
+    public mutating func advertise<each Value: QiConvertible>(signal name: String, _ signal: Signal<repeat each Value>) -> UInt32 {
+        let id = metaObject.addSignal(name, Signature(.tuple(Signal<repeat each Value>.types)))
+        attachments.append { signal.attach(to: $0, as: id) }
+        return id
+    }
+
+    /// Adds a property of an implementation.
+    @discardableResult
+    public mutating func advertise<Value: QiConvertible>(property name: String, _ property: Property<Value>) -> UInt32 {
+        let id = metaObject.addProperty(name, Value.qiSignature)
+        properties[id] = property.storage
+        attachments.append { property.attach(to: $0, as: id) }
+        return id
+    }
+
+    /// Says what a typed proxy of this process calls, without anything between.
+    public mutating func setImplementation(_ implementation: any Sendable) { self.implementation = implementation }
+
+    // MARK: - Making
+
+    func makeObject() -> DynamicObject {
+        let members = MemberTable(metaObject.build())
+        let table = methods.compactMap { uid, method in
+            members.method(uid).map { ObjectMethod($0, method.body, method.callType) }
+        }
+        let object = DynamicObject(
+            members: members, methods: MethodTable(table), properties: properties, implementation: implementation)
+        for attach in attachments { attach(object) }
+        return object
+    }
+
+    func makeObject(on bus: Bus) -> LocalObject { LocalObject(bus: bus, object: makeObject()) }
 }

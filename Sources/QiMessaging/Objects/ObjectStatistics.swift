@@ -1,55 +1,73 @@
+import CQiSystem
+import Glibc
 import NIOCore
 import QiWire
 
-/// The statistics of one object (wire reference §20): count and wall time per method, in seconds, once enabled.
-struct ObjectStatistics {
-    private struct MethodStatistics {
-        var count: UInt32 = 0
-        var minimum = Float.infinity
-        var maximum: Float = 0
-        var sum: Float = 0
-    }
+/// The statistics of one object (wire reference §20): count, wall, user and system time per method, in seconds, once enabled.
+struct ObjectStatistics: Sendable {
+    /// The start of a measurement. CPU times are those of the thread: told of methods that stay on one, nothing else would be true.
+    struct Measurement: Sendable {
+        private let start = NIODeadline.now()
+        private let times: (user: Float, system: Float)?
 
-    private var isEnabled = false
-    private var isTraceEnabled = false
-    private var methods: [UInt32: MethodStatistics] = [:]
+        init(onThread: Bool) { times = onThread ? Self.threadTimes() : nil }
 
-    /// The start of a measurement; nil while nothing is measured.
-    func start() -> NIODeadline? { isEnabled ? .now() : nil }
+        fileprivate var elapsed: (wall: Float, user: Float, system: Float) {
+            let wall = Float((NIODeadline.now() - start).nanoseconds) / 1e9
+            guard let times, let now = Self.threadTimes() else { return (wall, 0, 0) }
+            return (wall, now.user - times.user, now.system - times.system)
+        }
 
-    mutating func finish(_ method: UInt32, _ start: NIODeadline?) {
-        guard let start else { return }
-        let seconds = Float((NIODeadline.now() - start).nanoseconds) / 1e9
-        var entry = methods[method] ?? MethodStatistics()
-        entry.count &+= 1
-        entry.minimum = min(entry.minimum, seconds)
-        entry.maximum = max(entry.maximum, seconds)
-        entry.sum += seconds
-        methods[method] = entry
-    }
-
-    /// Serves the generic actions 80 to 85.
-    mutating func perform(_ action: UInt32, _ arguments: [QiValue]) throws(QiError) -> QiValue {
-        switch action {
-        case WellKnownActions.isStatsEnabled: return .bool(isEnabled)
-        case WellKnownActions.enableStats:
-            isEnabled = arguments.first?.asBool ?? false
-            return .void
-        case WellKnownActions.stats: return .map(methods.sorted { $0.key < $1.key }.map(Self.entry))
-        case WellKnownActions.clearStats:
-            methods = [:]
-            return .void
-        case WellKnownActions.isTraceEnabled: return .bool(isTraceEnabled)
-        case WellKnownActions.enableTrace:
-            isTraceEnabled = arguments.first?.asBool ?? false
-            return .void
-        default: throw QiError(.notFound, "No such method \(action)")
+        private static func threadTimes() -> (user: Float, system: Float)? {
+            var usage = rusage()
+            guard getrusage(__rusage_who_t(qimesh_rusage_thread), &usage) == 0 else { return nil }
+            func seconds(_ time: timeval) -> Float { Float(Double(time.tv_sec) + Double(time.tv_usec) / 1e6) }
+            return (seconds(usage.ru_utime), seconds(usage.ru_stime))
         }
     }
 
-    private static func entry(_ method: UInt32, _ statistics: MethodStatistics) -> QiMapEntry {
-        let wall: QiValue = .tuple([.float(statistics.minimum), .float(statistics.maximum), .float(statistics.sum)])
-        let none: QiValue = .tuple([.float(0), .float(0), .float(0)])
-        return QiMapEntry(key: .uint32(method), value: .tuple([.uint32(statistics.count), wall, none, none]))
+    private struct Range {
+        var minimum = Float.infinity
+        var maximum: Float = 0
+        var sum: Float = 0
+
+        mutating func add(_ value: Float) {
+            minimum = min(minimum, value)
+            maximum = max(maximum, value)
+            sum += value
+        }
+
+        var value: QiValue { .tuple([.float(minimum), .float(maximum), .float(sum)]) }
+    }
+
+    private struct MethodStatistics {
+        var count: UInt32 = 0
+        var wall = Range()
+        var user = Range()
+        var system = Range()
+    }
+
+    private var methods: [UInt32: MethodStatistics] = [:]
+
+    mutating func finish(_ method: UInt32, _ measurement: Measurement) {
+        let elapsed = measurement.elapsed
+        var entry = methods[method] ?? MethodStatistics()
+        entry.count &+= 1
+        entry.wall.add(elapsed.wall)
+        entry.user.add(elapsed.user)
+        entry.system.add(elapsed.system)
+        methods[method] = entry
+    }
+
+    mutating func clear() { methods = [:] }
+
+    /// What `stats` answers.
+    var value: QiValue {
+        .map(
+            methods.sorted { $0.key < $1.key }.map { method, entry in
+                QiMapEntry(
+                    key: .uint32(method),
+                    value: .tuple([.uint32(entry.count), entry.wall.value, entry.user.value, entry.system.value]))
+            })
     }
 }

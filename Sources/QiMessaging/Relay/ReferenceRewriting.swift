@@ -19,7 +19,7 @@ enum ReferenceRewriting {
         _ payload: ByteBuffer, as type: QiType, from source: ObjectCoding, to destination: ObjectCoding, _ rehost: Rehost
     ) throws -> ByteBuffer {
         var payload = payload
-        let value = try replace(try payload.readQi(type, objects: source), rehost)
+        let value = try payload.readQi(type, objects: source).mapObjects { $0.isNull ? $0 : try rehost($0) }
         var result = ByteBuffer()
         try result.writeQi(value, as: type, objects: destination)
         result.writeBuffer(&payload)
@@ -30,24 +30,10 @@ enum ReferenceRewriting {
     static func references(in payload: ByteBuffer, as type: QiType, objects: ObjectCoding) throws -> [ObjectReference] {
         var payload = payload
         var found: [ObjectReference] = []
-        _ = try replace(try payload.readQi(type, objects: objects)) { reference in
-            found.append(reference)
+        _ = try payload.readQi(type, objects: objects).mapObjects { reference in
+            if !reference.isNull { found.append(reference) }
             return reference
         }
         return found
-    }
-
-    private static func replace(_ value: QiValue, _ rehost: Rehost) throws -> QiValue {
-        switch value {
-        case .object(let reference): .object(reference.isNull ? reference : try rehost(reference))
-        case .dynamic(let dynamic):
-            .dynamic(QiDynamic(signature: dynamic.signature, value: try replace(dynamic.value, rehost)))
-        case .list(let elements): .list(try elements.map { try replace($0, rehost) })
-        case .tuple(let members): .tuple(try members.map { try replace($0, rehost) })
-        case .map(let entries):
-            .map(try entries.map { QiMapEntry(key: try replace($0.key, rehost), value: try replace($0.value, rehost)) })
-        case .optional(let wrapped): .optional(try wrapped.map { try replace($0, rehost) })
-        default: value
-        }
     }
 }

@@ -119,10 +119,7 @@ extension RemoteObject: ObjectReceiver {
         guard let method = MemberTable.generic.method(call.address.action) else {
             throw WireError(.resolution, "No such method {\(call.address), id:\(call.header.id)}")
         }
-        var payload = call.payload
-        return try CallPayload(
-            reading: &payload, flags: call.header.flags, method: method, objects: call.connection.objectCoding
-        ).arguments
+        return try CallPayload(of: call, method).arguments
     }
 
     private func subscribe(_ call: IncomingCall) {

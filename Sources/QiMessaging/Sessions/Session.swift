@@ -19,6 +19,8 @@ public final class Session: Sendable {
         public var machineID: String?
         /// Where services that this session hosts listen.
         public var listen = "tcp://127.0.0.1:0"
+        /// Whether a service that lives in this process is called directly: nothing is encoded and no other thread involved.
+        public var callsInProcess = true
         public var limits = ConnectionLimits()
         public var logger = Logger(label: "qimessaging.session")
         public init() {}
@@ -69,7 +71,9 @@ public final class Session: Sendable {
         do throws(QiError) {
             let core = try await loop.run { (bus) async throws(QiError) in
                 NIOLoopBound(
-                    SessionCore(bus: bus, machineID: machineID, directoryEndpoint: endpoint), eventLoop: bus.eventLoop)
+                    SessionCore(
+                        bus: bus, machineID: machineID, directoryEndpoint: endpoint, callsInProcess: options.callsInProcess),
+                    eventLoop: bus.eventLoop)
             }
             let session = Session(loop: loop, core: core, options: options)
             let connection = try await session.dial(endpoint)
@@ -85,7 +89,10 @@ public final class Session: Sendable {
     public func close() async {
         let core = self.core
         // Nothing here throws; `try?` only satisfies the typed signature.
-        let listener = (try? await loop.run { (_) async throws(QiError) -> Listener? in core.value.listener }) ?? nil
+        let listener = (try? await loop.run { (_) async throws(QiError) -> Listener? in
+            core.value.endLocalProxies(QiError(.disconnected, "this session was closed"))
+            return core.value.listener
+        }) ?? nil
         await listener?.close()
         await loop.shutDown()
     }
@@ -122,10 +129,13 @@ public final class Session: Sendable {
         let loop = self.loop
         let end = NIODeadline.now() + TimeAmount(deadline ?? (name.contains("/") ? .seconds(30) : .seconds(10)))
         return try await loop.run { (_) async throws(QiError) in
-            let object = try await core.value.service(name, deadline: end) { (endpoints) async throws(QiError) in
+            let path = try await core.value.service(name, deadline: end) { (endpoints) async throws(QiError) in
                 try await self.dialFirst(of: endpoints).value
             }
-            return ObjectProxy(loop: loop, object: object)
+            switch path {
+            case .remote(let object): return ObjectProxy(loop: loop, object: object)
+            case .local(let handle): return ObjectProxy(handle)
+            }
         }
     }
 
@@ -147,7 +157,7 @@ public final class Session: Sendable {
         return try await loop.run { (bus) async throws(QiError) in
             let local = object.makeObject(on: bus)
             let id = try await core.value.register(local, as: name)
-            return HostedObject(object: local, serviceID: id)
+            return HostedObject(object: local.object, serviceID: id)
         }
     }
 

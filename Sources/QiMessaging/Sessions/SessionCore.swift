@@ -12,6 +12,11 @@ final class SessionCore: ConnectionOwner {
     private(set) var directory: RemoteObject?
     private(set) var directoryMachineID = ""
     private var proxies: [String: RemoteObject] = [:]
+    /// Services of this process, as long as somebody uses them.
+    private var localProxies: [String: WeakHandle] = [:]
+    private struct WeakHandle { weak var handle: ProxyHandle? }
+    /// Whether services of this process are called directly.
+    let callsInProcess: Bool
     /// Ids of services that were removed while some were being found: what was learned of them is void.
     private var removedWhileFinding: Set<UInt32> = []
     private var findsRunning = 0
@@ -22,11 +27,14 @@ final class SessionCore: ConnectionOwner {
     private weak var directoryConnection: Connection?
     private var connections: [ObjectIdentifier: Connection] = [:]
 
-    init(bus: Bus, machineID: String, directoryEndpoint: Endpoint) {
+    init(bus: Bus, machineID: String, directoryEndpoint: Endpoint, callsInProcess: Bool) {
+        self.callsInProcess = callsInProcess
         self.bus = bus
         self.machineID = machineID
         self.directoryEndpoint = directoryEndpoint
     }
+
+    deinit { for id in hosted.keys { InProcessObjects.remove(sessionID: sessionID, serviceID: id) } }
 
     // MARK: - ConnectionOwner
 
@@ -75,7 +83,9 @@ final class SessionCore: ConnectionOwner {
 
     private func removed(_ id: UInt32, _ name: String) {
         if findsRunning > 0, removedWhileFinding.count < 65_536 { removedWhileFinding.insert(id) }
-        proxies.removeValue(forKey: name)?.end(QiError(.notFound, "Service removed"))
+        let error = QiError(.notFound, "Service removed")
+        proxies.removeValue(forKey: name)?.end(error)
+        localProxies.removeValue(forKey: name)?.handle?.endLocal(error)
     }
 
     // MARK: - Looking up (§11.2, §19)
@@ -109,19 +119,36 @@ final class SessionCore: ConnectionOwner {
         }
     }
 
+    /// The service when it lives in this process.
+    private func local(_ info: ServiceInfo) -> ServicePath? {
+        guard callsInProcess, let object = InProcessObjects.find(info) else { return nil }
+        if let known = localProxies[info.name]?.handle, case .local(let same) = known.target, same === object { return .local(known) }
+        let handle = ProxyHandle(.local(object), members: object.members, name: info.name, uid: object.uid, isValue: false)
+        localProxies[info.name] = WeakHandle(handle: handle)
+        return .local(handle)
+    }
+
+    /// The session was closed: nothing is called through it any more.
+    func endLocalProxies(_ error: QiError) {
+        for proxy in localProxies.values { proxy.handle?.endLocal(error) }
+        localProxies = [:]
+        for id in hosted.keys { InProcessObjects.remove(sessionID: sessionID, serviceID: id) }
+    }
+
     /// The proxy of a service; looked up and connected once, then shared.
     nonisolated(nonsending) func service(
         _ name: String, deadline: NIODeadline, dial: nonisolated(nonsending) ([Endpoint]) async throws(QiError) -> Connection
-    ) async throws(QiError) -> RemoteObject {
+    ) async throws(QiError) -> ServicePath {
         let directory = try requireDirectory()
-        if name == "ServiceDirectory" { return directory }
-        if let known = proxies[name], known.connection != nil { return known }
+        if name == "ServiceDirectory" { return .remote(directory) }
+        if let known = proxies[name], known.connection != nil { return .remote(known) }
         findsRunning += 1
         defer {
             findsRunning -= 1
             if findsRunning == 0 { removedWhileFinding = [] }
         }
         let info = try await info(of: name, deadline: deadline)
+        if let local = local(info) { return local }
         let connection: Connection
         let choice = EndpointSelection.choose(
             for: info, machineID: machineID, directoryMachineID: directoryMachineID, directoryEndpoint: directoryEndpoint.text)
@@ -146,10 +173,10 @@ final class SessionCore: ConnectionOwner {
         let metaObject = try await connection.metaObject(of: address, name: name)
         if removedWhileFinding.contains(info.serviceID) { throw QiError(.notFound, "no service \"\(name)\": it was removed just now") }
         // Somebody else may have asked for the same name meanwhile.
-        if let known = proxies[name], known.connection != nil { return known }
+        if let known = proxies[name], known.connection != nil { return .remote(known) }
         let object = RemoteObject(bus: bus, name: name, connection: connection, address: address, metaObject: metaObject)
         proxies[name] = object
-        return object
+        return .remote(object)
     }
 
     func requireDirectory() throws(QiError) -> RemoteObject {
@@ -177,6 +204,7 @@ final class SessionCore: ConnectionOwner {
             hosted[id] = nil
             throw error
         }
+        InProcessObjects.add(object.object, sessionID: sessionID, serviceID: id)
         return id
     }
 
@@ -184,6 +212,7 @@ final class SessionCore: ConnectionOwner {
         let directory = try requireDirectory()
         _ = try await directory.value(of: WellKnownActions.unregisterService, [.uint32(id)], deadline: .now() + .seconds(10))
         hosted[id] = nil
+        InProcessObjects.remove(sessionID: sessionID, serviceID: id)
     }
 }
 

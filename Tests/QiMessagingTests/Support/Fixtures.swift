@@ -45,9 +45,13 @@ func withClient<Result>(_ endpoint: Endpoint, _ body: (RawClient) async throws -
     }
 }
 
-/// A session on the machine that ``withDirectory(at:machineID:limits:_:)`` is on.
-func withSession<Result: Sendable>(_ endpoint: Endpoint, _ body: (Session) async throws -> Result) async throws -> Result {
+/// A session on the machine that ``withDirectory(at:machineID:limits:_:)`` is on. It uses its connections also for services of
+/// this process, unless said.
+func withSession<Result: Sendable>(
+    _ endpoint: Endpoint, callsInProcess: Bool = false, _ body: (Session) async throws -> Result
+) async throws -> Result {
     var options = Session.Options()
+    options.callsInProcess = callsInProcess
     options.machineID = "test-machine"
     options.logger = quiet
     return try await Session.with(endpoint.text, options: options, body)

@@ -1,0 +1,58 @@
+import NIOCore
+import QiWire
+
+/// Objects inside values that come and go: what arrives gets a proxy that releases it, what leaves gets an address of this
+/// connection (wire reference §17).
+extension Connection {
+    /// The value with a proxy attached to every object reference in it: when nobody holds the proxy any more, the peer is told.
+    ///
+    /// - Throws: `.limit` when we hold too many objects of this peer.
+    func adopting(_ value: QiValue, named name: String) throws(QiError) -> QiValue {
+        guard value.holdsObject else { return value }
+        return try value.mapObjects { (reference) throws(QiError) in
+            guard !reference.isNull, reference.attachment == nil, bus.loop != nil else { return reference }
+            guard objectsHeld < limits.maximumHostedObjects else {
+                throw QiError(.limit, "\(objectsHeld) objects of the peer are held on this connection: let some go")
+            }
+            var reference = reference
+            reference.attachment = try ProxyHandle(value: reference, on: self, name: name)
+            return reference
+        }
+    }
+
+    /// Hands `body` the values with an address of this connection for every object of ours in them. When `body` fails nobody will use
+    /// the addresses, and they are given up.
+    func exporting(
+        _ values: [QiValue], inService service: UInt32, isPassed: Bool, _ body: ([QiValue]) throws(WireError) -> Void
+    ) throws {
+        guard values.contains(where: \.holdsObject) else { return try body(values) }
+        var given: [ObjectAddress] = []
+        do {
+            let exported = try values.map { value in
+                try value.mapObjects { (reference) throws(QiError) in
+                    guard let proxy = reference.attachment as? ProxyHandle else { return reference }
+                    let address = try host(try proxy.receiver(on: bus), inService: service, isPassed: isPassed)
+                    given.append(address)
+                    return ObjectReference(
+                        metaObject: proxy.metaObject, serviceID: address.service, objectID: address.object,
+                        uid: reference.uid ?? .random())
+                }
+            }
+            try body(exported)
+        } catch {
+            for address in given { release(address) }
+            throw error
+        }
+    }
+
+    /// Hosts a new object of this process, as a value for the peer.
+    func offer(
+        _ builder: ObjectBuilder, inService service: UInt32, isPassed: Bool
+    ) throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
+        let object = builder.makeObject()
+        let address = try host(LocalObject(bus: bus, object: object), inService: service, isPassed: isPassed)
+        let reference = ObjectReference(
+            metaObject: object.metaObject, serviceID: address.service, objectID: address.object, uid: object.uid)
+        return (reference, HostedObject(object: object, serviceID: address.service))
+    }
+}

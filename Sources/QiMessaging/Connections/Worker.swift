@@ -1,0 +1,32 @@
+/// One worker of a bus's pool: a task that runs jobs one after the other, and the means to cancel it while it runs one that its
+/// caller does not want any more. A cancelled worker ends with its job; the pool grows again when it must. Confined to the bus
+/// loop.
+final class Worker {
+    private var waiting: UnsafeContinuation<Void, Never>?
+    private var isEnded = false
+    private(set) var isCancelled = false
+
+    /// Cancels the task that runs the present job.
+    func cancel() {
+        isCancelled = true
+        signal()
+    }
+
+    /// The task has run its last job.
+    func ended() {
+        isEnded = true
+        signal()
+    }
+
+    /// Returns when the task has ended or is to be cancelled.
+    nonisolated(nonsending) func signalled() async {
+        if isEnded || isCancelled { return }
+        await withUnsafeContinuation { waiting = $0 }
+    }
+
+    private func signal() {
+        let waiting = waiting
+        self.waiting = nil
+        waiting?.resume()
+    }
+}

@@ -1,0 +1,54 @@
+import NIOCore
+import QiWire
+import Synchronization
+
+/// One call between the task that waits for it and the loop that carries it: gives it up when the task is cancelled.
+final class CallFlight: Sendable {
+    /// The answer, and its value when that had to be read on the loop, for it holds objects.
+    typealias Outcome = (answer: CallAnswer, value: Result<QiValue, QiError>?)
+
+    private struct State {
+        var continuation: UnsafeContinuation<Outcome, Never>?
+        var sent: (connection: UInt64, id: UInt32)?
+        var isCancelled = false
+    }
+
+    private let state = Mutex(State())
+
+    func begin(_ continuation: UnsafeContinuation<Outcome, Never>) { state.withLock { $0.continuation = continuation } }
+
+    /// The call is on its way; answers whether it is still wanted.
+    func sent(_ connection: UInt64, _ id: UInt32) -> Bool {
+        state.withLock {
+            $0.sent = (connection, id)
+            return !$0.isCancelled
+        }
+    }
+
+    func complete(_ answer: CallAnswer, value: Result<QiValue, QiError>? = nil) {
+        let continuation = state.withLock { state in
+            defer { state.continuation = nil }
+            return state.continuation
+        }
+        continuation?.resume(returning: (answer, value))
+    }
+
+    /// On the loop: the task does not want the answer any more.
+    func cancel(on bus: Bus) {
+        let sent = state.withLock {
+            $0.isCancelled = true
+            return $0.sent
+        }
+        if let sent { Self.abandon(sent.connection, sent.id, bus) }
+    }
+
+    static func abandon(_ connection: UInt64, _ id: UInt32, _ bus: Bus) {
+        bus.connection(connection)?.abandon(id, QiError(.cancelled, "the call was cancelled"))
+    }
+}
+
+/// What is sent with a call: bytes, or values with objects in them, which are encoded for the connection they leave on.
+enum CallContent: Sendable {
+    case bytes(ByteBuffer, MessageFlags)
+    case values(QiValue, QiType, MessageFlags)
+}

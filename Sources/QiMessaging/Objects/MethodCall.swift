@@ -1,0 +1,82 @@
+public import NIOCore
+public import QiWire
+
+/// One call of a typed method: its arguments are taken in order, its result is given once. What a binding's method works with.
+///
+/// Over a connection both are bytes, read and written as the types of Swift say. In the same process both are values, and nothing
+/// is encoded.
+public struct MethodCall: Sendable {
+    @usableFromInline var bytes: ByteBuffer
+    @usableFromInline var result: ByteBuffer
+    /// The arguments that are left, last first, and whether they and the result are values.
+    @usableFromInline var values: [QiValue]
+    @usableFromInline let takesValues: Bool
+    @usableFromInline let givesValue: Bool
+    @usableFromInline var resultValue: QiValue?
+
+    /// A call whose arguments are bytes of the declared types.
+    init(bytes: ByteBuffer, result: ByteBuffer, givesValue: Bool) {
+        self.bytes = bytes
+        self.result = result
+        values = []
+        takesValues = false
+        self.givesValue = givesValue
+    }
+
+    /// A call whose arguments are values of the declared types.
+    init(values: [QiValue], result: ByteBuffer = ByteBuffer(), givesValue: Bool) {
+        bytes = ByteBuffer()
+        self.result = result
+        self.values = values.reversed()
+        takesValues = true
+        self.givesValue = givesValue
+    }
+
+    /// All arguments, of a call that takes values.
+    mutating func takeValues() -> [QiValue] {
+        defer { values = [] }
+        return values.reversed()
+    }
+
+    /// Takes the next argument.
+    ///
+    /// - Throws: as `QiConvertible.init(reading:)`, `.truncated` when there are no more.
+    @inlinable
+    public mutating func next<Argument: QiConvertible>(_ type: Argument.Type = Argument.self) throws(WireError) -> Argument {
+        takesValues ? try nextValue() : try Argument(reading: &bytes)
+    }
+
+    @usableFromInline
+    mutating func nextValue<Argument: QiConvertible>() throws(WireError) -> Argument {
+        guard let value = values.popLast() else { throw WireError(.truncated, "the call has fewer arguments than its method takes") }
+        return try Argument(qiValue: value)
+    }
+
+    /// Gives the result. A method that returns nothing never does.
+    ///
+    /// - Throws: as `QiConvertible.write(to:)`.
+    @inlinable
+    public mutating func reply<Result: QiConvertible>(_ value: Result) throws(WireError) {
+        if givesValue { resultValue = value.qiValue } else { try value.write(to: &result) }
+    }
+}
+
+/// The arguments of a typed call, given in order. What a proxy's method fills.
+public struct MethodArguments: Sendable {
+    @usableFromInline var bytes: ByteBuffer
+    @usableFromInline var values: [QiValue] = []
+    @usableFromInline let takesValues: Bool
+
+    init(bytes: ByteBuffer, takesValues: Bool) {
+        self.bytes = bytes
+        self.takesValues = takesValues
+    }
+
+    /// Gives the next argument.
+    ///
+    /// - Throws: as `QiConvertible.write(to:)`.
+    @inlinable
+    public mutating func append<Argument: QiConvertible>(_ value: Argument) throws(WireError) {
+        if takesValues { values.append(value.qiValue) } else { try value.write(to: &bytes) }
+    }
+}

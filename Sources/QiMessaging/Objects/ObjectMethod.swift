@@ -1,0 +1,54 @@
+import QiWire
+
+/// A method of an object of this process: what is declared, and what runs.
+struct ObjectMethod: Sendable {
+    /// One that never suspends.
+    typealias Immediate = @Sendable (inout MethodCall) throws -> Void
+
+    enum Body: Sendable {
+        case values(ObjectBuilder.Method)
+        case typed(ObjectBuilder.TypedMethod)
+        case immediate(Immediate)
+    }
+
+    let declared: MemberTable.Method
+    let body: Body
+    let callType: CallType
+    /// Whether arguments or result may hold an object, which has an address of its own on every connection.
+    let takesObjects: Bool
+    let givesObjects: Bool
+
+    init(_ declared: MemberTable.Method, _ body: Body, _ callType: CallType) {
+        self.declared = declared
+        self.body = body
+        self.callType = callType
+        takesObjects = declared.parameters.type.mayHoldObject
+        givesObjects = declared.returns.type.mayHoldObject
+    }
+}
+
+/// The methods of one object, found by uid: as an array while the uids are small, which ours always are.
+struct MethodTable: Sendable {
+    private static let arraySize = 4096
+    private var small: [ObjectMethod?] = []
+    private var others: [UInt32: ObjectMethod] = [:]
+
+    init(_ methods: [ObjectMethod]) {
+        for method in methods {
+            let uid = method.declared.meta.uid
+            guard uid >= WellKnownActions.firstUserAction, uid - WellKnownActions.firstUserAction < Self.arraySize else {
+                others[uid] = method
+                continue
+            }
+            let index = Int(uid - WellKnownActions.firstUserAction)
+            if small.count <= index { small.append(contentsOf: repeatElement(nil, count: index + 1 - small.count)) }
+            small[index] = method
+        }
+    }
+
+    subscript(uid: UInt32) -> ObjectMethod? {
+        let index = Int(uid) - Int(WellKnownActions.firstUserAction)
+        if small.indices.contains(index) { return small[index] }
+        return others.isEmpty ? nil : others[uid]
+    }
+}

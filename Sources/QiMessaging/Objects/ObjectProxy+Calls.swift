@@ -1,0 +1,197 @@
+import Logging
+import NIOCore
+public import QiWire
+
+extension ObjectProxy {
+    /// Calls a method by name (or full name, `name::(signature)`) and converts the result.
+    public nonisolated(nonsending) func call<Result: QiConvertible>(
+        _ method: String, _ arguments: any QiConvertible..., deadline: Duration = .seconds(10)
+    ) async throws(QiError) -> Result {
+        let value = try await call(method, arguments: arguments.map(\.qiValue), deadline: deadline)
+        do {
+            return try Result(qiValue: value)
+        } catch {
+            throw QiError(.invalid, "the result of \(name).\(method) is no \(Result.self): \(error.message)")
+        }
+    }
+
+    /// Calls a method by name with dynamic values.
+    ///
+    /// - Returns: the result, of the method's return type.
+    /// - Throws: `.remote` with the method's own error text, `.notFound` for no such method, `.invalid` for arguments that fit no
+    ///   overload, `.timedOut`, `.disconnected`, `.cancelled`.
+    public nonisolated(nonsending) func call(
+        _ method: String, arguments: [QiValue], deadline: Duration = .seconds(10)
+    ) async throws(QiError) -> QiValue {
+        try await call(try resolve(method, arguments), arguments, deadline)
+    }
+
+    nonisolated(nonsending) func call(
+        _ method: MemberTable.Method, _ arguments: [QiValue], _ deadline: Duration
+    ) async throws(QiError) -> QiValue {
+        let label = "\(name).\(method.meta.name)"
+        switch handle.target {
+        case .local(let object):
+            return try await handle.requireLocal(object).call(method, arguments, label)
+        case .remote(let loop, let target):
+            let content = try encode(arguments, for: method)
+            let outcome = await Self.send(method.meta.uid, content, method.returns.type, deadline, loop, target)
+            guard case .reply(let payload, let flags) = outcome.answer else {
+                throw Self.describe(outcome.answer.failure(of: label), label, deadline)
+            }
+            if let value = outcome.value { return try value.get() }
+            do {
+                return try payload.value(of: method.returns.type, flags: flags)
+            } catch {
+                throw QiError(.invalid, "the result of \(label) cannot be read: \(error.message)")
+            }
+        }
+    }
+
+    /// Calls without an answer: nothing tells whether it worked.
+    public func post(_ method: String, arguments: [QiValue]) throws(QiError) {
+        let found = try resolve(method, arguments)
+        switch handle.target {
+        case .remote(let loop, let target):
+            let content = try encode(arguments, for: found)
+            loop.submit { bus in Self.post(found.meta.uid, content, target.value, bus) }
+        case .local(let object): try handle.requireLocal(object).post(found, arguments)
+        }
+    }
+
+    static func describe(_ error: QiError?, _ label: String, _ deadline: Duration) -> QiError {
+        var error = error ?? QiError(.invalid, "\(label) was not answered")
+        if error.code == .timedOut { error.message = "timed out after \(deadline) waiting for \(label)" }
+        if error.code == .disconnected || error.code == .offline { error.message = "\(label): \(error.message)" }
+        return error
+    }
+
+    private func resolve(_ method: String, _ arguments: [QiValue]) throws(QiError) -> MemberTable.Method {
+        do {
+            return try handle.members.resolve(method, arguments)
+        } catch {
+            let known = metaObject.methods.contains { $0.name == method }
+            throw QiError(known ? .invalid : .notFound, "\(name).\(method): \(error.message)")
+        }
+    }
+
+    /// Arguments as the method declares them; as one dynamic when they cannot be converted here, for the callee to try.
+    func encode(_ arguments: [QiValue], for method: MemberTable.Method) throws(QiError) -> CallContent {
+        var payload = ByteBuffer()
+        do throws(WireError) {
+            let type = method.parameters.type
+            var tuple = QiValue.tuple(arguments)
+            var flags: MessageFlags = []
+            var written = type
+            if type == .dynamic {
+                tuple = .dynamic(QiDynamic(tuple))
+            } else if let converted = try? tuple.converted(from: tuple.inferredType, to: type) {
+                tuple = converted
+            } else {
+                tuple = .dynamic(QiDynamic(tuple))
+                written = .dynamic
+                flags = .dynamicPayload
+            }
+            if tuple.holdsObject { return .values(tuple, written, flags) }
+            try payload.writeQi(tuple, as: written)
+            return .bytes(payload, flags)
+        } catch {
+            throw QiError(.invalid, "the arguments of \(name).\(method.meta.name) cannot be sent: \(error.message)")
+        }
+    }
+
+    // MARK: - On the loop
+
+    /// Sends a call and waits for its end. Whoever waits on the loop itself goes on there, without any other thread.
+    nonisolated(nonsending) static func send(
+        _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, _ loop: BusLoop,
+        _ target: NIOLoopBound<RemoteObject>
+    ) async -> CallFlight.Outcome {
+        let flight = CallFlight()
+        let end = NIODeadline.now() + TimeAmount(deadline)
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<CallFlight.Outcome, Never>) in
+                flight.begin(continuation)
+                if loop.eventLoop.inEventLoop {
+                    start(flight, action, content, returns, end, target.value, loop.bus)
+                } else {
+                    loop.submit { bus in start(flight, action, content, returns, end, target.value, bus) }
+                }
+            }
+        } onCancel: {
+            loop.submit { bus in flight.cancel(on: bus) }
+        }
+    }
+
+    private static func start(
+        _ flight: CallFlight, _ action: UInt32, _ content: CallContent, _ returns: QiType, _ end: NIODeadline,
+        _ target: RemoteObject, _ bus: Bus
+    ) {
+        let completion: CallCompletion
+        if returns.mayHoldObject {
+            completion = { answer in
+                flight.complete(answer, value: answer.adoptedValue(of: returns, by: target.connection, named: target.name))
+            }
+        } else {
+            completion = { flight.complete($0) }
+        }
+        do {
+            let (payload, flags) = try Self.payload(content, for: target)
+            let sent = target.call(action, payload, flags: flags, deadline: end, completion: completion)
+            if let sent, !flight.sent(sent.connection.id, sent.id) { CallFlight.abandon(sent.connection.id, sent.id, bus) }
+        } catch {
+            flight.complete(.failure(error))
+        }
+    }
+
+    private static func post(_ action: UInt32, _ content: CallContent, _ target: RemoteObject, _ bus: Bus) {
+        do {
+            let (payload, flags) = try payload(content, for: target)
+            target.post(action, payload, flags: flags)
+        } catch {
+            bus.logger.warning("post not sent", metadata: [LogKeys.service: "\(target.name)", LogKeys.error: "\(error)"])
+        }
+    }
+
+    private static func payload(_ content: CallContent, for target: RemoteObject) throws(QiError) -> (ByteBuffer, MessageFlags) {
+        switch content {
+        case .bytes(let payload, let flags): return (payload, flags)
+        case .values(let value, let type, let flags):
+            guard let connection = target.connection else { throw target.lostError }
+            let address = target.address
+            var payload = ByteBuffer()
+            do {
+                // Each side of a conversation numbers its objects in a range of its own (reference §5).
+                try connection.exporting([value], inService: address.service, isPassed: !address.isPassed) { (values) throws(WireError) in
+                    try payload.writeQi(values[0], as: type, objects: connection.objectCoding)
+                }
+            } catch {
+                throw error as? QiError ?? QiError(.invalid, "the arguments of \(target.name) cannot be sent: \(error.callText)")
+            }
+            return (payload, flags)
+        }
+    }
+
+    func postSignal(_ signal: UInt32, _ content: CallContent) {
+        guard case .remote(let loop, let target) = handle.target else { return }
+        loop.submit { bus in Self.post(signal, content, target.value, bus) }
+    }
+}
+
+extension CallAnswer {
+    /// The value of a reply with a proxy for every object in it; nil when it is none. On the loop.
+    fileprivate func adoptedValue(of type: QiType, by connection: Connection?, named name: String) -> Result<QiValue, QiError>? {
+        guard case .reply(let payload, let flags) = self, let connection else { return nil }
+        do throws(QiError) {
+            let value: QiValue
+            do throws(WireError) {
+                value = try payload.value(of: type, flags: flags, objects: connection.objectCoding)
+            } catch {
+                throw QiError(.invalid, "the result of \(name) cannot be read: \(error.message)")
+            }
+            return .success(try connection.adopting(value, named: "an object of \(name)"))
+        } catch {
+            return .failure(error)
+        }
+    }
+}

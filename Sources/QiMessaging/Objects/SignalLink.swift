@@ -1,0 +1,97 @@
+import NIOCore
+import QiWire
+import Synchronization
+
+/// One subscription of this process, libqi's `SignalLink`. It lives until ``disconnect()``, until the object goes away, and until
+/// nobody holds it. Keeps its object alive.
+public final class SignalLink: Sendable {
+    private let disconnection = Mutex<(@Sendable () -> Void)?>(nil)
+
+    init(_ disconnect: @escaping @Sendable () -> Void = {}) { disconnection.withLock { $0 = disconnect } }
+
+    deinit { disconnect() }
+
+    /// Ends the subscription: no event is delivered that is emitted from now on.
+    public func disconnect() {
+        let disconnect = disconnection.withLock { disconnection in
+            defer { disconnection = nil }
+            return disconnection
+        }
+        disconnect?()
+    }
+
+    /// Subscribes; returns when the owner has confirmed.
+    ///
+    /// - Parameters:
+    ///   - sink: gets the arguments of every event, where it arrives.
+    ///   - ended: runs when no more will come, and says why.
+    static func connect(
+        _ proxy: ObjectProxy, _ signal: MemberTable.Signal, _ sink: @escaping @Sendable ([QiValue]) -> Void,
+        ended: @escaping @Sendable (QiError) -> Void
+    ) async throws(QiError) -> SignalLink {
+        let uid = signal.meta.uid
+        let decoder = EventDecoder(signal: signal, objectName: "an object of \(proxy.name)")
+        return try await connect(
+            proxy, uid,
+            received: { payload, flags, connection in
+                // An event that does not decode is dropped (wire reference §15).
+                guard let arguments = try? decoder.arguments(payload, flags, connection) else { return }
+                sink(arguments)
+            }, sink: sink, ended: ended)
+    }
+
+    /// As above, with the payload of events that come over a connection.
+    static func connect(
+        _ proxy: ObjectProxy, _ uid: UInt32, received: @escaping @Sendable (ByteBuffer, MessageFlags, Connection?) -> Void,
+        sink: @escaping @Sendable ([QiValue]) -> Void, ended: @escaping @Sendable (QiError) -> Void
+    ) async throws(QiError) -> SignalLink {
+        switch proxy.handle.target {
+        case .local(let object):
+            let object = try proxy.handle.requireLocal(object)
+            let handle = proxy.handle
+            let end = try handle.whenEnded(ended)
+            let token = object.listen(to: uid, sink)
+            return SignalLink {
+                handle.stopListening(end)
+                object.stopListening(token, to: uid)
+            }
+        case .remote(let loop, let target):
+            let (failure, token) = try await loop.run { (_) async throws(QiError) -> (QiError?, UInt64) in
+                var token: UInt64 = 0
+                let failure: QiError? = await withUnsafeContinuation { continuation in
+                    token = target.value.listen(to: uid, confirmed: { continuation.resume(returning: $0) }, ended: ended) {
+                        [weak object = target.value] payload, flags in received(payload, flags, object?.connection)
+                    }
+                }
+                return (failure, token)
+            }
+            // The proxy is kept: an object that came as a value lives as long as somebody listens to it.
+            let link = SignalLink { [handle = proxy.handle] in
+                loop.submit { _ in
+                    target.value.stopListening(token, to: uid)
+                    withExtendedLifetime(handle) {}
+                }
+            }
+            if let failure {
+                link.disconnect()
+                throw failure
+            }
+            return link
+        }
+    }
+}
+
+/// How the events of one signal become values.
+struct EventDecoder: Sendable {
+    let signal: MemberTable.Signal
+    let objectName: String
+
+    /// The arguments in an event's payload, objects with their proxies. On the loop.
+    func arguments(_ payload: ByteBuffer, _ flags: MessageFlags, _ connection: Connection?) throws -> [QiValue] {
+        let type: QiType = flags.contains(.dynamicPayload) ? .dynamic : signal.signature.type
+        var payload = payload
+        let value = try payload.readQi(type, objects: connection?.objectCoding ?? .standard)
+        let adopted = type.mayHoldObject ? try connection?.adopting(value, named: objectName) ?? value : value
+        return try QiArguments(adopted, as: type).values
+    }
+}
