@@ -49,7 +49,7 @@ let package = Package(
             name: "QiMessaging",
             dependencies: [
                 "QiWire", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nioSSL, logging,
-                collections, crypto, lifecycle,
+                collections, crypto, lifecycle, nio("NIOTLS"),
             ],
             swiftSettings: settings),
         .target(
@@ -67,7 +67,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "QiMeshTesting",
-            dependencies: ["QiMessaging", "QiWire", "XMPP", nio("NIOCore"), nio("NIOEmbedded")],
+            dependencies: ["QiMessaging", "QiWire", "XMPP", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), logging],
             swiftSettings: settings),
         .executableTarget(
             name: "QiMeshCLI",
@@ -90,7 +90,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "QiMessagingTests",
-            dependencies: ["QiMessaging", "QiWire", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded")],
+            dependencies: [
+                "QiMessaging", "QiWire", "QiMeshTesting", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "QiMeshTests",

@@ -93,7 +93,8 @@ private final class FakeGateway: NameResolver {
 
     static func make(_ server: DirectoryServer, to remote: String) async throws -> Handle {
         let connection = try await Dialer.connect(
-            to: #require(Endpoint(remote)), loop: server.loop, owner: nil, limits: ConnectionLimits())
+            to: #require(Endpoint(remote)),
+            in: Dialer.Context(loop: server.loop, transports: TransportSet(), owner: nil, limits: ConnectionLimits()))
         return try await server.loop.run { (bus) async throws(QiError) in
             let metaObject = try await connection.value.metaObject(of: .serviceDirectory, name: "remote")
             let directory = RemoteObject(

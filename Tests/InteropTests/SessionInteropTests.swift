@@ -41,7 +41,7 @@ struct SessionInteropTests {
     @Test func twoSessionsOnUnixSockets() async throws {
         try await withHome { home in
             try await withDirectory(home: home, at: "unix:\(home)/socket") { _, url in
-                try await withSession(url, home: home, listen: "unix:\(home)/host") { host in
+                try await withSession(url, home: home, listen: ["unix:\(home)/host"]) { host in
                     _ = try await host.register(PeerService.object(), as: "Peer")
                     try await withSession(url, home: home) { session in
                         #expect(try await session.info(of: "Peer").endpoints == ["unix:\(home)/host"])

@@ -6,6 +6,7 @@ struct EndpointSelectionTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String
         var machine = "here"
+        var mutual = false
         var endpoints: [String]
         let choice: [String]?
         var testDescription: String { name }
@@ -21,7 +22,21 @@ struct EndpointSelectionTests {
             name: "nearest first", endpoints: ["tcp://10.0.0.2:1", "tcp://127.0.0.1:1", "unix:/s"],
             choice: ["unix:/s", "tcp://127.0.0.1:1", "tcp://10.0.0.2:1"]),
         Case(name: "a unix socket elsewhere", machine: "elsewhere", endpoints: ["unix:/s"], choice: []),
-        Case(name: "what cannot be dialled", endpoints: ["tcps://h:1", "qi:X", "foo://x", "rubbish"], choice: []),
+        Case(name: "what cannot be dialled", endpoints: ["tcpsm://h:1", "qi:X", "foo://x", "rubbish"], choice: []),
+        Case(name: "the same twice", endpoints: ["tcp://10.0.0.2:1", "tcp://10.0.0.2:1"], choice: ["tcp://10.0.0.2:1"]),
+        Case(
+            name: "clear on loopback, TLS elsewhere", mutual: true,
+            endpoints: ["tcp://10.0.0.2:1", "tcps://10.0.0.2:2", "tcpsm://10.0.0.2:3", "tcpsm://[::1]:4", "tcps://localhost:5", "tcp://127.0.0.1:6"],
+            choice: ["tcp://127.0.0.1:6", "tcpsm://[::1]:4", "tcps://localhost:5", "tcpsm://10.0.0.2:3", "tcps://10.0.0.2:2", "tcp://10.0.0.2:1"]),
+        Case(
+            name: "no mutual TLS without a certificate", machine: "elsewhere", endpoints: ["tcpsm://10.0.0.2:3", "tcps://10.0.0.2:2"],
+            choice: ["tcps://10.0.0.2:2"]),
+        Case(
+            name: "loopback TLS of another", machine: "elsewhere", mutual: true,
+            endpoints: ["tcps://127.0.0.1:1", "tcpsm://localhost:2", "tcps://127.1.2.3:4"], choice: []),
+        Case(
+            name: "a list without end", endpoints: (1...1000).map { "tcp://10.0.0.2:\($0)" },
+            choice: (1...64).map { "tcp://10.0.0.2:\($0)" }),
         Case(name: "the directory's own", machine: "there", endpoints: ["qi:ServiceDirectory"], choice: nil),
         Case(name: "the directory's address", machine: "there", endpoints: ["tcp://10.0.0.1:9559"], choice: nil),
         Case(name: "relative, of another machine", machine: "elsewhere", endpoints: ["qi:ServiceDirectory"], choice: []),
@@ -31,7 +46,8 @@ struct EndpointSelectionTests {
         let info = ServiceInfo(
             name: "x", serviceID: 2, machineID: given.machine, processID: 1, endpoints: given.endpoints, sessionID: "s", objectUID: [])
         let choice = EndpointSelection.choose(
-            for: info, machineID: "here", directoryMachineID: "there", directoryEndpoint: "tcp://10.0.0.1:9559")
+            for: info, machineID: "here", directoryMachineID: "there", directoryEndpoint: "tcp://10.0.0.1:9559",
+            usesMutualTLS: given.mutual)
         #expect(choice == given.choice.map { .dial($0.compactMap(Endpoint.init)) } ?? .directoryConnection)
     }
 }

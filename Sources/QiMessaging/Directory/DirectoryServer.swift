@@ -1,4 +1,3 @@
-import Glibc
 import NIOCore
 public import QiWire
 
@@ -28,30 +27,29 @@ public final class DirectoryServer: Sendable {
         return DirectoryServer(loop: loop, machineID: machineID, directory: directory)
     }
 
-    /// Listens at `tcp://host:port` (port 0: any) or `unix:/path`. The socket file is this user's alone (0600).
+    /// Listens at `tcp://host:port`, `tcps://host:port`, `tcpsm://host:port` (port 0: any) or `unix:/path`. The socket file is this
+    /// user's alone (0600). At a wildcard host (`0.0.0.0`, `::`) its entry lists every address of this machine.
     ///
+    /// - Parameters:
+    ///   - tls: the certificates of a `tcps` or `tcpsm` endpoint.
+    ///   - transport: what listens, for schemes that are not of this module.
     /// - Returns: the listener, whose ``Listener/endpoint`` has the real port.
     /// - Throws: `.conflict` when the address is taken, `.invalid` when it cannot be listened on.
-    public func listen(at endpoint: Endpoint) async throws(QiError) -> Listener {
-        let loop = self.loop
+    public func listen(
+        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil
+    ) async throws(QiError) -> Listener {
         let directory = self.directory
-        let listener = try await Listener.open(at: endpoint, on: loop) { channel in
-            QiPipeline.origin(of: channel).flatMapThrowing { origin in
-                guard Self.mayConnect(origin) else { throw QiError(.denied, "the socket belongs to another user") }
-                try SocketOptions.apply(to: channel)
-                _ = try QiPipeline.install(
-                    on: channel, bus: loop.bus, role: .server, origin: origin, owner: directory.value,
-                    limits: directory.value.limits)
-            }
+        let limits = try await loop.run { (_) async throws(QiError) in directory.value.limits }
+        let owner = try await loop.run { (bus) async throws(QiError) in
+            NIOLoopBound<any ConnectionOwner>(directory.value, eventLoop: bus.eventLoop)
         }
-        try await loop.run { (_) async throws(QiError) in directory.value.listening(at: listener.endpoint.text) }
+        let transports = TransportSet(transport.map { [$0] } ?? [], tls: tls)
+        let listener = try await Listener.open(
+            at: endpoint, on: loop, transports: transports, owner: owner, limits: limits)
+        try await loop.run { (_) async throws(QiError) in
+            for endpoint in listener.endpoints { directory.value.listening(at: endpoint.text) }
+        }
         return listener
-    }
-
-    /// A unix socket serves its own user, and root.
-    private static func mayConnect(_ origin: ConnectionOrigin) -> Bool {
-        guard case .unix(let uid?) = origin else { return true }
-        return uid == getuid() || uid == 0
     }
 
     /// Registers an object of this process under `name`, ready at once.

@@ -99,20 +99,14 @@ extension QiValue {
 extension ConnectionOrigin {
     /// Whether two peers are on one host as far as their addresses tell.
     func isSameHost(as other: ConnectionOrigin) -> Bool {
-        switch (self, other) {
-        case (.device, _), (_, .device): false
-        case (.tcp(let one), .tcp(let two)): one == two || (Endpoint.isLoopback(host: one) && Endpoint.isLoopback(host: two))
-        case (.tcp(let host), _), (_, .tcp(let host)): Endpoint.isLoopback(host: host)
-        default: true
+        if isDevice || other.isDevice { return false }
+        return switch (host, other.host) {
+        case (let one?, let two?): one == two || (Endpoint.isLoopback(host: one) && Endpoint.isLoopback(host: two))
+        case (let host?, nil), (nil, let host?): Endpoint.isLoopback(host: host)
+        case (nil, nil): true
         }
     }
 
     /// Whether the peer is on the machine of this process, as far as its address tells.
-    var isThisHost: Bool {
-        switch self {
-        case .unix, .process: true
-        case .tcp(let host): Endpoint.isLoopback(host: host)
-        case .device: false
-        }
-    }
+    var isThisHost: Bool { !isDevice && host.map(Endpoint.isLoopback(host:)) ?? true }
 }

@@ -1,7 +1,7 @@
 /// Where a directory or a service can be reached: a URI as qi peers register it.
 ///
 /// `tcp://host:port`, `unix:/path` (or `unix:///path`) and the relative `qi:Name`, which means "the connection under which
-/// that service is already known" (wire reference §1, §19). `tcps` and `tcpsm` parse, and are not dialled yet.
+/// that service is already known" (wire reference §1, §19). `tcps://` is TLS, `tcpsm://` TLS with certificates on both sides (§24).
 public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     public enum Kind: Hashable, Sendable {
         case tcp(host: String, port: UInt16)
@@ -79,6 +79,17 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         case .tcp(let host, _), .tls(let host, _, _): Self.isLoopback(host: host)
         case .unix: true
         case .relative, .other: false
+        }
+    }
+
+    /// The scheme: `tcp`, `unix`, …
+    public var scheme: String { String(text.prefix { $0 != ":" }) }
+
+    /// The same scheme at another host and port; nil for one without them.
+    func replacing(host: String, port: UInt16) -> Endpoint? {
+        switch kind {
+        case .tcp, .tls: Endpoint("\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)")
+        case .unix, .relative, .other: nil
         }
     }
 

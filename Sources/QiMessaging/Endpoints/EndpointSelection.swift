@@ -12,9 +12,12 @@ public enum EndpointSelection {
     /// Decides for a client on `machineID`, connected to a directory that calls itself `directoryMachineID` and was reached
     /// under `directoryEndpoint`.
     ///
-    /// On the same machine: unix socket, then loopback, then the rest; on another: never loopback.
+    /// On the same machine: unix socket, then loopback, then the rest; on another: never loopback. Of equally near ones the clear
+    /// comes first on loopback, where it is cheaper, and TLS elsewhere.
+    ///
+    /// - Parameter usesMutualTLS: whether we have a certificate, and trust to check others by: else `tcpsm` is left out.
     public static func choose(
-        for info: ServiceInfo, machineID: String, directoryMachineID: String, directoryEndpoint: String
+        for info: ServiceInfo, machineID: String, directoryMachineID: String, directoryEndpoint: String, usesMutualTLS: Bool = false
     ) -> Choice {
         if info.machineID == directoryMachineID,
             info.endpoints.contains("qi:ServiceDirectory") || info.endpoints.contains(directoryEndpoint)
@@ -22,18 +25,35 @@ public enum EndpointSelection {
             return .directoryConnection
         }
         let isLocal = info.machineID == machineID
-        let usable = info.endpoints.compactMap(Endpoint.init).filter { endpoint in
-            switch endpoint.kind {
-            case .tcp: isLocal || !endpoint.isLoopback
-            case .unix: isLocal
-            case .tls, .relative, .other: false
+        var seen: Set<Endpoint> = []
+        let usable = info.endpoints.prefix(maximumEndpoints).compactMap(Endpoint.init).filter { endpoint in
+            guard seen.insert(endpoint).inserted, isLocal || !endpoint.isLoopback else { return false }
+            return switch endpoint.kind {
+            case .tcp, .unix: true
+            case .tls(_, _, let mutual): !mutual || usesMutualTLS
+            case .relative, .other: false
             }
         }
-        guard isLocal else { return .dial(usable) }
-        return .dial(usable.filter(\.isUnix) + usable.filter { !$0.isUnix && $0.isLoopback } + usable.filter { !$0.isLoopback })
+        let ranked = usable.enumerated().sorted { one, other in
+            (one.element.rank, one.offset) < (other.element.rank, other.offset)
+        }
+        return .dial(ranked.map(\.element))
     }
+
+    /// More than any service has: what a peer lists beyond is not looked at.
+    private static let maximumEndpoints = 64
 }
 
 extension Endpoint {
     var isUnix: Bool { if case .unix = kind { true } else { false } }
+
+    /// How far it is to its host, and what it costs: smaller is better.
+    fileprivate var rank: Int {
+        switch kind {
+        case .unix: 0
+        case .tcp: isLoopback ? 1 : 6
+        case .tls(_, _, let mutual): (isLoopback ? 2 : 4) + (mutual ? 0 : 1)
+        case .relative, .other: 9
+        }
+    }
 }

@@ -17,8 +17,14 @@ public final class Session: Sendable {
     public struct Options: Sendable {
         /// The machine id to go by; nil: libqi's, from this user's home.
         public var machineID: String?
-        /// Where services that this session hosts listen.
-        public var listen = "tcp://127.0.0.1:0"
+        /// Where services that this session hosts listen, all at once: by default at a unix socket of their own and on TCP loopback,
+        /// thus for this machine only. `unix:` alone means a new socket in a private folder. A wildcard host (`tcp://0.0.0.0:0`)
+        /// means every address of this machine, which is looked at again every 5 s.
+        public var listen = ["unix:", "tcp://127.0.0.1:0"]
+        /// Certificates for `tcps` and `tcpsm`.
+        public var tls = TLSOptions()
+        /// What connects and listens at endpoints of further schemes.
+        public var transports: [any Transport] = []
         /// Whether a service that lives in this process is called directly: nothing is encoded and no other thread involved.
         public var callsInProcess = true
         public var limits = ConnectionLimits()
@@ -27,10 +33,12 @@ public final class Session: Sendable {
     }
 
     public let loop: BusLoop
-    private let core: NIOLoopBound<SessionCore>
-    private let options: Options
+    let core: NIOLoopBound<SessionCore>
+    let options: Options
+    let reach: SessionCore.Reach
 
-    private init(loop: BusLoop, core: NIOLoopBound<SessionCore>, options: Options) {
+    private init(loop: BusLoop, core: NIOLoopBound<SessionCore>, options: Options, reach: SessionCore.Reach) {
+        self.reach = reach
         self.loop = loop
         self.core = core
         self.options = options
@@ -68,14 +76,17 @@ public final class Session: Sendable {
             machineID = try MachineID.loadOrCreate(home: getenv("HOME").map { String(cString: $0) } ?? "/")
         }
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: options.logger)
+        let reach = SessionCore.Reach(
+            loop: loop, transports: TransportSet(options.transports, tls: options.tls), limits: options.limits)
         do throws(QiError) {
             let core = try await loop.run { (bus) async throws(QiError) in
                 NIOLoopBound(
                     SessionCore(
-                        bus: bus, machineID: machineID, directoryEndpoint: endpoint, callsInProcess: options.callsInProcess),
+                        bus: bus, machineID: machineID, directoryEndpoint: endpoint, callsInProcess: options.callsInProcess,
+                        reach: reach),
                     eventLoop: bus.eventLoop)
             }
-            let session = Session(loop: loop, core: core, options: options)
+            let session = Session(loop: loop, core: core, options: options, reach: reach)
             let connection = try await session.dial(endpoint)
             try await loop.run { (_) async throws(QiError) in try await core.value.begin(on: connection.value) }
             return session
@@ -87,22 +98,8 @@ public final class Session: Sendable {
 
     /// Closes every connection of the session; its proxies fail from now on.
     public func close() async {
-        let core = self.core
-        // Nothing here throws; `try?` only satisfies the typed signature.
-        let listener = (try? await loop.run { (_) async throws(QiError) -> Listener? in
-            core.value.endLocalProxies(QiError(.disconnected, "this session was closed"))
-            return core.value.listener
-        }) ?? nil
-        await listener?.close()
+        await endReach()
         await loop.shutDown()
-    }
-
-    private func dial(_ endpoint: Endpoint) async throws(QiError) -> NIOLoopBound<Connection> {
-        let core = self.core
-        let owner = try await loop.run { (bus) async throws(QiError) in
-            NIOLoopBound<any ConnectionOwner>(core.value, eventLoop: bus.eventLoop)
-        }
-        return try await Dialer.connect(to: endpoint, loop: loop, owner: owner, limits: options.limits)
     }
 
     // MARK: - Services
@@ -129,10 +126,7 @@ public final class Session: Sendable {
         let loop = self.loop
         let end = NIODeadline.now() + TimeAmount(deadline ?? (name.contains("/") ? .seconds(30) : .seconds(10)))
         return try await loop.run { (_) async throws(QiError) in
-            let path = try await core.value.service(name, deadline: end) { (endpoints) async throws(QiError) in
-                try await self.dialFirst(of: endpoints).value
-            }
-            switch path {
+            switch try await core.value.service(name, deadline: end) {
             case .remote(let object): return ObjectProxy(loop: loop, object: object)
             case .local(let handle): return ObjectProxy(handle)
             }
@@ -141,14 +135,6 @@ public final class Session: Sendable {
 
     /// The directory itself, for its signals.
     public func directory() async throws(QiError) -> ObjectProxy { try await service("ServiceDirectory") }
-
-    private func dialFirst(of endpoints: [Endpoint]) async throws(QiError) -> NIOLoopBound<Connection> {
-        var last = QiError(.offline, "no endpoint to dial")
-        for endpoint in endpoints {
-            do throws(QiError) { return try await dial(endpoint) } catch { last = error }
-        }
-        throw last
-    }
 
     /// Hosts an object under `name`; it listens first, if it does not yet.
     public func register(_ object: ObjectBuilder, as name: String) async throws(QiError) -> HostedObject {
@@ -164,22 +150,5 @@ public final class Session: Sendable {
     public func unregister(_ object: HostedObject) async throws(QiError) {
         let core = self.core
         try await loop.run { (_) async throws(QiError) in try await core.value.unregister(object.serviceID) }
-    }
-
-    private func listenIfNeeded() async throws(QiError) {
-        let core = self.core
-        let loop = self.loop
-        let isListening = try await loop.run { (_) async throws(QiError) in core.value.listener != nil }
-        if isListening { return }
-        guard let endpoint = Endpoint(options.listen) else { throw QiError(.invalid, "\"\(options.listen)\" is not an endpoint") }
-        let limits = options.limits
-        let listener = try await Listener.open(at: endpoint, on: loop) { channel in
-            QiPipeline.origin(of: channel).flatMapThrowing { origin in
-                try SocketOptions.apply(to: channel)
-                _ = try QiPipeline.install(
-                    on: channel, bus: loop.bus, role: .server, origin: origin, owner: core.value, limits: limits)
-            }
-        }
-        try await loop.run { (_) async throws(QiError) in core.value.listening(listener) }
     }
 }

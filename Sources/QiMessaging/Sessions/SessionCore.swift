@@ -20,16 +20,23 @@ final class SessionCore: ConnectionOwner {
     /// Ids of services that were removed while some were being found: what was learned of them is void.
     private var removedWhileFinding: Set<UInt32> = []
     private var findsRunning = 0
-    /// Connections to service hosts by the endpoint they were made under, for sharing.
-    private var hosts: [String: Connection] = [:]
+    /// What it takes to reach others and to be reached.
+    let reach: Reach
+    private(set) lazy var hosts = makeConnectionCache()
     private var hosted: [UInt32: LocalObject] = [:]
-    private(set) var listener: Listener?
+    /// What the directory was told of them.
+    var hostedInfos: [UInt32: ServiceInfo] = [:]
+    var listeners: [Listener] = []
+    var endpointCheck: Scheduled<Void>?
     private weak var directoryConnection: Connection?
     private var connections: [ObjectIdentifier: Connection] = [:]
+    /// The directory's, those to hosts and those of clients.
+    var connectionCount: Int { connections.count }
 
-    init(bus: Bus, machineID: String, directoryEndpoint: Endpoint, callsInProcess: Bool) {
+    init(bus: Bus, machineID: String, directoryEndpoint: Endpoint, callsInProcess: Bool, reach: Reach) {
         self.callsInProcess = callsInProcess
         self.bus = bus
+        self.reach = reach
         self.machineID = machineID
         self.directoryEndpoint = directoryEndpoint
     }
@@ -43,7 +50,6 @@ final class SessionCore: ConnectionOwner {
     func closed(_ connection: Connection, error: QiError) {
         connections[ObjectIdentifier(connection)] = nil
         for object in hosted.values { object.closed(connection) }
-        hosts = hosts.filter { $0.value !== connection }
         for (name, proxy) in proxies where proxy.connection == nil {
             proxies[name] = nil
             proxy.end(error)
@@ -54,7 +60,8 @@ final class SessionCore: ConnectionOwner {
     /// A session ends with its directory: the services it names, and those it hosts, are known through it only (§18).
     private func directoryLost(_ error: QiError) {
         directory?.end(error)
-        listener?.stop()
+        stopListening()
+        hosts.end(error)
         for connection in connections.values { connection.close(error) }
     }
 
@@ -136,9 +143,7 @@ final class SessionCore: ConnectionOwner {
     }
 
     /// The proxy of a service; looked up and connected once, then shared.
-    nonisolated(nonsending) func service(
-        _ name: String, deadline: NIODeadline, dial: nonisolated(nonsending) ([Endpoint]) async throws(QiError) -> Connection
-    ) async throws(QiError) -> ServicePath {
+    nonisolated(nonsending) func service(_ name: String, deadline: NIODeadline) async throws(QiError) -> ServicePath {
         let directory = try requireDirectory()
         if name == "ServiceDirectory" { return .remote(directory) }
         if let known = proxies[name], known.connection != nil { return .remote(known) }
@@ -149,26 +154,7 @@ final class SessionCore: ConnectionOwner {
         }
         let info = try await info(of: name, deadline: deadline)
         if let local = local(info) { return local }
-        let connection: Connection
-        let choice = EndpointSelection.choose(
-            for: info, machineID: machineID, directoryMachineID: directoryMachineID, directoryEndpoint: directoryEndpoint.text)
-        switch choice {
-        case .directoryConnection:
-            guard let shared = directory.connection else { throw directory.lostError }
-            connection = shared
-        case .dial(let endpoints):
-            if endpoints.isEmpty {
-                throw QiError(
-                    .offline, "no reachable endpoint for \(name): its directory lists \(info.endpoints)",
-                    hint: "the service listens on another machine's loopback; start it with an address of its network")
-            }
-            if let shared = endpoints.lazy.compactMap({ self.hosts[$0.text] }).first(where: { !$0.isClosed }) {
-                connection = shared
-            } else {
-                connection = try await dial(endpoints)
-                for endpoint in endpoints where hosts[endpoint.text] == nil { hosts[endpoint.text] = connection }
-            }
-        }
+        let connection = try await connection(for: info, of: directory, deadline: deadline)
         let address = ObjectAddress.main(ofService: info.serviceID)
         let metaObject = try await connection.metaObject(of: address, name: name)
         if removedWhileFinding.contains(info.serviceID) { throw QiError(.notFound, "no service \"\(name)\": it was removed just now") }
@@ -187,21 +173,22 @@ final class SessionCore: ConnectionOwner {
 
     // MARK: - Hosting (§13)
 
-    func listening(_ listener: Listener) { self.listener = listener }
-
     nonisolated(nonsending) func register(_ object: LocalObject, as name: String) async throws(QiError) -> UInt32 {
         let directory = try requireDirectory()
-        let info = ServiceInfo(
+        var info = ServiceInfo(
             name: name, machineID: machineID, processID: UInt32(bitPattern: getpid()),
-            endpoints: (listener?.endpoint).map { [$0.text] } ?? [], sessionID: sessionID, objectUID: object.uid.bytes)
+            endpoints: currentEndpoints(), sessionID: sessionID, objectUID: object.uid.bytes)
         let deadline = NIODeadline.now() + .seconds(10)
         let value = try await directory.value(of: WellKnownActions.registerService, [info.qiValue], deadline: deadline)
         guard let id = value.asUInt32 else { throw QiError(.invalid, "the directory gave \"\(name)\" no id") }
         hosted[id] = object
+        info.serviceID = id
+        hostedInfos[id] = info
         do {
             _ = try await directory.value(of: WellKnownActions.serviceReady, [.uint32(id)], deadline: deadline)
         } catch {
             hosted[id] = nil
+            hostedInfos[id] = nil
             throw error
         }
         InProcessObjects.add(object.object, sessionID: sessionID, serviceID: id)
@@ -213,6 +200,7 @@ final class SessionCore: ConnectionOwner {
         _ = try await directory.value(of: WellKnownActions.unregisterService, [.uint32(id)], deadline: .now() + .seconds(10))
         hosted[id] = nil
         InProcessObjects.remove(sessionID: sessionID, serviceID: id)
+        hostedInfos[id] = nil
     }
 }
 

@@ -2,55 +2,119 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// Opens qi connections over sockets.
+/// Opens qi connections at endpoints.
 enum Dialer {
+    /// Everything an attempt needs but the endpoint.
+    struct Context: Sendable {
+        let loop: BusLoop
+        let transports: TransportSet
+        let owner: NIOLoopBound<any ConnectionOwner>?
+        let limits: ConnectionLimits
+    }
+
     /// Connects to `endpoint` and authenticates.
     ///
     /// - Throws: `.offline` when nobody answers there, `.denied` when the peer refuses us, `.timedOut`, `.unsupported`.
     static func connect(
-        to endpoint: Endpoint, loop: BusLoop, owner: NIOLoopBound<any ConnectionOwner>?, limits: ConnectionLimits,
-        timeout: TimeAmount = .seconds(10)
+        to endpoint: Endpoint, in context: Context, timeout: TimeAmount = .seconds(10)
     ) async throws(QiError) -> NIOLoopBound<Connection> {
-        let bootstrap = ClientBootstrap(group: loop.eventLoop).connectTimeout(timeout)
-        let install: @Sendable (any Channel) -> EventLoopFuture<NIOLoopBound<Connection>> = { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try SocketOptions.apply(to: channel)
-                let connection = try QiPipeline.install(
-                    on: channel, bus: loop.bus, role: .client, origin: origin(of: endpoint), owner: owner?.value, limits: limits)
-                return NIOLoopBound(connection, eventLoop: channel.eventLoop)
+        try await context.loop.run { (bus) async throws(QiError) in
+            let result: Result<NIOLoopBound<Connection>, QiError> = await withUnsafeContinuation { continuation in
+                _ = dial(endpoint, in: context, bus: bus, timeout: timeout) { result in
+                    continuation.resume(returning: result.map { NIOLoopBound($0, eventLoop: bus.eventLoop) })
+                }
             }
+            return try result.get()
         }
-        let connection: NIOLoopBound<Connection>
-        do {
-            switch endpoint.kind {
-            case .tcp(let host, let port):
-                connection = try await bootstrap.connect(host: host, port: Int(port), channelInitializer: install)
-            case .unix(let path): connection = try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: install)
-            case .tls, .relative, .other:
-                throw QiError(.unsupported, "cannot connect to \(endpoint): only tcp:// and unix: are dialled yet")
-            }
-        } catch let error as QiError {
-            throw error
-        } catch {
-            throw QiError(
-                .offline, "nobody answers at \(endpoint): \(Self.reason(error))",
-                hint: "check the address, and that a node or robot is running there", cause: error)
-        }
-        try await loop.run { (_) async throws(QiError) in try await connection.value.opened() }
-        return connection
     }
 
-    private static func origin(of endpoint: Endpoint) -> ConnectionOrigin {
-        switch endpoint.kind {
-        case .tcp(let host, _), .tls(let host, _, _): .tcp(host: host)
-        case .unix, .relative, .other: .unix(uid: nil)
+    /// Begins to connect and authenticate. On the bus loop; so is `completion`, which runs exactly once, and not before this returns
+    /// unless the endpoint cannot be dialled at all.
+    static func dial(
+        _ endpoint: Endpoint, in context: Context, bus: Bus, timeout: TimeAmount,
+        completion: @escaping (Result<Connection, QiError>) -> Void
+    ) -> DialAttempt {
+        let attempt = DialAttempt(completion)
+        let transport: any Transport
+        do throws(QiError) {
+            try context.transports.tls.prepare(for: endpoint, isServer: false)
+            transport = try context.transports.transport(for: endpoint)
+        } catch {
+            attempt.failed(error)
+            return attempt
         }
+        let setup = QiPipeline.Setup(
+            endpoint: endpoint, transports: context.transports, owner: context.owner, limits: context.limits)
+        let place = NIOLoopBoundBox<Connection?>(nil, eventLoop: bus.eventLoop)
+        let loop = context.loop
+        transport.connect(to: endpoint, on: bus.eventLoop, timeout: timeout) { channel in
+            QiPipeline.install(on: channel, setup, bus: loop.bus, role: .client).map { place.value = $0.value }
+        }.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success:
+                if let connection = place.value { attempt.connected(connection) }
+            case .failure(let error): attempt.failed(describe(error, endpoint))
+            }
+            bus.executor.scheduleDrain()
+        }
+        return attempt
+    }
+
+    private static func describe(_ error: any Error, _ endpoint: Endpoint) -> QiError {
+        if let error = error as? QiError { return error }
+        return QiError(
+            .offline, "nobody answers at \(endpoint): \(reason(error))",
+            hint: "check the address, and that a node or robot is running there", cause: error)
     }
 
     private static func reason(_ error: any Error) -> String {
         if let failure = error as? IOError { return String(cString: strerror(failure.errnoCode)) }
         if let failure = error as? NIOConnectionError, let first = failure.connectionErrors.first { return reason(first.error) }
         return "\(error)"
+    }
+}
+
+/// One attempt to reach one endpoint. Confined to the bus loop.
+final class DialAttempt {
+    private enum State {
+        case connecting
+        case authenticating(Connection)
+        case over
+    }
+
+    private var state = State.connecting
+    private let completion: (Result<Connection, QiError>) -> Void
+
+    init(_ completion: @escaping (Result<Connection, QiError>) -> Void) { self.completion = completion }
+
+    func failed(_ error: QiError) {
+        if case .over = state { return }
+        state = .over
+        completion(.failure(error))
+    }
+
+    func connected(_ connection: Connection) {
+        guard case .connecting = state else {
+            return connection.close(QiError(.cancelled, "this connection is not needed any more"))
+        }
+        state = .authenticating(connection)
+        connection.whenOpen { [self] result in
+            switch (state, result) {
+            case (.over, _): break
+            case (_, .success):
+                state = .over
+                completion(.success(connection))
+            case (_, .failure(let error)): failed(error)
+            }
+        }
+    }
+
+    /// Gives up: what has connected is closed, what connects later too. `completion` is not called any more.
+    func cancel() {
+        let before = state
+        state = .over
+        guard case .authenticating(let connection) = before else { return }
+        connection.close(QiError(.cancelled, "this connection is not needed any more"))
     }
 }
 

@@ -1,60 +1,154 @@
 import Glibc
+import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 
-/// A listening socket. Ends with ``close()``.
+/// A listening socket. Ends with ``close()``; whatever else ends it, it listens again at the same address.
 public final class Listener: Sendable {
-    private let channel: any Channel
-    /// Where it listens, with the real port.
-    public let endpoint: Endpoint
-
-    private init(channel: any Channel, endpoint: Endpoint) {
-        self.channel = channel
-        self.endpoint = endpoint
+    private struct State {
+        var listening: TransportListening
+        var isStopped = false
+        var backoff = Backoff(first: .milliseconds(50), most: .seconds(5))
     }
 
-    /// Listens at `endpoint`; `configure` sets up every accepted channel, on the loop. A failed accept ends only itself.
-    static func open(
-        at endpoint: Endpoint, on loop: BusLoop,
-        configure: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) async throws(QiError) -> Listener {
-        let bootstrap = ServerBootstrap(group: loop.eventLoop)
-            .serverChannelOption(.backlog, value: 512)
-            .childChannelInitializer(configure)
-        do {
-            switch endpoint.kind {
-            case .tcp(let host, let port):
-                let channel = try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                    .bind(host: host, port: Int(port)).get()
-                let actual = channel.localAddress?.port ?? Int(port)
-                return try Listener(channel: channel, endpoint: parsed(host.contains(":") ? "tcp://[\(host)]:\(actual)" : "tcp://\(host):\(actual)"))
-            case .unix(let path):
-                try await removeStaleSocket(path, loop)
-                let channel = try await bootstrap.bind(unixDomainSocketPath: path).get()
-                // The directory keeps strangers out between bind and chmod: callers use one of mode 0700.
-                guard chmod(path, 0o600) == 0 else {
-                    try await channel.close()
-                    throw QiError(.invalid, "cannot make \(path) private: \(String(cString: strerror(errno)))")
-                }
-                return try Listener(channel: channel, endpoint: parsed("unix:\(path)"))
-            case .tls, .relative, .other:
-                throw QiError(.unsupported, "cannot listen at \(endpoint): only tcp:// and unix: are served yet")
-            }
-        } catch let error as QiError {
-            throw error
-        } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw QiError(
-                .conflict, "\(endpoint) is in use by another process",
-                hint: "is another node or NAOqi running? stop it, or listen elsewhere (internal.listen)", cause: error)
-        } catch {
-            throw QiError(.invalid, "cannot listen at \(endpoint): \(error)", cause: error)
+    /// Where it listens, with the real port.
+    public let endpoint: Endpoint
+    private let state: Mutex<State>
+    private let loop: BusLoop
+    private let transport: any Transport
+    private let configure: @Sendable (any Channel) -> EventLoopFuture<Void>
+
+    private init(
+        _ listening: TransportListening, on loop: BusLoop, _ transport: any Transport,
+        _ configure: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) {
+        state = Mutex(State(listening: listening))
+        endpoint = listening.endpoint
+        self.loop = loop
+        self.transport = transport
+        self.configure = configure
+    }
+
+    /// What others may dial: for a wildcard address one endpoint per address of this machine as it is now, loopback first.
+    public var endpoints: [Endpoint] {
+        switch endpoint.kind {
+        case .tcp("0.0.0.0", let port), .tls("0.0.0.0", let port, _):
+            NetworkAddresses.current().filter { !$0.contains(":") }.compactMap { endpoint.replacing(host: $0, port: port) }
+        case .tcp("::", let port), .tls("::", let port, _):
+            NetworkAddresses.current().compactMap { endpoint.replacing(host: $0, port: port) }
+        default: [endpoint]
         }
     }
 
-    private static func parsed(_ text: String) throws(QiError) -> Endpoint {
-        guard let endpoint = Endpoint(text) else { throw QiError(.invalid, "\(text) is not an endpoint") }
-        return endpoint
+    /// Whether ``endpoints`` may change while it listens.
+    var isWildcard: Bool {
+        switch endpoint.kind {
+        case .tcp("0.0.0.0", _), .tls("0.0.0.0", _, _), .tcp("::", _), .tls("::", _, _): true
+        default: false
+        }
     }
+
+    /// Listens at `endpoint`; `configure` sets up every accepted channel, on the loop. A failed accept ends only itself.
+    ///
+    /// - Throws: `.conflict` when the address is taken, `.invalid` when it cannot be listened at.
+    static func open(
+        at endpoint: Endpoint, on loop: BusLoop, transport: any Transport,
+        configure: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws(QiError) -> Listener {
+        do {
+            if case .unix(let path) = endpoint.kind { try await removeStaleSocket(path, loop) }
+            let listening = try await transport.listen(at: endpoint, on: loop.eventLoop, configure: configure).get()
+            let listener = Listener(listening, on: loop, transport, configure)
+            do {
+                try listener.makePrivate()
+            } catch {
+                await listener.close()
+                throw error
+            }
+            listener.watch(listening)
+            return listener
+        } catch {
+            throw describe(error, endpoint)
+        }
+    }
+
+    private static func describe(_ error: any Error, _ endpoint: Endpoint) -> QiError {
+        if let error = error as? QiError { return error }
+        if let error = error as? IOError, error.errnoCode == EADDRINUSE {
+            return QiError(
+                .conflict, "\(endpoint) is in use by another process",
+                hint: "is another node or NAOqi running? stop it, or listen elsewhere (internal.listen)", cause: error)
+        }
+        return QiError(.invalid, "cannot listen at \(endpoint): \(error)", cause: error)
+    }
+
+    /// The folder keeps strangers out between bind and chmod: callers use one of mode 0700.
+    private func makePrivate() throws(QiError) {
+        guard case .unix(let path) = endpoint.kind else { return }
+        guard chmod(path, 0o600) == 0 else {
+            throw QiError(.invalid, "cannot make \(path) private: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    // MARK: - Listening again
+
+    /// A kernel passes on what was wrong with a connection before it was accepted as an error of accept (accept(2)); some of these end
+    /// NIO's listening channel, which must not end the service.
+    private func watch(_ listening: TransportListening) {
+        listening.ended.whenComplete { [self] _ in
+            let pause = state.withLock { $0.isStopped ? nil : $0.backoff.next() }
+            guard let pause else { return }
+            loop.logger.warning("listening ended, and begins again", metadata: [LogKeys.endpoint: "\(endpoint)"])
+            loop.eventLoop.scheduleTask(in: pause) { self.listenAgain() }
+        }
+    }
+
+    private func listenAgain() {
+        if state.withLock({ $0.isStopped }) { return }
+        if case .unix(let path) = endpoint.kind { unlink(path) }
+        transport.listen(at: endpoint, on: loop.eventLoop, configure: configure).flatMapThrowing { [self] listening in
+            let isStopped = state.withLock { state in
+                state.listening = listening
+                return state.isStopped
+            }
+            try makePrivate()
+            guard isStopped else { return watch(listening) }
+            if case .unix(let path) = endpoint.kind { unlink(path) }
+            listening.end()
+        }.whenFailure { [self] error in
+            loop.logger.warning(
+                "cannot listen again", metadata: [LogKeys.endpoint: "\(endpoint)", LogKeys.error: "\(error)"])
+            let pause = state.withLock { $0.isStopped ? nil : $0.backoff.next() }
+            if let pause { loop.eventLoop.scheduleTask(in: pause) { self.listenAgain() } }
+        }
+    }
+
+    /// Ends the socket as an error of the kernel does: for tests.
+    func interrupt() { state.withLock { $0.listening }.end() }
+
+    // MARK: - The end
+
+    /// Stops listening, and takes the socket file away; accepted connections live on. For those that cannot wait.
+    @discardableResult
+    func stop() -> EventLoopFuture<Void> {
+        let (listening, isFirst) = state.withLock { state in
+            defer { state.isStopped = true }
+            return (state.listening, !state.isStopped)
+        }
+        // Once: the path may be a successor's afterwards.
+        if isFirst, case .unix(let path) = endpoint.kind { unlink(path) }
+        listening.end()
+        return listening.ended
+    }
+
+    /// Stops listening; accepted connections live on.
+    public func close() async {
+        // The future of an end does not fail.
+        try? await stop().get()
+    }
+
+    // MARK: - Left over
 
     /// A socket file that nobody answers on is left over from a crash; one that somebody answers on is not ours to take.
     private static func removeStaleSocket(_ path: String, _ loop: BusLoop) async throws(QiError) {
@@ -70,14 +164,5 @@ public final class Listener: Sendable {
         guard unlink(path) == 0 || errno == ENOENT else {
             throw QiError(.invalid, "cannot remove the stale socket \(path): \(String(cString: strerror(errno)))")
         }
-    }
-
-    /// Begins to stop listening: for those that cannot wait. ``close()`` is still due.
-    func stop() { channel.close(promise: nil) }
-
-    /// Stops listening; accepted connections live on.
-    public func close() async {
-        try? await channel.close()
-        if case .unix(let path) = endpoint.kind { unlink(path) }
     }
 }

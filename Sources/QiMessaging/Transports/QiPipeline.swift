@@ -17,10 +17,46 @@ enum QiPipeline {
         return connection
     }
 
-    /// Who is at the other end of an accepted socket, as the kernel says.
-    static func origin(of channel: any Channel) -> EventLoopFuture<ConnectionOrigin> {
-        if channel.localAddress?.ipAddress != nil {
-            return channel.eventLoop.makeSucceededFuture(.tcp(host: channel.remoteAddress?.ipAddress ?? "unknown"))
+    /// What is put on the channels of one endpoint.
+    struct Setup: Sendable {
+        let endpoint: Endpoint
+        let transports: TransportSet
+        let owner: NIOLoopBound<any ConnectionOwner>?
+        let limits: ConnectionLimits
+    }
+
+    /// TLS where the endpoint says so, and the protocol, on a channel that was accepted or connected at an endpoint.
+    ///
+    /// - Returns: fails with `.denied` for a unix socket's peer that is another user.
+    static func install(
+        on channel: any Channel, _ setup: Setup, bus: Bus, role: Connection.Role
+    ) -> EventLoopFuture<NIOLoopBound<Connection>> {
+        let bound = NIOLoopBound(bus, eventLoop: channel.eventLoop)
+        return origin(of: channel, setup.endpoint).flatMapThrowing { origin in
+            guard mayTalk(origin, role) else {
+                throw QiError(.denied, "the process at the other end of \(setup.endpoint) belongs to another user")
+            }
+            try setup.transports.tls.install(on: channel, for: setup.endpoint, isServer: role == .server)
+            let bus = bound.value
+            let connection = Connection(
+                bus: bus, channel: channel, role: role, origin: origin, owner: setup.owner?.value, limits: setup.limits)
+            let pipeline = channel.pipeline.syncOperations
+            if case .tls(_, _, let mutual) = setup.endpoint.kind {
+                try pipeline.addHandler(TLSIdentityHandler(connection, mutual: mutual))
+            }
+            try pipeline.addHandler(ConnectionHandler(connection))
+            return NIOLoopBound(connection, eventLoop: channel.eventLoop)
+        }
+    }
+
+    /// Who is at the other end, as the kernel says.
+    private static func origin(of channel: any Channel, _ endpoint: Endpoint) -> EventLoopFuture<ConnectionOrigin> {
+        let host = channel.remoteAddress?.ipAddress
+        switch endpoint.kind {
+        case .tls(let name, _, _): return channel.eventLoop.makeSucceededFuture(.tls(host: host ?? name, fingerprint: nil))
+        case .tcp(let name, _): return channel.eventLoop.makeSucceededFuture(.tcp(host: host ?? name))
+        case .relative, .other: return channel.eventLoop.makeSucceededFuture(.tcp(host: host ?? endpoint.text))
+        case .unix: break
         }
         guard let provider = channel as? any SocketOptionProvider else {
             return channel.eventLoop.makeSucceededFuture(.unix(uid: nil))
@@ -28,5 +64,11 @@ enum QiPipeline {
         let credentials: EventLoopFuture<qimesh_ucred> = provider.unsafeGetSocketOption(
             level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
         return credentials.map { .unix(uid: $0.uid) }
+    }
+
+    /// A unix socket serves its own user, and root; root may use everybody's.
+    private static func mayTalk(_ origin: ConnectionOrigin, _ role: Connection.Role) -> Bool {
+        guard case .unix(let uid) = origin else { return true }
+        return uid == getuid() || uid == 0 || (role == .client && getuid() == 0)
     }
 }

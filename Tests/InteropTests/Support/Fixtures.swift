@@ -21,11 +21,11 @@ func withHome<Result>(_ body: (String) async throws -> Result) async throws -> R
 /// Runs `body` with a directory of ours at `address`, which all peers of `home` take for one of their machine.
 func withDirectory<Result>(
     home: String, at address: String = "tcp://127.0.0.1:0", limits: ConnectionLimits = ConnectionLimits(),
-    _ body: (DirectoryServer, _ url: String) async throws -> Result
+    tls: TLSOptions = TLSOptions(), _ body: (DirectoryServer, _ url: String) async throws -> Result
 ) async throws -> Result {
     let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
     let directory = try await DirectoryServer.make(on: loop, machineID: MachineID.loadOrCreate(home: home), limits: limits)
-    let listener = try await directory.listen(at: #require(Endpoint(address)))
+    let listener = try await directory.listen(at: #require(Endpoint(address)), tls: tls)
     do {
         let result = try await body(directory, listener.endpoint.text)
         await listener.close()
@@ -46,9 +46,11 @@ func withEitherDirectory(libqis: Bool, home: String, _ body: (_ url: String) asy
 
 /// A session of ours on the machine of `home`.
 func withSession<Result: Sendable>(
-    _ url: String, home: String, listen: String = "tcp://127.0.0.1:0", _ body: (Session) async throws -> Result
+    _ url: String, home: String, listen: [String] = Session.Options().listen, tls: TLSOptions = TLSOptions(),
+    _ body: (Session) async throws -> Result
 ) async throws -> Result {
     var options = Session.Options()
+    options.tls = tls
     options.listen = listen
     options.machineID = try MachineID.loadOrCreate(home: home)
     options.logger = quiet

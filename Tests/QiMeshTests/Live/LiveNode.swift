@@ -67,7 +67,7 @@ final class LiveNode: Sendable {
     /// Runs `body` with a session on its unix socket.
     func session<Result: Sendable>(_ body: (Session) async throws -> Result) async throws -> Result {
         _ = try await url()
-        return try await withSession(socket, home: home, listen: "unix:\(home)/listen", body)
+        return try await withSession(socket, home: home, listen: ["unix:\(home)/listen"], body)
     }
 
     /// Asks its control interface, as the command line does.

@@ -14,11 +14,11 @@ let quiet: Logger = {
 /// Runs `body` with a directory on a port of its own.
 func withDirectory<Result>(
     at address: String = "tcp://127.0.0.1:0", machineID: String = "test-machine", limits: ConnectionLimits = ConnectionLimits(),
-    _ body: (DirectoryServer, Endpoint) async throws -> Result
+    tls: TLSOptions = TLSOptions(), _ body: (DirectoryServer, Endpoint) async throws -> Result
 ) async throws -> Result {
     let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
     let directory = try await DirectoryServer.make(on: loop, machineID: machineID, limits: limits)
-    let listener = try await directory.listen(at: #require(Endpoint(address)))
+    let listener = try await directory.listen(at: #require(Endpoint(address)), tls: tls)
     do {
         let result = try await body(directory, listener.endpoint)
         await listener.close()

@@ -1,0 +1,75 @@
+public import NIOCore
+import NIOPosix
+
+/// TCP and unix sockets. `tcps` and `tcpsm` are TCP here: TLS is a layer on the channel (``TLSOptions``).
+public struct SocketTransport: Transport {
+    public let schemes = ["tcp", "tcps", "tcpsm", "unix"]
+
+    public init() {}
+
+    public func connect(
+        to endpoint: Endpoint, on eventLoop: any EventLoop, timeout: TimeAmount,
+        configure: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) -> EventLoopFuture<any Channel> {
+        let bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(timeout)
+        let connected: EventLoopFuture<any Channel>
+        switch endpoint.kind {
+        case .tcp(let host, let port), .tls(let host, let port, _): connected = bootstrap.connect(host: host, port: Int(port))
+        case .unix(let path): connected = bootstrap.connect(unixDomainSocketPath: path)
+        case .relative, .other:
+            return eventLoop.makeFailedFuture(QiError(.unsupported, "\(endpoint) is no socket that can be connected to"))
+        }
+        // Not in the bootstrap's initializer, which runs for each address of a name. The loop reads nothing before this ran.
+        return connected.flatMap { channel in
+            do {
+                try SocketOptions.apply(to: channel)
+            } catch {
+                channel.close(promise: nil)
+                return eventLoop.makeFailedFuture(error)
+            }
+            return configure(channel).map { channel }.flatMapError { error in
+                channel.close(promise: nil)
+                return eventLoop.makeFailedFuture(error)
+            }
+        }
+    }
+
+    public func listen(
+        at endpoint: Endpoint, on eventLoop: any EventLoop,
+        configure: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) -> EventLoopFuture<TransportListening> {
+        // The bootstrap pauses for a second when descriptors are used up, and goes on.
+        let bootstrap = ServerBootstrap(group: eventLoop)
+            .serverChannelOption(.backlog, value: 512)
+            .childChannelInitializer { channel in
+                do {
+                    // Fails for a connection that was reset before it was accepted, and ends that one only.
+                    try SocketOptions.apply(to: channel)
+                } catch {
+                    return eventLoop.makeFailedFuture(error)
+                }
+                return configure(channel)
+            }
+        switch endpoint.kind {
+        case .tcp(let host, let port), .tls(let host, let port, _):
+            return bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .bind(host: host, port: Int(port))
+                .flatMapThrowing { channel in
+                    let actual = UInt16(channel.localAddress?.port ?? Int(port))
+                    guard let real = endpoint.replacing(host: host, port: actual) else {
+                        channel.close(promise: nil)
+                        throw QiError(.invalid, "\(host) is no host that an endpoint can name")
+                    }
+                    return Self.listening(channel, real)
+                }
+        case .unix(let path):
+            return bootstrap.bind(unixDomainSocketPath: path).map { Self.listening($0, endpoint) }
+        case .relative, .other:
+            return eventLoop.makeFailedFuture(QiError(.unsupported, "\(endpoint) is no socket that can be listened at"))
+        }
+    }
+
+    private static func listening(_ channel: any Channel, _ endpoint: Endpoint) -> TransportListening {
+        TransportListening(at: endpoint, ended: channel.closeFuture) { channel.close(promise: nil) }
+    }
+}

@@ -1,0 +1,157 @@
+package import NIOCore
+import NIOSSL
+import Synchronization
+
+/// TLS as a decorator: puts its handlers on any channel, whatever carries it. Contexts are made once, at first use.
+///
+/// TLS 1.2 and 1.3: libqi 4 speaks 1.2 only, with the suites of wire reference §24.
+final class TLSLayer: Sendable {
+    private enum Use: Hashable { case client, mutualClient, server, mutualServer }
+
+    private let options: TLSOptions
+    private let contexts = Mutex<[Use: NIOSSLContext]>([:])
+    private let pins = Mutex<Set<[UInt8]>?>(nil)
+
+    init(_ options: TLSOptions) { self.options = options }
+
+    var isMutual: Bool { options.isMutual }
+
+    /// Checks that `endpoint` can be listened at or connected to with these options; does nothing for one without TLS.
+    func prepare(for endpoint: Endpoint, isServer: Bool) throws(QiError) {
+        guard case .tls(_, _, let mutual) = endpoint.kind else { return }
+        _ = try context(use(mutual: mutual, isServer: isServer))
+    }
+
+    /// Puts TLS on a channel that was made for `endpoint`; does nothing for one without TLS.
+    func install(on channel: any Channel, for endpoint: Endpoint, isServer: Bool) throws {
+        guard case .tls(let host, _, let mutual) = endpoint.kind else { return }
+        let context = try context(use(mutual: mutual, isServer: isServer))
+        let check = try pinCheck(mutual: mutual, isServer: isServer)
+        let handler: any ChannelHandler & RemovableChannelHandler
+        switch (isServer, check) {
+        case (true, let check?): handler = NIOSSLServerHandler(context: context, customVerificationCallback: check)
+        case (true, nil): handler = NIOSSLServerHandler(context: context)
+        case (false, let check): handler = try Self.client(context, host, check)
+        }
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private typealias Check = @Sendable ([NIOSSLCertificate], EventLoopPromise<NIOSSLVerificationResult>) -> Void
+
+    private static func client(_ context: NIOSSLContext, _ host: String, _ check: Check?) throws -> NIOSSLClientHandler {
+        // An address is not a server name; it is then compared with the addresses in the certificate.
+        let name = (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
+        guard let check else { return try NIOSSLClientHandler(context: context, serverHostname: name) }
+        return try NIOSSLClientHandler(context: context, serverHostname: name, customVerificationCallback: check)
+    }
+
+    private func use(mutual: Bool, isServer: Bool) -> Use {
+        isServer ? (mutual ? .mutualServer : .server) : (mutual ? .mutualClient : .client)
+    }
+
+    // MARK: - Contexts
+
+    private func context(_ use: Use) throws(QiError) -> NIOSSLContext {
+        if let known = contexts.withLock({ $0[use] }) { return known }
+        let made: NIOSSLContext
+        do {
+            made = try NIOSSLContext(configuration: configuration(use))
+        } catch let error as QiError {
+            throw error
+        } catch {
+            throw QiError(.invalid, "TLS cannot be set up: \(error)", hint: "check certificate, key and trust files", cause: error)
+        }
+        contexts.withLock { $0[use] = made }
+        return made
+    }
+
+    private func configuration(_ use: Use) throws -> TLSConfiguration {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.renegotiationSupport = .none
+        let isServer = use == .server || use == .mutualServer
+        let isMutual = use == .mutualServer || use == .mutualClient
+        configuration.cipherSuiteValues = isServer ? Self.serverSuites : Self.serverSuites + Self.clientSuites
+        if isServer || isMutual {
+            guard let identity = options.identity else {
+                throw QiError(
+                    .invalid, "TLS needs a certificate and its key, and none is configured", hint: "set the identity of the TLS options")
+            }
+            configuration.certificateChain = try identity.certificates.flatMap(Self.certificates).map { .certificate($0) }
+            configuration.privateKey = .privateKey(try Self.key(identity.privateKey))
+        }
+        guard isMutual || (use == .client && options.trust != nil) else {
+            configuration.certificateVerification = .none
+            return configuration
+        }
+        guard let trust = options.trust else {
+            throw QiError(
+                .invalid, "tcpsm needs to know which certificates are good, and no trust is configured",
+                hint: "set the trust of the TLS options, or use tcps")
+        }
+        switch trust {
+        case .authorities(let sources):
+            configuration.trustRoots = .certificates(try sources.flatMap(Self.certificates))
+            configuration.certificateVerification = isServer ? .noHostnameVerification : .fullVerification
+        case .pinned: configuration.certificateVerification = .noHostnameVerification
+        }
+        return configuration
+    }
+
+    /// For pinned peers: the leaf has to be one of them. The handshake proves that the peer has its key.
+    private func pinCheck(mutual: Bool, isServer: Bool) throws -> Check? {
+        guard mutual || !isServer, case .pinned(let sources)? = options.trust else { return nil }
+        let pinned = try pins.withLock { pins in
+            if let pins { return pins }
+            let read = Set(try sources.flatMap(Self.certificates).map { try $0.toDERBytes() })
+            pins = read
+            return read
+        }
+        return { chain, promise in
+            let leaf = try? chain.first?.toDERBytes()
+            promise.succeed(leaf.map(pinned.contains) == true ? .certificateVerified : .failed)
+        }
+    }
+
+    private static func certificates(_ source: TLSOptions.Source) throws -> [NIOSSLCertificate] {
+        switch source {
+        case .file(let path):
+            do {
+                return try NIOSSLCertificate.fromPEMFile(path)
+            } catch {
+                throw QiError(.invalid, "\(path) holds no readable PEM certificate: \(error)", cause: error)
+            }
+        case .pem(let bytes): return try NIOSSLCertificate.fromPEMBytes(bytes)
+        case .der(let bytes): return [try NIOSSLCertificate(bytes: bytes, format: .der)]
+        }
+    }
+
+    private static func key(_ source: TLSOptions.Source) throws -> NIOSSLPrivateKey {
+        switch source {
+        case .file(let path):
+            do {
+                return try NIOSSLPrivateKey(file: path, format: .pem)
+            } catch {
+                throw QiError(.invalid, "\(path) holds no readable PEM key: \(error)", cause: error)
+            }
+        case .pem(let bytes): return try NIOSSLPrivateKey(bytes: bytes, format: .pem)
+        case .der(let bytes): return try NIOSSLPrivateKey(bytes: bytes, format: .der)
+        }
+    }
+
+    /// Forward-secret suites only, as libqi's listener has them, less the finite-field ones that NIOSSL does not offer. Those of
+    /// TLS 1.3 are not configurable and always on.
+    private static let serverSuites: [NIOTLSCipher] = [
+        .TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, .TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        .TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, .TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ]
+    private static let clientSuites: [NIOTLSCipher] = [.TLS_RSA_WITH_AES_128_GCM_SHA256, .TLS_RSA_WITH_AES_256_GCM_SHA384]
+}
+
+extension TLSOptions {
+    /// Puts TLS on a channel for `endpoint`, if it says so: for peers that speak the protocol themselves.
+    package func install(on channel: any Channel, for endpoint: Endpoint, isServer: Bool) throws {
+        try TLSLayer(self).install(on: channel, for: endpoint, isServer: isServer)
+    }
+}
