@@ -2,9 +2,21 @@
 #ifndef QIMESH_CQISYSTEM_H
 #define QIMESH_CQISYSTEM_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /// `struct ucred` of unix(7), the value of SO_PEERCRED: who is at the other end of a connected unix socket.
@@ -20,5 +32,92 @@ enum { qimesh_rusage_thread = 1 };
 
 /// gettid(2).
 static inline int32_t qimesh_gettid(void) { return (int32_t)syscall(SYS_gettid); }
+
+// Values of <linux/fcntl.h> and <linux/memfd.h>, which hide behind feature macros that a module's importer cannot set.
+#define QIMESH_F_ADD_SEALS 1033
+#define QIMESH_F_GET_SEALS 1034
+#define QIMESH_F_SEAL_SEAL 0x0001
+#define QIMESH_F_SEAL_SHRINK 0x0002
+#define QIMESH_F_SEAL_GROW 0x0004
+#define QIMESH_F_SEAL_FUTURE_WRITE 0x0010
+
+/// An anonymous file in memory that can be sealed, closed on exec; -1 and errno as memfd_create(2).
+static inline int qimesh_memfd(const char *name) {
+    return (int)syscall(SYS_memfd_create, name, 0x0001u | 0x0002u);
+}
+
+/// Adds seals to such a file; -1 and errno as fcntl(2).
+static inline int qimesh_add_seals(int descriptor, int seals) { return fcntl(descriptor, QIMESH_F_ADD_SEALS, seals); }
+
+/// The seals of a file; -1 for one that is no memory file.
+static inline int qimesh_get_seals(int descriptor) { return fcntl(descriptor, QIMESH_F_GET_SEALS); }
+
+/// Connects to an abstract unix socket (unix(7)) whose name is padded with zeros, as NIO binds one; 0, or -1 and errno.
+static inline int qimesh_connect_abstract(int socket, const char *name) {
+    struct sockaddr_un address;
+    size_t length = strlen(name);
+    memset(&address, 0, sizeof address);
+    address.sun_family = AF_UNIX;
+    if (length == 0 || length + 1 > sizeof address.sun_path) {
+        errno = EINVAL;
+        return -1;
+    }
+    memcpy(address.sun_path + 1, name, length);
+    return connect(socket, (const struct sockaddr *)&address, sizeof address);
+}
+
+/// Sends one byte with a descriptor; 1, or -1 and errno.
+static inline ssize_t qimesh_send_descriptor(int socket, int descriptor) {
+    char byte = 1;
+    struct iovec part = {&byte, 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.space;
+    message.msg_controllen = sizeof control.space;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
+/// Receives one byte and the one descriptor that came with it, closed on exec; -1 when none or more than one came. The caller
+/// closes it.
+static inline int qimesh_receive_descriptor(int socket) {
+    char byte = 0;
+    struct iovec part = {&byte, 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.space;
+    message.msg_controllen = sizeof control.space;
+    ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (count != 1) return -1;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return -1;
+    int descriptors[2] = {-1, -1};  // CMSG_SPACE leaves room for a second one
+    size_t bytes = header->cmsg_len - CMSG_LEN(0);
+    if (bytes > sizeof descriptors) bytes = sizeof descriptors;
+    memcpy(descriptors, CMSG_DATA(header), bytes);
+    if (bytes == sizeof(int) && !(message.msg_flags & MSG_CTRUNC)) return descriptors[0];
+    // Whoever sends more than one is not one of ours.
+    if (descriptors[0] >= 0) close(descriptors[0]);
+    if (descriptors[1] >= 0) close(descriptors[1]);
+    return -1;
+}
 
 #endif

@@ -50,6 +50,8 @@ final class Connection {
     private(set) var lastReceived = NIODeadline.now()
     private var eventsDropped = 0
     private var postsRunning = 0
+    /// Only on unix sockets between processes of one user.
+    private(set) var sharedMemory: SharedMemoryLink?
 
     init(
         bus: Bus, channel: any Channel, role: Role, origin: ConnectionOrigin, owner: (any ConnectionOwner)?,
@@ -66,8 +68,12 @@ final class Connection {
         decoder = MessageDecoder(maximumPayload: limits.maximumPayload)
         self.authenticator = authenticator
         handshake = Handshake(
-            role: role == .client ? .client : .server, credentials: credentials, enforcesAuthentication: authenticator != nil)
+            role: role == .client ? .client : .server, capabilities: SharedMemoryLink.capabilities(origin, limits: limits),
+            credentials: credentials, enforcesAuthentication: authenticator != nil)
         outbound = channel.allocator.buffer(capacity: 4096)
+        if handshake.localCapabilities.isEnabled(SharedMemoryMessages.capability) {
+            sharedMemory = SharedMemoryLink(self, limits: limits)
+        }
     }
 
     var shared: SharedCapabilities { handshake.shared }
@@ -117,6 +123,7 @@ final class Connection {
         isClosed = true
         isOpen = false
         bus.forget(id)
+        sharedMemory?.ended()
         for entry in calls.removeAll() { entry.completion(.failure(error)) }
         let pending = incoming
         incoming = [:]
@@ -157,7 +164,8 @@ final class Connection {
         lastReceived = .now()
         decoder.append(bytes)
         do {
-            while !isClosed, let message = try decoder.next() {
+            while !isClosed, var message = try decoder.next() {
+                if let sharedMemory { message = try sharedMemory.resolve(message) }
                 if isOpen { dispatch(message) } else { handle(message) }
             }
         } catch {
@@ -172,7 +180,8 @@ final class Connection {
         case .event: eventSinks[message.address.target]?.receivedEvent(message)
         case .call: callReceived(message)
         case .post:
-            guard message.header.version == 0, message.address.target != .connection else { return }
+            guard message.header.version == 0 else { return }
+            if message.address.target == .connection { sharedMemory?.received(message); return }
             receiver(for: message.address.target)?.receive(IncomingCall(connection: self, message: message))
         case .cancel:
             var payload = message.payload
@@ -266,6 +275,7 @@ final class Connection {
     private func opened() {
         isOpen = true
         authenticationDeadline = nil
+        sharedMemory?.opened(handshake.remoteCapabilities)
         owner?.opened(self)
         let handlers = openHandlers
         openHandlers = []
@@ -279,11 +289,14 @@ final class Connection {
         _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer()
     ) {
         guard !isClosed else { return }
+        var (payload, flags) = (payload, flags)
+        if payload.readableBytes >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload) {
+            (payload, flags) = (place, flags.union(.sharedMemory))
+        }
         let length = payload.readableBytes
         outbound.writeMessageHeader(
             MessageHeader(id: id, payloadLength: UInt32(truncatingIfNeeded: length), kind: kind, flags: flags, address: address))
         if length <= 4096 {
-            var payload = payload
             outbound.writeBuffer(&payload)
         } else {
             // Not copied: the channel gathers header and payload in one system call.

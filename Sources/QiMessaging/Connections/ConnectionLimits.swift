@@ -20,6 +20,9 @@ public struct ConnectionLimits: Sendable {
     public var maximumServices = 1024
     /// Services behind a gateway that the peer may have looked up.
     public var maximumLookUps = 4096
+    /// The least payload, in bytes, that goes through shared memory where both ends can (a unix socket between processes of one
+    /// user); `Int.max` turns it off.
+    public var sharedMemoryThreshold = 256 << 10
 
     public init() {}
 }

@@ -20,7 +20,7 @@ public struct Message: Hashable, Sendable {
     }
 
     /// `header.payloadLength` has to be that of `payload`.
-    init(header: MessageHeader, payload: ByteBuffer) {
+    package init(header: MessageHeader, payload: ByteBuffer) {
         self.header = header
         self.payload = payload
     }
