@@ -1,0 +1,72 @@
+public import QiMessaging
+import QiWire
+import Synchronization
+
+/// The service that conformance cases call.
+public final class ConformanceService: Sendable {
+    public static let name = "Conformance"
+
+    private struct State {
+        var served = 0
+        var waiting = 0
+        var cancelled = 0
+        var changed: [CheckedContinuation<Void, Never>] = []
+    }
+    private let state = Mutex(State())
+
+    public init() {}
+
+    /// How many calls of `echo` were served, how many of `wait` run, and how many of those were cancelled.
+    var served: Int { state.withLock { $0.served } }
+    var waiting: Int { state.withLock { $0.waiting } }
+    var cancelled: Int { state.withLock { $0.cancelled } }
+
+    private func change(_ change: (inout State) -> Void) {
+        let waiters = state.withLock { state in
+            change(&state)
+            defer { state.changed = [] }
+            return state.changed
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns when `condition` holds: it is looked at after every call that began or ended.
+    func until(_ condition: @Sendable (_ waiting: Int, _ cancelled: Int) -> Bool) async {
+        while true {
+            let isTrue = state.withLock { condition($0.waiting, $0.cancelled) }
+            if isTrue { return }
+            await withCheckedContinuation { continuation in
+                let isTrue = state.withLock { state in
+                    if condition(state.waiting, state.cancelled) { return true }
+                    state.changed.append(continuation)
+                    return false
+                }
+                if isTrue { continuation.resume() }
+            }
+        }
+    }
+
+    /// What is registered: `echo(r) -> r`, `wait()`, which ends when it is cancelled, `served() -> i`, and the signal `tick(i)`.
+    public var object: ObjectBuilder {
+        var builder = ObjectBuilder()
+        builder.advertiseMethod("echo", "(r)", returns: "r") { [self] arguments, _ in
+            change { $0.served += 1 }
+            return arguments[0]
+        }
+        builder.advertiseMethod("served", "()", returns: "i") { [self] _, _ in .int32(Int32(clamping: served)) }
+        builder.advertiseMethod("wait", "()") { [self] _, _ in
+            change { $0.waiting += 1 }
+            // Nothing is ever yielded, and a cancelled task's iteration ends.
+            let (stream, continuation) = AsyncStream.makeStream(of: Never.self)
+            for await _ in stream {}
+            withExtendedLifetime(continuation) {}
+            change {
+                $0.waiting -= 1
+                $0.cancelled += 1
+            }
+            throw CancellationError()
+        }
+        builder.advertiseSignal("tick", "(i)")
+        return builder
+    }
+}

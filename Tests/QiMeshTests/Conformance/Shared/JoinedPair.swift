@@ -1,0 +1,1 @@
+../../../XMPPTests/Bytestreams/Support/JoinedPair.swift
