@@ -5,7 +5,7 @@ import Testing
 
 @testable import XMPP
 
-/// In-band bytestreams between two multiplexers that are joined in memory, as a transport: `ibb:desk`.
+/// In-band bytestreams between two multiplexers that are joined in memory, as a transport: `ibb://desk`.
 private struct BytestreamTransport: Transport {
     let schemes = ["ibb"]
     let pair: ThreadedPair
@@ -43,7 +43,7 @@ struct BytestreamConformanceTests {
     @Test(arguments: TransportConformance.cases)
     func inBand(_ given: TransportConformance.Case) async throws {
         try await ThreadedPair.with { pair in
-            try await given.run(over: .endpoint("ibb:desk", transport: BytestreamTransport(pair: pair)))
+            try await given.run(over: .endpoint("ibb://desk", transport: BytestreamTransport(pair: pair)))
         }
     }
 }
