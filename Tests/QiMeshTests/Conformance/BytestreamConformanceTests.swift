@@ -30,6 +30,13 @@ private struct BytestreamTransport: Transport {
     ) -> EventLoopFuture<TransportListening> {
         let desk = pair.desk
         let ended = eventLoop.makePromise(of: Void.self)
+        // As a session does: without it blocks that a reader leaves unread hold up all others.
+        for side in [pair.robot, pair.desk] {
+            side.thread.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) { _ in
+                side.sink.expire()
+                side.multiplexer.tick()
+            }
+        }
         return desk.thread.submit {
             desk.multiplexer.setHandler(applicationNamespace: JoinedPair.namespace, on: eventLoop) { _ in .accept(configure) }
             return TransportListening(at: endpoint, ended: ended.futureResult) { ended.succeed() }
