@@ -123,6 +123,7 @@ struct DialTests {
         try await withSilence { silent, _ in
             try await withDirectory { _, endpoint in
                 var options = Session.Options()
+                options.callsInProcess = false
                 options.machineID = "test-machine"
                 options.logger = quiet
                 try await withClient(endpoint) { stranger in

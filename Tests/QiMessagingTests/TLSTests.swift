@@ -43,6 +43,7 @@ struct TLSTests {
     /// What the service says of us when we connect with `tls`.
     private func origin(_ url: String, _ tls: TLSOptions) async throws -> String {
         var options = Session.Options()
+        options.callsInProcess = false
         options.machineID = "test-machine"
         options.logger = quiet
         options.tls = tls
@@ -180,6 +181,7 @@ struct TLSTests {
             try await withDirectory { _, endpoint in
                 for scheme in ["tcps", "tcpsm"] {
                     var options = Session.Options()
+                    options.callsInProcess = false
                     options.machineID = "test-machine"
                     options.logger = quiet
                     options.listen = ["\(scheme)://localhost:0"]

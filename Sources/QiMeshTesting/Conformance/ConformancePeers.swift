@@ -47,8 +47,9 @@ public struct ConformancePeers: Sendable {
         return logger
     }
 
-    private static func options(_ tls: TLSOptions, _ transport: (any Transport)?) -> Session.Options {
+    private static func options(_ tls: TLSOptions, _ transport: (any Transport)?, inProcess: Bool = false) -> Session.Options {
         var options = Session.Options()
+        options.callsInProcess = inProcess
         options.machineID = machineID
         options.logger = quiet
         options.tls = tls
@@ -90,7 +91,7 @@ public struct ConformancePeers: Sendable {
             let listener = try await directory.listen(at: any)
             try await ending({ await listener.close() }) {
                 let service = ConformanceService()
-                try await Session.with(listener.endpoint.text, options: options(TLSOptions(), nil)) { session in
+                try await Session.with(listener.endpoint.text, options: options(TLSOptions(), nil, inProcess: true)) { session in
                     let hosted = try await session.register(service.object, as: ConformanceService.name)
                     let proxy = try await session.service(ConformanceService.name)
                     try await body(

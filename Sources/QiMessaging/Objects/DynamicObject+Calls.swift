@@ -2,24 +2,41 @@ import QiWire
 
 /// Calls from this process: in the caller's own task, with values passed through.
 extension DynamicObject {
-    /// Calls a method; the arguments are converted to its parameters, the result to its return type.
+    /// Calls a method; the arguments are converted to its parameters, the result to its return type. A direct method runs in the
+    /// caller's task, any other in one of its own, which the deadline and the end of `handle` cancel.
     ///
-    /// - Throws: `.invalid` for arguments that do not fit, `.remote` with the text of what the method threw, `.cancelled`.
+    /// - Throws: `.invalid` for arguments that do not fit, `.remote` with the text of what the method threw, `.cancelled`,
+    ///   `.timedOut`, and why the service went away.
     nonisolated(nonsending) func call(
-        _ method: MemberTable.Method, _ arguments: [QiValue], _ label: String
+        _ method: MemberTable.Method, _ arguments: [QiValue], _ label: String, deadline: Duration, through handle: ProxyHandle
     ) async throws(QiError) -> QiValue {
         let uid = method.meta.uid
         let values = try fitting(arguments, method, label)
         let observation = begin(uid, values, onThread: false)
         do {
-            let result = try await perform(method, values, label)
+            let result: QiValue
+            if let found = methods[uid], found.callType == .queued {
+                result = try await LocalCall.run(label, deadline: deadline, through: handle) {
+                    try await self.perform(method, values, label)
+                }
+            } else {
+                result = try await perform(method, values, label)
+            }
             end(uid, observation, .result, result)
             return result
+        } catch let error as Interruption {
+            end(uid, observation, .error, .string(error.error.message))
+            throw error.error
         } catch {
             end(uid, observation, .error, .string(error.callText))
             if Task.isCancelled { throw QiError(.cancelled, "the call to \(label) was cancelled") }
             throw error as? LocalFailure == nil ? QiError(.remote, error.callText, cause: error) : QiError(.invalid, error.callText)
         }
+    }
+
+    /// The call ended before its method did.
+    struct Interruption: Error {
+        let error: QiError
     }
 
     /// Calls without an answer. Only methods that never suspend can be called where nobody waits; others have no task to run in.

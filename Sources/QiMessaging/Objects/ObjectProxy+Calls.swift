@@ -32,7 +32,7 @@ extension ObjectProxy {
         let label = "\(name).\(method.meta.name)"
         switch handle.target {
         case .local(let object):
-            return try await handle.requireLocal(object).call(method, arguments, label)
+            return try await handle.requireLocal(object).call(method, arguments, label, deadline: deadline, through: handle)
         case .remote(let loop, let target):
             let content = try encode(arguments, for: method)
             let outcome = await Self.send(method.meta.uid, content, method.returns.type, deadline, loop, target)

@@ -4,8 +4,8 @@ public import QiWire
 /// An object as a program uses it, wherever it lives: calls by name, posts, properties and signals. `Sendable`; usable from any
 /// task. As a value of type `o` it may be an argument or a result.
 ///
-/// Every call over a connection has a deadline, 10 s unless said; cancelling the task cancels the remote call. A call to an object
-/// of this process runs in the calling task: it ends when the method returns.
+/// Every call has a deadline, 10 s unless said; cancelling the task cancels the call. Within this process both cancel the method's
+/// task, and the call ends when the method does; one that is direct runs in the calling task itself.
 public struct ObjectProxy: Sendable {
     let handle: ProxyHandle
 

@@ -1,5 +1,4 @@
 import CQiSystem
-import Glibc
 import NIOCore
 import QiWire
 
@@ -19,10 +18,9 @@ struct ObjectStatistics: Sendable {
         }
 
         private static func threadTimes() -> (user: Float, system: Float)? {
-            var usage = rusage()
-            guard getrusage(__rusage_who_t(qimesh_rusage_thread), &usage) == 0 else { return nil }
-            func seconds(_ time: timeval) -> Float { Float(Double(time.tv_sec) + Double(time.tv_usec) / 1e6) }
-            return (seconds(usage.ru_utime), seconds(usage.ru_stime))
+            var (user, system) = (Int64(0), Int64(0))
+            guard qimesh_thread_times(&user, &system) == 0 else { return nil }
+            return (Float(Double(user) / 1e6), Float(Double(system) / 1e6))
         }
     }
 

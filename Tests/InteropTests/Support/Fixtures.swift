@@ -44,12 +44,13 @@ func withEitherDirectory(libqis: Bool, home: String, _ body: (_ url: String) asy
     try await withPeer("directory.py", [], home: home) { try await body($0.requiredLine()) }
 }
 
-/// A session of ours on the machine of `home`.
+/// A session of ours on the machine of `home`. It uses its connections also for services of this process.
 func withSession<Result: Sendable>(
     _ url: String, home: String, listen: [String] = Session.Options().listen, tls: TLSOptions = TLSOptions(),
     _ body: (Session) async throws -> Result
 ) async throws -> Result {
     var options = Session.Options()
+    options.callsInProcess = false
     options.tls = tls
     options.listen = listen
     options.machineID = try MachineID.loadOrCreate(home: home)
