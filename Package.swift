@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import CompilerPluginSupport
 import PackageDescription
 
 // What every target of ours is compiled with. The dependency arrows are checked by `.ci/imports`.
@@ -15,6 +16,8 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+func syntax(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-syntax") }
 
 let package = Package(
     name: "QiMesh",
@@ -36,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.1"),
     ],
     targets: [
         .systemLibrary(name: "CStrophe", providers: [.apt(["libstrophe-dev"])]),
@@ -45,11 +49,18 @@ let package = Package(
             name: "QiWire",
             dependencies: [nio("NIOCore")],
             swiftSettings: settings),
+        .macro(
+            name: "QiMeshMacros",
+            dependencies: [
+                syntax("SwiftSyntax"), syntax("SwiftSyntaxBuilder"), syntax("SwiftSyntaxMacros"), syntax("SwiftParser"),
+                syntax("SwiftDiagnostics"), syntax("SwiftCompilerPlugin"),
+            ],
+            swiftSettings: settings),
         .target(
             name: "QiMessaging",
             dependencies: [
-                "QiWire", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nioSSL, logging,
-                collections, crypto, lifecycle, nio("NIOTLS"),
+                "QiWire", "QiMeshMacros", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nioSSL, logging,
+                collections, crypto, lifecycle, unixSignals, nio("NIOTLS"),
             ],
             swiftSettings: settings),
         .target(
@@ -74,13 +85,21 @@ let package = Package(
             dependencies: [
                 "QiMesh", "QiMessaging", "QiWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), lifecycle,
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"), logging,
+                unixSignals, logging,
             ],
             swiftSettings: settings),
         .testTarget(
             name: "QiWireTests",
             dependencies: ["QiWire", nio("NIOCore")],
             resources: [.copy("Vectors")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "QiMeshMacrosTests",
+            dependencies: [
+                "QiMeshMacros", syntax("SwiftSyntax"), syntax("SwiftSyntaxBuilder"), syntax("SwiftDiagnostics"), syntax("SwiftSyntaxMacros"),
+                syntax("SwiftSyntaxMacroExpansion"),
+                syntax("SwiftSyntaxMacrosGenericTestSupport"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "XMPPTests",

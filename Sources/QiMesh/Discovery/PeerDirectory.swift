@@ -11,10 +11,14 @@ final class PeerDirectory: Sendable {
         var waiters: [JID: [UInt64: UnsafeContinuation<Void, Never>]] = [:]
         var nextWaiter: UInt64 = 1
         var onlineSince: ContinuousClock.Instant?
+        /// Devices that are said to be there and did not answer.
+        var silent: Set<JID> = []
     }
 
     private let state = Mutex(State())
     private let client: XMPPClient
+    /// Told after every change of what is known here.
+    let observers = PeerObservers()
 
     init(client: XMPPClient) { self.client = client }
 
@@ -42,9 +46,26 @@ final class PeerDirectory: Sendable {
 
     // MARK: - Presence
 
-    func wentOnline() { state.withLock { $0.onlineSince = .now } }
+    func wentOnline() {
+        state.withLock { $0.onlineSince = .now }
+        observers.notify()
+    }
 
-    func wentOffline() { state.withLock { $0.onlineSince = nil } }
+    func wentOffline() {
+        state.withLock { $0.onlineSince = nil }
+        observers.notify()
+    }
+
+    /// Whether a device did not answer when it was last asked for a tunnel, and has given no sign of life since.
+    func isSilent(_ device: JID) -> Bool { state.withLock { $0.silent.contains(device) } }
+
+    /// Notes whether a device answered when it was asked for a tunnel.
+    func asked(_ device: JID, answered: Bool) {
+        let isNews = state.withLock { state in
+            answered ? state.silent.remove(device) != nil : state.silent.insert(device).inserted
+        }
+        if isNews { observers.notify() }
+    }
 
     /// The connection of a device that carries tunnels: of several the newest.
     func tunnelResource(of device: JID) -> PresenceResource? {
@@ -56,10 +77,12 @@ final class PeerDirectory: Sendable {
         let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
             state.lastSeen[device] = Date()
             if state.lastSeen.count > 20_000 { state.lastSeen.removeAll() }
+            state.silent.remove(device)
             guard resource.isAvailable else { return [] }
             return state.waiters.removeValue(forKey: device).map { Array($0.values) } ?? []
         }
         for waiter in waiters { waiter.resume() }
+        observers.notify()
     }
 
     /// Whether presences may still be on their way after a login.
@@ -123,7 +146,10 @@ final class PeerDirectory: Sendable {
 
     // MARK: - Services
 
-    func setServices(_ count: Int, of device: JID) { state.withLock { $0.services[device] = count } }
+    func setServices(_ count: Int, of device: JID) {
+        state.withLock { $0.services[device] = count }
+        observers.notify()
+    }
 
     // MARK: - Listing
 

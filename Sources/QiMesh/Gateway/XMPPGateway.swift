@@ -231,7 +231,9 @@ final class XMPPGateway: Sendable {
                 channel.eventLoop.makeCompletedFuture { try tls.addClientHandlers(to: channel, peer: key) }
                     .flatMap { install(channel) }
             }
+            peers.asked(device, answered: true)
         } catch {
+            if error.code == .timedOut { peers.asked(device, answered: false) }
             throw Self.pathError(error, name)
         }
     }
@@ -306,6 +308,7 @@ final class XMPPGateway: Sendable {
     }
 
     private func rosterChanged(_ item: RosterItem) {
+        peers.observers.notify()
         guard !item.isMutual else { return }
         server.dropDevice("\(item.jid)", QiError(.denied, "\(item.jid) is no contact any more"))
     }

@@ -8,12 +8,15 @@ struct ServiceMembers {
     var properties: [MetaProperty]
     var description: String
 
-    /// - Parameter hidden: whether to show the generic members and names that begin with `_`.
-    init(_ object: MetaObject, hidden: Bool) {
-        methods = object.methods.filter { hidden || !$0.isPrivate }.sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
+    /// - Parameters:
+    ///   - hidden: whether to show the generic members and names that begin with `_`.
+    ///   - generic: whether hidden members include the generic ones, which every object has.
+    init(_ object: MetaObject, hidden: Bool, generic: Bool = true) {
+        let first = generic ? 0 : WellKnownActions.firstUserAction
+        methods = object.methods.filter { $0.uid >= first && (hidden || !$0.isPrivate) }.sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
         let properties = object.properties.filter { hidden || !$0.isPrivate }
         let ids = Set(properties.map(\.uid))
-        signals = object.signals.filter { (hidden || !$0.isPrivate) && !ids.contains($0.uid) }
+        signals = object.signals.filter { $0.uid >= first && (hidden || !$0.isPrivate) && !ids.contains($0.uid) }
             .sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
         self.properties = properties.sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
         description = object.description

@@ -1,0 +1,72 @@
+public import Foundation
+public import QiMessaging
+
+/// A device of the mesh as it was when it was looked at, and the way to its services.
+public struct Device: Sendable {
+    /// Whether it can be used.
+    public enum State: String, Sendable {
+        /// It is there.
+        case online
+        /// Its server says that it is there, but it did not answer when a tunnel was asked for.
+        case stale
+        /// It is not there.
+        case offline
+    }
+
+    /// What our roster calls it; its address when the roster has no name.
+    public let name: String
+    /// Its bare JID, which is who it is.
+    public let jid: String
+    /// What it says it is, such as `nao, NAO V6`; empty when it does not.
+    public let model: String
+    /// Whether it could be used when this was made.
+    public let state: State
+    /// When a presence of it last came; nil when none has since this program joined.
+    public let lastSeen: Date?
+    let mesh: Mesh
+
+    init(_ peer: MeshPeer, isSilent: Bool, mesh: Mesh) {
+        name = peer.name
+        jid = "\(peer.jid)"
+        model = peer.model
+        state = peer.state == .online ? (isSilent ? .stale : .online) : .offline
+        lastSeen = peer.lastSeen
+        self.mesh = mesh
+    }
+
+    // MARK: - Its services
+
+    /// A service of the device. The proxy survives losses of the path: calls then wait or fail with a retryable error.
+    ///
+    /// - Throws: `.notFound` for no such service, `.offline`, `.denied`, `.timedOut` when no tunnel can be opened within 30 s.
+    public func service(_ name: String) async throws(QiError) -> ObjectProxy {
+        try await mesh.server.service(name, of: jid)
+    }
+
+    /// A service of the device as a typed proxy, which `@Service` or `qimesh gen` made.
+    ///
+    /// - Parameter name: nil is the proxy's own.
+    /// - Throws: as ``service(_:)``.
+    public func service<Proxy: ServiceProxy>(_ type: Proxy.Type, named name: String? = nil) async throws(QiError) -> Proxy {
+        Proxy(try await service(name ?? Proxy.serviceName))
+    }
+
+    /// The services that the device shows us.
+    ///
+    /// - Throws: as ``service(_:)``.
+    public func services() async throws(QiError) -> [ServiceInfo] { try await mesh.server.services(of: jid) }
+
+    /// The way that calls take, measured by one: a tunnel is opened if there is none.
+    ///
+    /// - Throws: as ``service(_:)``.
+    public var path: DevicePath {
+        get async throws(QiError) {
+            // The first call may open the tunnel; what matters is how long the next ones take.
+            _ = try await services()
+            let clock = ContinuousClock()
+            let start = clock.now
+            _ = try await services()
+            return .inBand(roundTrip: clock.now - start)
+        }
+    }
+}

@@ -1,0 +1,50 @@
+/// The devices of a mesh: who is a contact, and who of them is there.
+public struct DeviceList: Sendable {
+    let mesh: Mesh
+
+    /// All contacts as they are now, by name.
+    public var all: [Device] {
+        mesh.gateway.peers.peers().map { Device($0, isSilent: mesh.gateway.peers.isSilent($0.jid), mesh: mesh) }
+    }
+
+    /// Those that are there now, then everybody who comes, goes, falls silent or answers again, until the mesh is left. Each
+    /// iteration begins anew.
+    public var changes: Changes { Changes(list: self) }
+
+    /// The sequence of ``DeviceList/changes``. Several changes of one device that a slow reader has not seen are one.
+    public struct Changes: AsyncSequence, Sendable {
+        let list: DeviceList
+
+        /// One pass over the changes.
+        public struct AsyncIterator: AsyncIteratorProtocol {
+            private let list: DeviceList
+            private var news: AsyncStream<Void>.AsyncIterator
+            private var fold = DeviceChangeFold<Device>()
+            private var waiting: ArraySlice<DeviceChange> = []
+
+            init(_ list: DeviceList) {
+                self.list = list
+                news = list.mesh.gateway.peers.observers.changes().makeAsyncIterator()
+            }
+
+            /// The next change; nil when the mesh was left or the task cancelled.
+            public mutating func next() async -> DeviceChange? {
+                while true {
+                    if let change = waiting.popFirst() { return change }
+                    guard await news.next() != nil else { return nil }
+                    let devices = list.all.map { ($0.jid, $0.state, $0) }
+                    waiting = fold.changes(to: devices).map { state, device in
+                        switch state {
+                        case .online: .online(device)
+                        case .stale: .stale(device)
+                        case .offline: .offline(device)
+                        }
+                    }[...]
+                }
+            }
+        }
+
+        /// Begins a pass.
+        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(list) }
+    }
+}

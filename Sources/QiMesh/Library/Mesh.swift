@@ -1,0 +1,182 @@
+import Foundation
+import NIOPosix
+public import QiMessaging
+import Synchronization
+import XMPP
+
+/// A program's place in the mesh: logs in to an XMPP account, sees the devices that are its contacts, and uses their services.
+///
+///     let mesh = try await Mesh.join(jid: "op@lab.example", password: .file("op.pw"))
+///     let pepper = try await mesh.device("pepper", waitOnline: .seconds(30))
+///     let speech = try await pepper.service("ALTextToSpeech")
+///
+/// What runs between devices is encrypted end to end. Where a node runs (`qimesh up`), a plain `Session` with it reaches the same
+/// devices as `DEVICE/Service`, and needs no account.
+public final class Mesh: Sendable {
+    let server: DirectoryServer
+    let gateway: XMPPGateway
+    /// Why the account's login ended; nil inside while it has not.
+    private let ending = Mutex<(any Error)??>(.none)
+
+    private init(server: DirectoryServer, gateway: XMPPGateway) {
+        self.server = server
+        self.gateway = gateway
+    }
+
+    // MARK: - Lifetime
+
+    /// Joins, runs `body`, and leaves however `body` ends.
+    ///
+    /// - Throws: as ``join(jid:password:options:within:)``, and what `body` throws.
+    public static func with<Result: Sendable>(
+        jid: String, password: PasswordSource, options: Options = Options(), within limit: Duration = .seconds(30),
+        _ body: (Mesh) async throws -> Result
+    ) async throws -> Result {
+        let mesh = try await join(jid: jid, password: password, options: options, within: limit)
+        do {
+            let result = try await body(mesh)
+            await mesh.leave()
+            return result
+        } catch {
+            await mesh.leave()
+            throw error
+        }
+    }
+
+    /// Logs in to an account and stays logged in through every loss. The caller owes a ``leave()``; prefer
+    /// ``with(jid:password:options:within:_:)``.
+    ///
+    /// - Parameter limit: how long the first login may take.
+    /// - Throws: `authentication` for refused credentials, `denied` for a refused certificate, `configuration`, `identity` or `trust`
+    ///   for what cannot be used as it is, `timedOut`.
+    public static func join(
+        jid: String, password: PasswordSource, options: Options = Options(), within limit: Duration = .seconds(30)
+    ) async throws(MeshError) -> Mesh {
+        let environment = ProcessInfo.processInfo.environment
+        var paths = try MeshPaths.current()
+        if let directory = options.stateDirectory { paths.stateDirectory = directory }
+        let identity = try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory)
+        let trust = try TrustStore(file: paths.trustFile)
+        let machineID = try MachineIDSource.automatic.resolve(home: paths.homeDirectory)
+        let account = try options.account(jid)
+        let secret = try password.password(for: jid, environment: environment)
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: options.logger)
+        do {
+            let server = try await DirectoryServer.make(on: loop, machineID: machineID)
+            let gateway = try XMPPGateway(
+                account: account, password: secret, device: .init(name: options.name, model: options.model), server: server,
+                trust: trust, identity: identity, limits: .init(), logger: options.logger)
+            try await server.connectDevices(through: AccountPaths([gateway]))
+            let mesh = Mesh(server: server, gateway: gateway)
+            try await mesh.logIn(within: limit)
+            return mesh
+        } catch {
+            await loop.shutDown()
+            if let error = error as? QiError { throw MeshError(.system, error.message, hint: error.hint, cause: error) }
+            throw error as? MeshError ?? MeshError(.system, "\(error)", cause: error)
+        }
+    }
+
+    private func logIn(within limit: Duration) async throws(MeshError) {
+        let (gateway, peers) = (gateway, gateway.peers)
+        await server.loop.start()
+        server.loop.spawn { [self] in
+            do {
+                try await gateway.run()
+                ending.withLock { $0 = .some(nil) }
+            } catch {
+                ending.withLock { $0 = .some(error) }
+            }
+            peers.observers.finish()
+        }
+        await Self.race(limit) {
+            for await _ in peers.observers.changes() where gateway.client.state.isOnline { return }
+        }
+        if gateway.client.state.isOnline { return }
+        if let ended = ending.withLock({ $0 }) {
+            throw ended as? MeshError ?? MeshError(.closed, "the login of \(gateway.own) ended", cause: ended)
+        }
+        var reason = ""
+        if case .waiting(_, let error) = gateway.client.state { reason = ": \(error.message)" }
+        throw MeshError(.timedOut, "\(gateway.own) is not logged in after \(limit)\(reason)")
+    }
+
+    /// Says goodbye to the server and ends everything that runs over this mesh; its proxies fail from now on.
+    public func leave() async {
+        gateway.client.shutdown()
+        await server.loop.shutDown()
+    }
+
+    /// Returns when `body` does, or after `limit`.
+    static func race(_ limit: Duration, _ body: @escaping @Sendable () async -> Void) async {
+        await withTaskGroup { group in
+            group.addTask(operation: body)
+            // Ends early only by cancellation, which is the point.
+            group.addTask { try? await Task.sleep(for: limit) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    // MARK: - Devices
+
+    /// Everybody we are a contact of.
+    public var devices: DeviceList { DeviceList(mesh: self) }
+
+    /// The device that our roster calls `name`, or that has this address.
+    ///
+    /// - Parameter limit: how long to wait for it to be there; nil takes it as it is.
+    /// - Throws: `.notFound` for no such contact, `.denied` when it and we have not both approved each other, `.conflict` when several
+    ///   have the name, `.offline` when it did not come.
+    public func device(_ name: String, waitOnline limit: Duration? = nil) async throws(QiError) -> Device {
+        if let limit, (try? find(name))?.state != .online {
+            await Self.race(limit) { [self] in
+                for await _ in gateway.peers.observers.changes() where (try? find(name))?.state == .online { return }
+            }
+        }
+        let device = try find(name)
+        guard limit == nil || device.state == .online else {
+            let seen = device.lastSeen.map { "last seen \(Int(Date().timeIntervalSince($0))) s ago" } ?? "not seen since this program joined"
+            throw QiError(.offline, "\(name) is \(device.state.rawValue) (\(seen))", hint: "wait longer, or see that qimesh up runs there")
+        }
+        return device
+    }
+
+    private func find(_ name: String) throws(QiError) -> Device {
+        guard let jid = try gateway.peers.contact(named: name), let found = devices.all.first(where: { $0.jid == "\(jid)" }) else {
+            throw QiError(
+                .notFound, "no device \"\(name)\"", hint: "it has to be a contact of \(gateway.own): \(devices.all.map(\.name).joined(separator: ", "))")
+        }
+        return found
+    }
+
+    // MARK: - Offering services
+
+    /// Offers a service to the devices we are a contact of, and to this process.
+    ///
+    /// - Throws: `.conflict` when the name is taken.
+    @discardableResult
+    public func register(_ object: ObjectBuilder, as name: String) async throws(QiError) -> HostedObject {
+        try await server.register(object, as: name)
+    }
+
+    /// Offers a typed implementation, as ``register(_:as:)-(ObjectBuilder,_)``.
+    @discardableResult
+    public func register<Binding: ServiceBinding>(_ binding: Binding, as name: String? = nil) async throws(QiError) -> HostedObject {
+        try await server.register(binding.makeObject(), as: name ?? Binding.serviceName)
+    }
+
+    /// Makes a contact: names it, lets it see us, and asks to see it.
+    ///
+    /// - Throws: `.invalid` for an address that is none, `.timedOut` or `.offline` when the server did not take it.
+    public func invite(_ jid: String, name: String? = nil) async throws(QiError) {
+        guard let address = JID(jid)?.bare, address.node != nil else {
+            throw QiError(.invalid, "\"\(jid)\" is not an address of the form name@server")
+        }
+        do {
+            try await gateway.invite(address, name: name)
+        } catch {
+            throw QiError(error.code == .timedOut ? .timedOut : .offline, "the server did not take that: \(error.message)", cause: error)
+        }
+    }
+}

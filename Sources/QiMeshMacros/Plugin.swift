@@ -1,0 +1,8 @@
+import SwiftCompilerPlugin
+import SwiftSyntaxMacros
+
+/// What the compiler loads: the two macros that `QiMessaging` declares.
+@main
+struct Plugin: CompilerPlugin {
+    let providingMacros: [any Macro.Type] = [ServiceMacro.self, QiStructMacro.self]
+}
