@@ -124,7 +124,7 @@ struct ConversationReplayTests {
         let script = try Script(entries, connection: 2)
         try await withDirectory { directory, endpoint in
             try await directory.loop.run { (bus) async throws(QiError) in
-                _ = try directory.directory.value.register(script.object(on: bus), as: "Types")
+                _ = try await directory.directory.value.register(script.object(on: bus), as: "Types")
             }
             var replay = Replay(endpoint: endpoint, name: "b_types")
             replay.directions = ["client->host"]

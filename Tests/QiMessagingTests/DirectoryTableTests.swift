@@ -17,7 +17,7 @@ struct DirectoryTableTests {
         var table = DirectoryTable()
         let result1 = try table.register(info("a"), owner: .process)
         #expect(result1 == 2)
-        let result2 = try table.register(info("b", id: 77), owner: .process)
+        let result2 = try table.register(info("b"), owner: .process)
         #expect(result2 == 3)
         _ = try table.unregister(3, owner: .process)
         let result3 = try table.register(info("b"), owner: .process)

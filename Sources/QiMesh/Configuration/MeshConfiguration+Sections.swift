@@ -7,6 +7,10 @@ extension MeshConfiguration {
         public var name: String?
         /// Make and version, such as `Pepper 1.8`, at most 64 bytes.
         public var model: String?
+        /// What this device is among the computers of its robot.
+        public var role = DeviceRole.master
+        /// Of a member: the master's directory, `tcp://host:port` on the robot's internal network.
+        public var directory: String?
     }
 
     /// The robot's own bus.
@@ -35,13 +39,32 @@ extension MeshConfiguration {
 }
 
 extension MeshConfiguration.Device: Decodable {
-    enum CodingKeys: String, CodingKey, CaseIterable { case name, model }
+    enum CodingKeys: String, CodingKey, CaseIterable { case name, model, role, directory }
 
     /// Decodes the section `device`.
     public init(from decoder: any Decoder) throws {
-        let container = try decoder.strictContainer(CodingKeys.self)
+        let container = try decoder.strictContainer(
+            CodingKeys.self, advice: ["master": "the master's address is given as directory, and role: member says that there is one"])
         name = try container.text(.name, limit: 64)
         model = try container.text(.model, limit: 64)
+        if let text = try container.text(.role, limit: 64) {
+            guard let role = DeviceRole(rawValue: text) else {
+                throw container.wrong(
+                    .role, "\"\(text)\" is not one of \(DeviceRole.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            self.role = role
+        }
+        directory = try container.text(.directory, limit: 300)
+        if let directory {
+            guard role == .member else {
+                throw container.wrong(.directory, "only a member has another directory: add role: member, or remove this line")
+            }
+            guard directory.hasPrefix("tcp://"), HostPort(String(directory.dropFirst("tcp://".count))) != nil else {
+                throw container.wrong(.directory, "\"\(directory)\" must name host and port: tcp://HOST:PORT")
+            }
+        } else if role == .member {
+            throw container.wrong(.role, "a member needs the master's address: directory: tcp://HOST:PORT")
+        }
     }
 }
 

@@ -58,7 +58,31 @@ public final class MeshNode: Service {
     private func serve(on loop: BusLoop, machineID: String, identity: DeviceIdentity, trust: TrustStore) async throws {
         var limits = ConnectionLimits()
         limits.maximumPayload = configuration.limits.payload
-        let server = try await DirectoryServer.make(on: loop, machineID: machineID, limits: limits)
+        let server = try await openDirectory(on: loop, machineID: machineID, limits: limits)
+        do {
+            try await serve(server, machineID: machineID, identity: identity, trust: trust)
+            try await server.closeJournal()
+        } catch {
+            try await server.closeJournal()
+            throw error
+        }
+    }
+
+    private func openDirectory(on loop: BusLoop, machineID: String, limits: ConnectionLimits) async throws(MeshError) -> DirectoryServer {
+        do throws(QiError) {
+            let server = try await DirectoryServer.make(on: loop, machineID: machineID, limits: limits, journal: paths.journalFile)
+            if configuration.device.role == .member, let master = configuration.device.directory.flatMap(Endpoint.init) {
+                try await server.join(master: master)
+            }
+            return server
+        } catch {
+            throw MeshError(.system, error.message, hint: error.hint, cause: error)
+        }
+    }
+
+    private func serve(
+        _ server: DirectoryServer, machineID: String, identity: DeviceIdentity, trust: TrustStore
+    ) async throws {
         let gateways = try configuration.xmpp.map { account in
             try XMPPGateway(
                 account: account,

@@ -131,6 +131,8 @@ final class NodeControl: Sendable {
         }
         return .dictionary([
             ("name", .string(deviceName)), ("model", .string(configuration.device.model ?? "")),
+            ("role", .string(configuration.device.role.rawValue)), ("master", .string(configuration.device.directory ?? "")),
+            ("masterTrouble", .string(try await server.masterTrouble()?.message ?? "")),
             ("version", .string(MeshNode.version)), ("machineId", .string(server.machineID)),
             ("directory", .list(endpoints.withLock { $0 }.map { .string($0) })),
             ("services", .int64(Int64(try await server.services().count))),

@@ -12,6 +12,8 @@ enum DefaultConfiguration {
         #device:
         #  name: pepper                       # shown to others
         #  model: Pepper 1.8
+        #  role: member                       # another board of a robot, whose master's directory is:
+        #  directory: tcp://10.0.1.1:9559
 
         # An account on any XMPP server makes the bus a mesh. Restart `qimesh up`, then: qimesh invite JID --name NAME
         #xmpp:

@@ -25,6 +25,11 @@ struct Status: NodeVerb {
             status.text("name") + (model.isEmpty ? "" : "  \(model)") + "  qimesh \(status.text("version"))"
                 + "  machine \(status.text("machineId"))"))
         for url in status.texts("directory") { console.line("directory  " + Printable.line(url)) }
+        let master = status.text("master")
+        if !master.isEmpty {
+            let trouble = status.text("masterTrouble")
+            console.line("member of  " + Printable.line(trouble.isEmpty ? master : "\(master)  (\(trouble))"))
+        }
         let accounts = status.rows("accounts")
         if accounts.isEmpty {
             console.line("no account: a local bus only")

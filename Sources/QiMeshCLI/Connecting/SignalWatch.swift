@@ -123,14 +123,13 @@ struct SignalWatch: Sendable {
 }
 
 extension NodeSession {
-    /// Returns when the connection to the directory has ended, with the reason; nil when the task was cancelled.
+    /// Returns when the connection to the directory has ended, with the reason; nil when the task was cancelled. For what lives in the
+    /// node and ends with that connection.
     func ended() async -> CommandFailure? {
-        do throws(QiError) {
-            let events = try await session.directory().events(of: "serviceRemoved")
-            for await _ in events {}
-            return events.failure.map { CommandFailure(.closed, "\(url) has gone: \($0.message)") }
-        } catch {
-            return CommandFailure(error)
+        for await state in session.states {
+            if case .reconnecting(let error) = state { return CommandFailure(.closed, "\(url) has gone: \(error.message)") }
+            if state.isClosed { return CommandFailure(.closed, "the session was closed") }
         }
+        return nil
     }
 }

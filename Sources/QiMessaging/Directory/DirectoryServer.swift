@@ -15,16 +15,30 @@ public final class DirectoryServer: Sendable {
 
     /// A directory on `loop`, listening nowhere yet.
     ///
-    /// - Parameter readOnlyReason: the error that registering answers, when this directory only presents another one.
+    /// - Parameters:
+    ///   - journal: the file that names and ids survive in when this process ends, however it ends; made if there is none. The
+    ///     services of before are kept for their owners for 30 s.
+    ///   - readOnlyReason: the error that registering answers, when this directory only presents another one.
+    /// - Throws: `.conflict` when another process uses the journal, `.invalid` when it cannot be opened.
     public static func make(
-        on loop: BusLoop, machineID: String, limits: ConnectionLimits = ConnectionLimits(), readOnlyReason: String? = nil
+        on loop: BusLoop, machineID: String, limits: ConnectionLimits = ConnectionLimits(), journal: String? = nil,
+        readOnlyReason: String? = nil
     ) async throws(QiError) -> DirectoryServer {
         let directory = try await loop.run { (bus) async throws(QiError) in
-            NIOLoopBound(
-                ServiceDirectory(bus: bus, machineID: machineID, limits: limits, readOnlyReason: readOnlyReason),
+            var file: JournalFile?
+            if let journal { file = try JournalFile(journal, logger: bus.logger) }
+            return NIOLoopBound(
+                ServiceDirectory(bus: bus, machineID: machineID, limits: limits, readOnlyReason: readOnlyReason, journal: file),
                 eventLoop: bus.eventLoop)
         }
         return DirectoryServer(loop: loop, machineID: machineID, directory: directory)
+    }
+
+    /// Lets go of the journal: what is registered now is what will be awaited after the next start. For the end of a node; whoever
+    /// only ends its process need not call it.
+    public func closeJournal() async throws(QiError) {
+        let directory = self.directory
+        try await loop.run { (_) async throws(QiError) in directory.value.closeJournal() }
     }
 
     /// Listens at `tcp://host:port`, `tcps://host:port`, `tcpsm://host:port` (port 0: any) or `unix:/path`. The socket file is this
@@ -57,7 +71,7 @@ public final class DirectoryServer: Sendable {
         let directory = self.directory
         return try await loop.run { (bus) async throws(QiError) in
             let local = object.makeObject(on: bus)
-            let id = try directory.value.register(local, as: name)
+            let id = try await directory.value.register(local, as: name)
             return HostedObject(object: local.object, serviceID: id)
         }
     }
@@ -92,5 +106,26 @@ public final class DirectoryServer: Sendable {
     public func services() async throws(QiError) -> [ServiceInfo] {
         let directory = self.directory
         return try await loop.run { (_) async throws(QiError) in directory.value.table.ready.map(\.info) }
+    }
+}
+
+/// Several computers of one robot.
+extension DirectoryServer {
+    /// Makes this the directory of a member board: its services are registered with the master at `endpoint`, which gives the ids,
+    /// and what the master lists is found here. Call it before anything is registered. Returns at once; the master may come later, and
+    /// go and come back.
+    public func join(master endpoint: Endpoint) async throws(QiError) {
+        let directory = self.directory
+        try await loop.run { (bus) async throws(QiError) in
+            let link = MasterLink(bus: bus, endpoint: endpoint, directory: directory.value)
+            directory.value.master = link
+            link.join()
+        }
+    }
+
+    /// Why the master of this member board cannot be used now; nil while it can, and where there is none.
+    public func masterTrouble() async throws(QiError) -> QiError? {
+        let directory = self.directory
+        return try await loop.run { (_) async throws(QiError) in directory.value.master?.away }
     }
 }

@@ -1,7 +1,13 @@
+import DequeModule
+import NIOCore
 import QiWire
 
 /// The names of a directory: unique among pending and ready services, ids never reused, each service its registrant's own
 /// (wire reference §12). Pure.
+///
+/// After a restart the services of before are *unconfirmed*: nobody finds them, and for ``reservationTime`` their names and ids are
+/// kept for whoever had them, by session id or by machine id (a libqi host comes back with another session id). A session of ours
+/// that lost its way for a while only wishes for the id it had.
 struct DirectoryTable {
     /// Who registered a service: a connection's id, or this process.
     enum Owner: Hashable {
@@ -13,16 +19,35 @@ struct DirectoryTable {
         var info: ServiceInfo
         let owner: Owner
         var isReady: Bool
+        /// Whether it took up what was reserved for it.
+        let isReturning: Bool
     }
 
     private(set) var entries: [UInt32: Entry] = [:]
     /// The directory's own name is taken from the start.
     private var ids: [String: UInt32] = ["ServiceDirectory": 1]
-    private var nextID: UInt32 = 2
+    private var numbers: ServiceIDs
+    private var reserved: [String: DirectoryJournal.Registration]
+    private let reservedUntil: NIODeadline
+    /// The last services that went, for those who come back and say which id they had.
+    private var past: [String: DirectoryJournal.Registration] = [:]
+    private var pastOrder: Deque<String> = []
     let maximumPerOwner: Int
 
-    init(maximumPerOwner: Int = ConnectionLimits().maximumServices) {
+    /// How long after a restart the names of before are kept for their owners: a session of ours is back after 5 s at the latest, a
+    /// libqi host when whoever runs it has restarted it.
+    static let reservationTime = TimeAmount.seconds(30)
+    private static let maximumPast = 4096
+
+    /// - Parameter journal: what was before this process; unconfirmed until `now` + ``reservationTime``.
+    init(
+        maximumPerOwner: Int = ConnectionLimits().maximumServices, journal: DirectoryJournal = DirectoryJournal(),
+        at now: NIODeadline = .now()
+    ) {
         self.maximumPerOwner = maximumPerOwner
+        numbers = journal.ids
+        reserved = journal.names
+        reservedUntil = now + Self.reservationTime
     }
 
     /// Whether libqi can stand the name: it builds the URI `qi:<name>` from it, unchecked, and crashes on others (reference §12).
@@ -38,7 +63,37 @@ struct DirectoryTable {
             }
     }
 
-    mutating func register(_ info: ServiceInfo, owner: Owner) throws(QiError) -> UInt32 {
+    /// Takes a service in, not ready yet.
+    ///
+    /// - Parameter assigned: the id a master directory gave it; nil: one of ours, the one it had if that may be.
+    mutating func register(
+        _ info: ServiceInfo, owner: Owner, assigned: UInt32? = nil, at now: NIODeadline = .now()
+    ) throws(QiError) -> UInt32 {
+        try check(info, owner: owner, at: now)
+        let id: UInt32
+        if let assigned {
+            guard entries[assigned] == nil, assigned >= 2, assigned < ServiceIDs.end else {
+                throw QiError(.conflict, "the master directory gave \"\(info.name)\" the id \(assigned), which is taken here")
+            }
+            id = assigned
+        } else if let known = wish(for: info, at: now) {
+            id = known
+        } else if let next = numbers.take() {
+            id = next
+        } else {
+            throw QiError(.limit, "this directory has given out all its ids: restart it")
+        }
+        numbers.take(id)
+        var info = info
+        info.serviceID = id
+        let isReturning = reserved.removeValue(forKey: info.name) != nil
+        entries[id] = Entry(info: info, owner: owner, isReady: false, isReturning: isReturning)
+        ids[info.name] = id
+        return id
+    }
+
+    /// Whether `owner` may register `info` now.
+    func check(_ info: ServiceInfo, owner: Owner, at now: NIODeadline = .now()) throws(QiError) {
         guard Self.isValid(name: info.name) else {
             throw QiError(
                 .invalid, "Service name \"\(info.name)\" is not valid", hint: "use 1 to 255 of A-Z a-z 0-9 . _ ~ -")
@@ -47,19 +102,53 @@ struct DirectoryTable {
             throw QiError(
                 .conflict, "Service \"\(info.name)\" (#\(id)) is already registered. Rejecting conflicting registration attempt.")
         }
+        if let kept = reservation(info.name, at: now), !Self.isSame(kept, info) {
+            throw QiError(
+                .conflict,
+                "Service \"\(info.name)\" (#\(kept.id)) is kept for its owner of before this directory's restart: try again after \(Self.reservationTime.nanoseconds / 1_000_000_000) s")
+        }
         try Self.check(endpoints: info.endpoints)
         guard entries.values.count(where: { $0.owner == owner }) < maximumPerOwner else {
             throw QiError(.limit, "this connection has registered \(maximumPerOwner) services: unregister some")
         }
-        // The ids from 2^31 on are those of looked-up services (reference §19.1 d).
-        guard nextID < 0x8000_0000 else { throw QiError(.limit, "this directory has given out all its ids: restart it") }
-        let id = nextID
-        nextID += 1
-        var info = info
-        info.serviceID = id
-        entries[id] = Entry(info: info, owner: owner, isReady: false)
-        ids[info.name] = id
-        return id
+    }
+
+    /// The id that a service had and may have again; nil when it is a new one.
+    func wish(for info: ServiceInfo, at now: NIODeadline = .now()) -> UInt32? {
+        if let kept = reservation(info.name, at: now), Self.isSame(kept, info) { return kept.id }
+        guard info.serviceID >= 2, entries[info.serviceID] == nil else { return nil }
+        if let gone = past[info.name] ?? reserved[info.name], gone.id == info.serviceID, Self.isSame(gone, info) { return gone.id }
+        return numbers.mayGive(info.serviceID) ? info.serviceID : nil
+    }
+
+    private static func isSame(_ kept: DirectoryJournal.Registration, _ info: ServiceInfo) -> Bool {
+        (kept.sessionID == info.sessionID && !kept.sessionID.isEmpty) || (kept.machineID == info.machineID && !kept.machineID.isEmpty)
+    }
+
+    private func reservation(_ name: String, at now: NIODeadline) -> DirectoryJournal.Registration? {
+        now < reservedUntil ? reserved[name] : nil
+    }
+
+    /// Whether `name` was here before the restart and may still come back.
+    func isAwaited(_ name: String, at now: NIODeadline = .now()) -> Bool {
+        if reservation(name, at: now) != nil { return true }
+        return ids[name].flatMap { entries[$0] }.map { !$0.isReady && $0.isReturning } ?? false
+    }
+
+    /// Whether anything waits for its owner of before the restart.
+    var hasReservations: Bool { !reserved.isEmpty }
+
+    /// The time of the reservations is over: the ids that nobody took up.
+    mutating func expire() -> [UInt32] {
+        let gone = reserved.values.sorted { $0.id < $1.id }
+        reserved = [:]
+        for registration in gone { remember(registration) }
+        return gone.map(\.id)
+    }
+
+    private mutating func remember(_ registration: DirectoryJournal.Registration) {
+        if past.updateValue(registration, forKey: registration.name) == nil { pastOrder.append(registration.name) }
+        if pastOrder.count > Self.maximumPast, let oldest = pastOrder.popFirst() { past[oldest] = nil }
     }
 
     /// One endpoint that is no URI makes every libqi client refuse the whole answer (reference §19).
@@ -109,7 +198,9 @@ struct DirectoryTable {
     }
 
     private mutating func remove(_ id: UInt32) {
-        if let entry = entries.removeValue(forKey: id) { ids[entry.info.name] = nil }
+        guard let entry = entries.removeValue(forKey: id) else { return }
+        ids[entry.info.name] = nil
+        remember(DirectoryJournal.Registration(entry.info))
     }
 
     /// A ready service.
@@ -117,4 +208,13 @@ struct DirectoryTable {
 
     /// The ready services in id order.
     var ready: [Entry] { entries.values.filter(\.isReady).sorted { $0.info.serviceID < $1.info.serviceID } }
+}
+
+extension DirectoryJournal.Registration {
+    /// What is remembered of `info`: not the identities that are longer than any real one.
+    init(_ info: ServiceInfo) {
+        func bounded(_ text: String) -> String { text.utf8.count <= DirectoryJournal.maximumIdentity ? text : "" }
+        self.init(
+            id: info.serviceID, name: info.name, machineID: bounded(info.machineID), sessionID: bounded(info.sessionID))
+    }
 }

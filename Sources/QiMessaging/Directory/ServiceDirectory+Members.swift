@@ -63,8 +63,9 @@ extension ServiceDirectory {
         let infoParameters = Signature(.tuple([ServiceInfo.signature.type]))
         add(WellKnownActions.registerService, "registerService", infoParameters, "I") { directory, call, arguments, answer in
             try directory.mayRegister()
-            let id = try directory.register(ServiceInfo(qiValue: arguments[0]), owner: .connection(call.connection.id))
-            answer(.success(.uint32(id)))
+            directory.register(try ServiceInfo(qiValue: arguments[0]), owner: .connection(call.connection.id)) { result in
+                answer(result.map { .uint32($0) })
+            }
         }
         add(WellKnownActions.unregisterService, "unregisterService", "(I)", "v") { directory, call, arguments, answer in
             try directory.mayRegister()
@@ -73,8 +74,9 @@ extension ServiceDirectory {
         }
         add(WellKnownActions.serviceReady, "serviceReady", "(I)", "v") { directory, call, arguments, answer in
             try directory.mayRegister()
-            try directory.ready(arguments[0].asUInt32 ?? 0, owner: .connection(call.connection.id))
-            answer(.success(.void))
+            directory.ready(arguments[0].asUInt32 ?? 0, owner: .connection(call.connection.id)) { result in
+                answer(result.map { .void })
+            }
         }
         add(WellKnownActions.updateServiceInfo, "updateServiceInfo", infoParameters, "v") { directory, call, arguments, answer in
             try directory.mayRegister()

@@ -10,6 +10,8 @@ final class CallFlight: Sendable {
     private struct State {
         var continuation: UnsafeContinuation<Outcome, Never>?
         var sent: (connection: UInt64, id: UInt32)?
+        /// It waits for the path of its object.
+        var waiting: (target: NIOLoopBound<RemoteObject>, token: UInt64)?
         var isCancelled = false
     }
 
@@ -25,6 +27,14 @@ final class CallFlight: Sendable {
         }
     }
 
+    /// The call waits until its object has a path; answers whether it is still wanted.
+    func waits(for target: NIOLoopBound<RemoteObject>, _ token: UInt64) -> Bool {
+        state.withLock {
+            $0.waiting = (target, token)
+            return !$0.isCancelled
+        }
+    }
+
     func complete(_ answer: CallAnswer, value: Result<QiValue, QiError>? = nil) {
         let continuation = state.withLock { state in
             defer { state.continuation = nil }
@@ -35,16 +45,19 @@ final class CallFlight: Sendable {
 
     /// On the loop: the task does not want the answer any more.
     func cancel(on bus: Bus) {
-        let sent = state.withLock {
+        let (sent, waiting) = state.withLock {
             $0.isCancelled = true
-            return $0.sent
+            return ($0.sent, $0.waiting)
         }
+        waiting?.target.value.stopWaiting(waiting?.token ?? 0, Self.cancellation)
         if let sent { Self.abandon(sent.connection, sent.id, bus) }
     }
 
     static func abandon(_ connection: UInt64, _ id: UInt32, _ bus: Bus) {
-        bus.connection(connection)?.abandon(id, QiError(.cancelled, "the call was cancelled"))
+        bus.connection(connection)?.abandon(id, cancellation)
     }
+
+    static var cancellation: QiError { QiError(.cancelled, "the call was cancelled") }
 }
 
 /// What is sent with a call: bytes, or values with objects in them, which are encoded for the connection they leave on.

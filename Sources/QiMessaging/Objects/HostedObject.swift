@@ -3,7 +3,7 @@ public import QiWire
 /// An object of this process that others use: emits its signals and sets its properties, from anywhere.
 public struct HostedObject: Sendable {
     let object: DynamicObject
-    /// The id its directory gave it; of an object sent as a value, that of the service in whose conversation it was sent; 0 within
+    /// The id its directory gave it when it was registered; of an object sent as a value, that of the service in whose conversation it was sent; 0 within
     /// this process.
     public let serviceID: UInt32
 

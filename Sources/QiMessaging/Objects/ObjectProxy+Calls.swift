@@ -127,6 +127,14 @@ extension ObjectProxy {
         _ flight: CallFlight, _ action: UInt32, _ content: CallContent, _ returns: QiType, _ end: NIODeadline,
         _ target: RemoteObject, _ bus: Bus
     ) {
+        if target.connection == nil, target.waitsInGap {
+            let token = target.whenAttached(until: end) { failure in
+                if let failure { return flight.complete(.failure(failure)) }
+                start(flight, action, content, returns, end, target, bus)
+            }
+            guard let token, !flight.waits(for: NIOLoopBound(target, eventLoop: bus.eventLoop), token) else { return }
+            return target.stopWaiting(token, CallFlight.cancellation)
+        }
         let completion: CallCompletion
         if returns.mayHoldObject {
             completion = { answer in

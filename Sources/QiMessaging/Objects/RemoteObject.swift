@@ -25,6 +25,11 @@ final class RemoteObject: EventSink {
     private(set) var address: ObjectAddress
     private(set) var lostError = QiError(.disconnected, "not connected")
     var subscriptions = SubscriptionTable()
+    /// Gone for good: no path will come back.
+    private(set) var isEnded = false
+    /// Whether callers of this process wait for a path that is down instead of failing (``Session/Options/gap``).
+    var waitsInGap = false
+    var attachWaiters = AttachWaiters()
     private var links: [UInt32: Link] = [:]
     /// Of an object that came as a value: under how many addresses others hold it.
     private var holders = 0
@@ -52,6 +57,12 @@ final class RemoteObject: EventSink {
         self.address = address
         connection.setEventSink(self, for: address)
         for signal in subscriptions.signals { subscribeUpstream(signal) { _ in } }
+        for waiter in attachWaiters.removeAll() { waiter(nil) }
+    }
+
+    /// Says better than the connection did why there is no path.
+    func explainLoss(_ error: QiError) {
+        if connection == nil, !isEnded { lostError = error }
     }
 
     /// The path is gone: calls fail with `error` until the next ``attach(to:at:)``. Where the connection lives on, the owner is told
@@ -72,7 +83,10 @@ final class RemoteObject: EventSink {
     /// The object is gone for good: calls fail with `error`, and nobody waits for its events any more.
     func end(_ error: QiError) {
         detach(error)
+        isEnded = true
+        lostError = error
         subscriptions.endLocal(error)
+        for waiter in attachWaiters.removeAll() { waiter(error) }
     }
 
     /// Nobody needs the object any more: its owner is told (wire reference §17).

@@ -57,6 +57,7 @@ public final class SignalLink: Sendable {
             }
         case .remote(let loop, let target):
             let (failure, token) = try await loop.run { (_) async throws(QiError) -> (QiError?, UInt64) in
+                if target.value.waitsInGap { try await target.value.attached(until: .now() + .seconds(10)) }
                 var token: UInt64 = 0
                 let failure: QiError? = await withUnsafeContinuation { continuation in
                     token = target.value.listen(to: uid, confirmed: { continuation.resume(returning: $0) }, ended: ended) {

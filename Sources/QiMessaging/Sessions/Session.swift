@@ -11,7 +11,9 @@ public import QiWire
 ///         _ = try await speech.call("say", arguments: [.string("Bonjour")])
 ///     }
 ///
-/// A session ends with its directory connection; the structured form ``with(_:options:_:)`` closes it in every case.
+/// A session outlives the connection to its directory: when that is lost it connects again, at once and then after growing pauses of
+/// up to 5 s, registers what it hosts under the old ids, and its proxies and subscriptions go on where the service is the same
+/// (``state``). It ends with ``close()``; the structured form ``with(_:options:_:)`` closes it in every case.
 public final class Session: Sendable {
     /// How a session is set up.
     public struct Options: Sendable {
@@ -28,6 +30,8 @@ public final class Session: Sendable {
         /// Whether a service that lives in this process is called directly: nothing is encoded and no other thread involved.
         public var callsInProcess = true
         public var limits = ConnectionLimits()
+        /// What calls do while the directory, and with it their path, is away.
+        public var gap = Gap.fail
         public var logger = Logger(label: "qimessaging.session")
         public init() {}
     }
@@ -36,13 +40,23 @@ public final class Session: Sendable {
     let core: NIOLoopBound<SessionCore>
     let options: Options
     let reach: SessionCore.Reach
+    private let followed: SessionStates
 
-    private init(loop: BusLoop, core: NIOLoopBound<SessionCore>, options: Options, reach: SessionCore.Reach) {
+    private init(
+        loop: BusLoop, core: NIOLoopBound<SessionCore>, states: SessionStates, options: Options, reach: SessionCore.Reach
+    ) {
         self.reach = reach
         self.loop = loop
         self.core = core
+        followed = states
         self.options = options
     }
+
+    /// How the session stands with its directory, now.
+    public var state: State { followed.current }
+
+    /// The present state and all that follow; a slow reader gets the latest. Ends after `.closed`.
+    public var states: AsyncStream<State> { followed.follow() }
 
     /// The directory that a session connects to when nothing is said.
     public static let defaultURL = "tcp://127.0.0.1:9559"
@@ -83,10 +97,11 @@ public final class Session: Sendable {
                 NIOLoopBound(
                     SessionCore(
                         bus: bus, machineID: machineID, directoryEndpoint: endpoint, callsInProcess: options.callsInProcess,
-                        reach: reach),
+                        reach: reach, gap: options.gap),
                     eventLoop: bus.eventLoop)
             }
-            let session = Session(loop: loop, core: core, options: options, reach: reach)
+            let states = try await loop.run { (_) async throws(QiError) in core.value.states }
+            let session = Session(loop: loop, core: core, states: states, options: options, reach: reach)
             let connection = try await session.dial(endpoint)
             try await loop.run { (_) async throws(QiError) in try await core.value.begin(on: connection.value) }
             return session
@@ -149,6 +164,8 @@ public final class Session: Sendable {
 
     public func unregister(_ object: HostedObject) async throws(QiError) {
         let core = self.core
-        try await loop.run { (_) async throws(QiError) in try await core.value.unregister(object.serviceID) }
+        try await loop.run { (_) async throws(QiError) in
+            try await core.value.unregister(object.object, object.serviceID)
+        }
     }
 }

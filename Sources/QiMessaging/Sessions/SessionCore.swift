@@ -1,4 +1,3 @@
-import Glibc
 import NIOCore
 import QiWire
 
@@ -11,34 +10,48 @@ final class SessionCore: ConnectionOwner {
     let directoryEndpoint: Endpoint
     private(set) var directory: RemoteObject?
     private(set) var directoryMachineID = ""
-    private var proxies: [String: RemoteObject] = [:]
     /// Services of this process, as long as somebody uses them.
-    private var localProxies: [String: WeakHandle] = [:]
-    private struct WeakHandle { weak var handle: ProxyHandle? }
+    var localProxies: [String: WeakHandle] = [:]
+    struct WeakHandle { weak var handle: ProxyHandle? }
     /// Whether services of this process are called directly.
     let callsInProcess: Bool
+    /// What is in use of the directory's services, by name.
+    var proxies: [String: TrackedService] = [:]
     /// Ids of services that were removed while some were being found: what was learned of them is void.
     private var removedWhileFinding: Set<UInt32> = []
     private var findsRunning = 0
     /// What it takes to reach others and to be reached.
     let reach: Reach
     private(set) lazy var hosts = makeConnectionCache()
-    private var hosted: [UInt32: LocalObject] = [:]
+    /// What this session hosts, by the id it has now.
+    var hosted: [UInt32: LocalObject] = [:]
+    var registrations: [Registration] = []
+    /// Ids that services of this session had before.
+    var moved: [UInt32: MovedService] = [:]
     /// What the directory was told of them.
     var hostedInfos: [UInt32: ServiceInfo] = [:]
     var listeners: [Listener] = []
     var endpointCheck: Scheduled<Void>?
-    private weak var directoryConnection: Connection?
-    private var connections: [ObjectIdentifier: Connection] = [:]
+    private(set) weak var directoryConnection: Connection?
+    private(set) var connections: [ObjectIdentifier: Connection] = [:]
     /// The directory's, those to hosts and those of clients.
     var connectionCount: Int { connections.count }
+    let gap: Session.Gap
+    let states = SessionStates()
+    /// The first connection was complete: from now on a loss is made up for.
+    private(set) var isEstablished = false
+    var isReconnecting = false
+    var isEnded = false
 
-    init(bus: Bus, machineID: String, directoryEndpoint: Endpoint, callsInProcess: Bool, reach: Reach) {
+    init(
+        bus: Bus, machineID: String, directoryEndpoint: Endpoint, callsInProcess: Bool, reach: Reach, gap: Session.Gap
+    ) {
         self.callsInProcess = callsInProcess
         self.bus = bus
-        self.reach = reach
         self.machineID = machineID
         self.directoryEndpoint = directoryEndpoint
+        self.reach = reach
+        self.gap = gap
     }
 
     deinit { for id in hosted.keys { InProcessObjects.remove(sessionID: sessionID, serviceID: id) } }
@@ -50,23 +63,17 @@ final class SessionCore: ConnectionOwner {
     func closed(_ connection: Connection, error: QiError) {
         connections[ObjectIdentifier(connection)] = nil
         for object in hosted.values { object.closed(connection) }
-        for (name, proxy) in proxies where proxy.connection == nil {
+        for (name, tracked) in proxies where tracked.object.connection == nil && !tracked.isThroughDirectory {
             proxies[name] = nil
-            proxy.end(error)
+            tracked.object.end(error)
         }
         if connection === directoryConnection { directoryLost(error) }
     }
 
-    /// A session ends with its directory: the services it names, and those it hosts, are known through it only (§18).
-    private func directoryLost(_ error: QiError) {
-        directory?.end(error)
-        stopListening()
-        hosts.end(error)
-        for connection in connections.values { connection.close(error) }
-    }
-
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
-        address.object == 1 ? hosted[address.service] : nil
+        guard address.object == 1 else { return nil }
+        if let service = hosted[address.service] { return service }
+        return moved[address.service]
     }
 
     // MARK: - Connecting (wire reference §11.1)
@@ -75,30 +82,45 @@ final class SessionCore: ConnectionOwner {
     nonisolated(nonsending) func begin(on connection: Connection) async throws(QiError) {
         directoryConnection = connection
         let metaObject = try await connection.metaObject(of: .serviceDirectory, name: "ServiceDirectory")
-        let directory = RemoteObject(
-            bus: bus, name: "ServiceDirectory", connection: connection, address: .serviceDirectory, metaObject: metaObject)
-        self.directory = directory
-        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
-            var payload = payload
-            guard let id = try? payload.readQiUInt32(), case .string(let name)? = try? payload.readQi(.string) else { return }
-            self?.removed(id, name.lossyText)
-        }
+        let directory = try await attachDirectory(on: connection, metaObject)
         directoryMachineID = try await directory.value(
             of: WellKnownActions.machineID, [], deadline: .now() + .seconds(10)
         ).asString ?? ""
+        isEstablished = true
+    }
+
+    /// One object stands for the directory on every connection there is in turn, or each event would come once per object.
+    private nonisolated(nonsending) func attachDirectory(
+        on connection: Connection, _ metaObject: MetaObject
+    ) async throws(QiError) -> RemoteObject {
+        if let known = directory, known.metaObject == metaObject {
+            known.attach(to: connection, at: .serviceDirectory)
+            for signal in known.subscriptions.signals { try await known.confirmSubscription(to: signal) }
+            return known
+        }
+        directory?.end(QiError(.notFound, "the directory is another than before", hint: "ask the session for it again"))
+        let directory = RemoteObject(
+            bus: bus, name: "ServiceDirectory", connection: connection, address: .serviceDirectory, metaObject: metaObject)
+        directory.waitsInGap = gap == .wait
+        self.directory = directory
+        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
+            guard let (id, name) = payload.idAndName else { return }
+            self?.removed(id, name)
+        }
+        return directory
     }
 
     private func removed(_ id: UInt32, _ name: String) {
         if findsRunning > 0, removedWhileFinding.count < 65_536 { removedWhileFinding.insert(id) }
         let error = QiError(.notFound, "Service removed")
-        proxies.removeValue(forKey: name)?.end(error)
+        proxies.removeValue(forKey: name)?.object.end(error)
         localProxies.removeValue(forKey: name)?.handle?.endLocal(error)
     }
 
     // MARK: - Looking up (§11.2, §19)
 
     nonisolated(nonsending) func services(deadline: NIODeadline) async throws(QiError) -> [ServiceInfo] {
-        let value = try await requireDirectory().value(of: WellKnownActions.services, [], deadline: deadline)
+        let value = try await requireDirectory(until: deadline).value(of: WellKnownActions.services, [], deadline: deadline)
         do throws(WireError) {
             var infos: [ServiceInfo] = []
             for info in value.asList ?? [] { infos.append(try ServiceInfo(qiValue: info)) }
@@ -111,7 +133,7 @@ final class SessionCore: ConnectionOwner {
     nonisolated(nonsending) func info(of name: String, deadline: NIODeadline) async throws(QiError) -> ServiceInfo {
         let value: QiValue
         do throws(QiError) {
-            value = try await requireDirectory().value(of: WellKnownActions.service, [.string(name)], deadline: deadline)
+            value = try await requireDirectory(until: deadline).value(of: WellKnownActions.service, [.string(name)], deadline: deadline)
         } catch {
             // The directory says "no such name" as an Error text only.
             if error.code == .remote, error.message.contains("Cannot find") {
@@ -144,9 +166,9 @@ final class SessionCore: ConnectionOwner {
 
     /// The proxy of a service; looked up and connected once, then shared.
     nonisolated(nonsending) func service(_ name: String, deadline: NIODeadline) async throws(QiError) -> ServicePath {
-        let directory = try requireDirectory()
+        if let known = proxies[name]?.object, known.connection != nil { return .remote(known) }
+        let directory = try await requireDirectory(until: deadline)
         if name == "ServiceDirectory" { return .remote(directory) }
-        if let known = proxies[name], known.connection != nil { return .remote(known) }
         findsRunning += 1
         defer {
             findsRunning -= 1
@@ -159,48 +181,27 @@ final class SessionCore: ConnectionOwner {
         let metaObject = try await connection.metaObject(of: address, name: name)
         if removedWhileFinding.contains(info.serviceID) { throw QiError(.notFound, "no service \"\(name)\": it was removed just now") }
         // Somebody else may have asked for the same name meanwhile.
-        if let known = proxies[name], known.connection != nil { return .remote(known) }
+        if let known = proxies[name]?.object, known.connection != nil { return .remote(known) }
+        if let known = proxies[name] {
+            // Its path was lost with the directory, and it was not compared yet.
+            if known.isThroughDirectory, connection === directoryConnection, info.isSame(as: known.info), known.object.metaObject == metaObject {
+                known.object.attach(to: connection, at: address)
+                return .remote(known.object)
+            }
+            known.object.end(QiError(.notFound, "\(name) is another service than before", hint: "look it up again"))
+        }
         let object = RemoteObject(bus: bus, name: name, connection: connection, address: address, metaObject: metaObject)
-        proxies[name] = object
+        object.waitsInGap = gap == .wait
+        proxies[name] = TrackedService(object: object, info: info, isThroughDirectory: connection === directoryConnection)
         return .remote(object)
     }
 
-    func requireDirectory() throws(QiError) -> RemoteObject {
+    /// The directory, when it can be used now; of a session that waits in gaps, also when it can be by `deadline`.
+    nonisolated(nonsending) func requireDirectory(until deadline: NIODeadline) async throws(QiError) -> RemoteObject {
         guard let directory else { throw QiError(.disconnected, "the session is not connected") }
-        guard directory.connection != nil else { throw directory.lostError }
+        if directory.connection == nil, gap == .wait { try await directory.attached(until: deadline) }
+        guard let directory = self.directory, directory.connection != nil else { throw directory.lostError }
         return directory
-    }
-
-    // MARK: - Hosting (§13)
-
-    nonisolated(nonsending) func register(_ object: LocalObject, as name: String) async throws(QiError) -> UInt32 {
-        let directory = try requireDirectory()
-        var info = ServiceInfo(
-            name: name, machineID: machineID, processID: UInt32(bitPattern: getpid()),
-            endpoints: currentEndpoints(), sessionID: sessionID, objectUID: object.uid.bytes)
-        let deadline = NIODeadline.now() + .seconds(10)
-        let value = try await directory.value(of: WellKnownActions.registerService, [info.qiValue], deadline: deadline)
-        guard let id = value.asUInt32 else { throw QiError(.invalid, "the directory gave \"\(name)\" no id") }
-        hosted[id] = object
-        info.serviceID = id
-        hostedInfos[id] = info
-        do {
-            _ = try await directory.value(of: WellKnownActions.serviceReady, [.uint32(id)], deadline: deadline)
-        } catch {
-            hosted[id] = nil
-            hostedInfos[id] = nil
-            throw error
-        }
-        InProcessObjects.add(object.object, sessionID: sessionID, serviceID: id)
-        return id
-    }
-
-    nonisolated(nonsending) func unregister(_ id: UInt32) async throws(QiError) {
-        let directory = try requireDirectory()
-        _ = try await directory.value(of: WellKnownActions.unregisterService, [.uint32(id)], deadline: .now() + .seconds(10))
-        hosted[id] = nil
-        InProcessObjects.remove(sessionID: sessionID, serviceID: id)
-        hostedInfos[id] = nil
     }
 }
 

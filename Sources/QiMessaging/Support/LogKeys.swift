@@ -7,6 +7,7 @@ enum LogKeys {
     static let service = "qi.service.name"
     static let serviceID = "qi.service.id"
     static let endpoint = "qi.endpoint"
+    static let path = "path"
     static let error = "error"
 }
 

@@ -15,6 +15,8 @@ import Testing
             device:
               name: pepper
               model: Pepper 1.8
+              role: member
+              directory: tcp://10.0.1.1:9559
             internal:
               listen: ["unix:/run/qimesh/sd.sock", "tcp://127.0.0.1:9559", "tcp://[::1]:0"]
               machine-id: file:/var/lib/id
@@ -30,7 +32,9 @@ import Testing
             limits: { calls-per-peer: 7, payload: 1MB, path-loss: 2m }
             log: { level: debug }
             """)
-        #expect(configuration.device == .init(name: "pepper", model: "Pepper 1.8"))
+        #expect(
+            configuration.device
+                == .init(name: "pepper", model: "Pepper 1.8", role: .member, directory: "tcp://10.0.1.1:9559"))
         #expect(configuration.internal.listen == ["unix:/run/qimesh/sd.sock", "tcp://127.0.0.1:9559", "tcp://[::1]:0"])
         #expect(configuration.internal.machineID == .file("/var/lib/id"))
         let account = try #require(configuration.xmpp.first)
@@ -51,6 +55,7 @@ import Testing
     func emptyMeansDefaults(_ text: String) throws {
         let configuration = try parse(text)
         #expect(configuration.device == .init())
+        #expect(configuration.device.role == .master)
         #expect(configuration.xmpp.isEmpty)
         #expect(configuration.limits == .init(callsPerPeer: 1024, payload: 50_000_000, pathLoss: .seconds(30)))
         #expect(configuration.log.level == .info)
@@ -67,6 +72,17 @@ import Testing
     }
 
     static let mistakes: [(text: String, message: String)] = [
+        // roles
+        ("device:\n  role: slave\n", #"qimesh.yaml:2: device.role: "slave" is not one of master, member, cloud, client"#),
+        ("device:\n  role: member\n", "qimesh.yaml:2: device.role: a member needs the master's address: directory: tcp://HOST:PORT"),
+        (
+            "device:\n  directory: tcp://10.0.1.1:9559\n",
+            "qimesh.yaml:2: device.directory: only a member has another directory: add role: member, or remove this line"
+        ),
+        (
+            "device:\n  role: member\n  directory: 10.0.1.1\n",
+            #"qimesh.yaml:3: device.directory: "10.0.1.1" must name host and port: tcp://HOST:PORT"#
+        ),
         // unknown keys
         ("devise:\n  name: x\n", #"qimesh.yaml:1: this version knows no key "devise" here; did you mean device?"#),
         ("device:\n  name: x\n  modle: y\n", #"qimesh.yaml:3: this version knows no key "modle" here; did you mean model?"#),

@@ -1,0 +1,139 @@
+import Logging
+import NIOCore
+import QiWire
+
+/// This board's services in the master's list.
+extension MasterLink {
+    /// Registers a service there, and waits for a master that is away. `completion` runs exactly once, with the id there.
+    func register(_ info: ServiceInfo, completion: @escaping (Result<UInt32, QiError>) -> Void) {
+        guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
+        let deadline = NIODeadline.now() + Self.registrationTime
+        bus.enqueue { [self] in
+            while true {
+                do throws(QiError) {
+                    let master = try await joined(until: deadline)
+                    return completion(.success(try await register(info, at: master)))
+                } catch {
+                    if error.isRetryable, !bus.isShutDown, NIODeadline.now() < deadline { continue }
+                    return completion(.failure(error))
+                }
+            }
+        }
+    }
+
+    private nonisolated(nonsending) func register(_ info: ServiceInfo, at master: RemoteObject) async throws(QiError) -> UInt32 {
+        let connection = master.connection
+        do throws(QiError) {
+            let value = try await master.value(
+                of: WellKnownActions.registerService, [published(info).qiValue], deadline: .now() + Self.registrationTime)
+            guard let id = value.asUInt32 else { throw QiError(.invalid, "the master directory gave \"\(info.name)\" no id") }
+            return id
+        } catch {
+            // It may have registered all the same: the end of the connection takes that back.
+            if error.code == .timedOut { connection?.close(QiError(.offline, "the master directory does not answer")) }
+            throw error
+        }
+    }
+
+    func ready(_ id: UInt32, completion: @escaping (Result<Void, QiError>) -> Void) {
+        guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
+        let deadline = NIODeadline.now() + Self.registrationTime
+        bus.enqueue { [self] in
+            do throws(QiError) {
+                let master = try await joined(until: deadline)
+                _ = try await master.value(of: WellKnownActions.serviceReady, [.uint32(id)], deadline: deadline)
+                completion(.success(()))
+            } catch {
+                completion(.failure(error))
+            }
+        }
+    }
+
+    /// Takes a service away there. A master that is away forgets it by itself.
+    func unregister(_ id: UInt32) { tell(WellKnownActions.unregisterService, .uint32(id)) }
+
+    /// A service has other addresses now.
+    func updated(_ id: UInt32) {
+        guard let entry = directory.table.entries[id] else { return }
+        tell(WellKnownActions.updateServiceInfo, published(entry.info).qiValue)
+    }
+
+    private func tell(_ action: UInt32, _ argument: QiValue) {
+        guard let master, master.connection != nil else { return }
+        bus.enqueue { [self] in
+            do throws(QiError) {
+                _ = try await master.value(of: action, [argument], deadline: .now() + Self.registrationTime)
+            } catch {
+                bus.logger.debug("the master directory was not told", metadata: [LogKeys.error: "\(error.message)"])
+            }
+        }
+    }
+
+    /// A service as the other boards need it: its own addresses that they reach, else this directory's, which forwards.
+    private func published(_ info: ServiceInfo) -> ServiceInfo {
+        var info = info
+        let own = info.endpoints.filter { text in
+            guard let endpoint = Endpoint(text) else { return false }
+            switch endpoint.kind {
+            case .tcp, .tls: return !endpoint.isLoopback
+            case .unix, .relative, .other: return false
+            }
+        }
+        info.endpoints = own.isEmpty ? directory.internalEndpoints : own
+        return info
+    }
+
+    // MARK: - After a loss
+
+    /// Registers every service of this board under the id it has.
+    nonisolated(nonsending) func registerAgain(at master: RemoteObject) async throws(QiError) {
+        for id in directory.table.entries.keys.sorted() {
+            guard let entry = directory.table.entries[id] else { continue }
+            do throws(QiError) {
+                try await registerAgain(entry, at: master)
+            } catch {
+                // The way was lost again; otherwise the master itself said no.
+                if error.isRetryable || master.connection == nil { throw error }
+                retry(entry, error)
+            }
+        }
+    }
+
+    private nonisolated(nonsending) func registerAgain(
+        _ entry: DirectoryTable.Entry, at master: RemoteObject
+    ) async throws(QiError) {
+        let id = entry.info.serviceID
+        let given = try await register(entry.info, at: master)
+        // It may have gone meanwhile.
+        guard let now = directory.table.entries[id], now.owner == entry.owner else { return unregister(given) }
+        guard given == id else {
+            unregister(given)
+            return directory.evict(
+                now, QiError(.conflict, "the master directory has given the id of \"\(entry.info.name)\" to another: register it again"))
+        }
+        guard now.isReady else { return }
+        _ = try await master.value(of: WellKnownActions.serviceReady, [.uint32(id)], deadline: .now() + Self.registrationTime)
+    }
+
+    /// The master said no. It may still hold this board's connection of before, whose end it has not noticed: it will within 30 s.
+    private func retry(_ entry: DirectoryTable.Entry, _ first: QiError) {
+        bus.logger.warning(
+            "a service is not registered with the master yet",
+            metadata: [LogKeys.service: "\(entry.info.name)", LogKeys.error: "\(first.message)"])
+        let end = NIODeadline.now() + DirectoryTable.reservationTime + .seconds(10)
+        guard let connection = master?.connection else { return }
+        bus.enqueue { [self] in
+            var backoff = Backoff(first: .milliseconds(250), most: .seconds(5))
+            var error = first
+            while NIODeadline.now() < end {
+                await bus.pause(backoff.next())
+                // Whoever joins again registers everything.
+                guard let master, master.connection === connection, !bus.isShutDown,
+                    directory.table.entries[entry.info.serviceID]?.owner == entry.owner
+                else { return }
+                do throws(QiError) { return try await registerAgain(entry, at: master) } catch let failure { error = failure }
+            }
+            directory.evict(entry, error)
+        }
+    }
+}

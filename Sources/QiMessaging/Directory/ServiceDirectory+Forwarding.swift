@@ -1,0 +1,75 @@
+import NIOCore
+import QiWire
+
+/// Services that others reach only through us: on their owner's own connection (wire reference §19.1).
+extension ServiceDirectory {
+    /// Whether this asker reaches the owner only through us (reference §19.1 b).
+    func mustForward(_ entry: DirectoryTable.Entry, for connection: Connection) -> Bool {
+        if connection.origin.isDevice { return true }
+        let absolute = entry.info.endpoints.compactMap(Endpoint.init).filter { endpoint in
+            switch endpoint.kind {
+            case .tcp, .tls, .unix: true
+            case .relative, .other: false
+            }
+        }
+        if absolute.contains(where: { !$0.isLoopback }) { return false }
+        if absolute.isEmpty { return true }
+        guard let owner = ownerConnection(entry) else { return false }
+        // A neighbour that goes by another machine id (another user's home, a container) is reached on its loopback endpoints
+        // only by those of the same id, and the asker's is not known.
+        if owner.origin.isThisHost, entry.info.machineID != machineID { return true }
+        return !owner.origin.isSameHost(as: connection.origin)
+    }
+
+    private func ownerConnection(_ entry: DirectoryTable.Entry) -> Connection? {
+        guard case .connection(let id) = entry.owner else { return nil }
+        return bus.connection(id)
+    }
+
+    /// The object through which others reach a service on its owner's own directory connection.
+    func forward(_ entry: DirectoryTable.Entry, completion: @escaping (Result<RemoteObject, QiError>) -> Void) {
+        let id = entry.info.serviceID
+        switch forwards[id] {
+        case .ready(let object): return completion(.success(object))
+        case .describing(let waiting):
+            forwards[id] = .describing(waiting + [completion])
+            return
+        case nil: break
+        }
+        guard let owner = ownerConnection(entry), !owner.isClosed else {
+            return completion(.failure(QiError(.offline, "the owner of '\(entry.info.name)' is gone")))
+        }
+        forwards[id] = .describing([completion])
+        owner.describe(.main(ofService: id), name: entry.info.name) { [self] result in
+            // Unregistered meanwhile: whoever waited was told.
+            guard case .describing(let waiting) = forwards[id] else { return }
+            let object = result.map {
+                RemoteObject(
+                    bus: bus, name: entry.info.name, connection: owner, address: .main(ofService: id), metaObject: $0)
+            }
+            forwards[id] = (try? object.get()).map { .ready($0) }
+            for handler in waiting { handler(object) }
+        }
+    }
+
+    /// A service that nobody looked up on this connection: whoever comes from another board has its id from the master, and comes
+    /// here because the service itself listens to its own machine only.
+    func forwarder(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
+        // Ready or not: whoever has the id from the master may be faster than the master's word to us that it is.
+        guard let entry = table.entries[address.service] else { return nil }
+        if case .ready(let object) = forwards[address.service] {
+            connection.bind(object, at: address)
+            return object
+        }
+        let awaited = AwaitedObject()
+        connection.bind(awaited, at: address)
+        forward(entry) { result in
+            switch result {
+            case .success(let object): if !connection.isClosed { connection.bind(object, at: address) }
+            case .failure: connection.unbind(address)
+            }
+            awaited.end(result)
+        }
+        return awaited
+    }
+}

@@ -1,0 +1,145 @@
+import NIOCore
+import QiWire
+
+/// Finding services for a connection, and making them reachable on it (wire reference §19.1).
+extension ServiceDirectory {
+    /// Answers service(name) for a connection, and makes the service reachable on it.
+    func lookUp(_ name: String, for connection: Connection, completion: @escaping (Result<ServiceInfo, QiError>) -> Void) {
+        if name == "ServiceDirectory" { return completion(.success(ownInfo(for: connection))) }
+        // First, or whoever registers that name would be taken for it by those who may use it.
+        if let (id, service) = hidden[name], service.mayUse(connection.origin) {
+            connection.bind(service.object, at: .main(ofService: id))
+            return completion(.success(answerInfo(name: name, id: id, sessionID: sessionID, uid: service.object.uid.bytes, for: connection)))
+        }
+        if let entry = table.find(name) { return answer(entry, for: connection, completion) }
+        if table.isAwaited(name) {
+            return awaitReturn(of: name, for: connection) { [self] isBack in
+                if isBack, let entry = table.find(name) { return answer(entry, for: connection, completion) }
+                completion(.failure(QiError(.notFound, "Cannot find service '\(name)' in index")))
+            }
+        }
+        if let master, let info = master.service(named: name), !connection.origin.isDevice {
+            return answer(info, of: master, for: connection, completion)
+        }
+        // No transit: what we ourselves reach through a gateway does not exist for another device.
+        guard !connection.origin.isDevice, let resolver, resolver.handles(name) else {
+            return completion(.failure(QiError(.notFound, "Cannot find service '\(name)' in index")))
+        }
+        guard (lookUps.values.count { $0.connections.contains { $0 === connection } }) < connection.limits.maximumLookUps else {
+            return completion(.failure(QiError(.limit, "too many services behind gateways are in use on this connection")))
+        }
+        resolver.resolve(name) { [self] result in
+            switch result {
+            case .failure(let error): completion(.failure(error))
+            case .success(let service): completion(found(name, service, for: connection))
+            }
+        }
+    }
+
+    private func found(_ name: String, _ service: ResolvedService, for connection: Connection) -> Result<ServiceInfo, QiError> {
+        if connection.isClosed {
+            // The resolver has noted the use.
+            if lookUps[name] == nil { resolver?.released(name) }
+            return .failure(QiError(.disconnected, "the asking connection is gone"))
+        }
+        if let known = lookUps[name], known.service.object !== service.object { retire(name) }
+        var lookUp = lookUps[name] ?? LookUp(id: mirroredIDs[name] ?? newLookUpID(), service: service)
+        lookUp.service = service
+        if !lookUp.connections.contains(where: { $0 === connection }) { lookUp.connections.append(connection) }
+        lookUps[name] = lookUp
+        connection.bind(service.object, at: .main(ofService: lookUp.id))
+        return .success(
+            answerInfo(name: name, id: lookUp.id, sessionID: service.info.sessionID, uid: service.info.objectUID, for: connection))
+    }
+
+    private func newLookUpID() -> UInt32 {
+        defer { nextLookUpID = nextLookUpID == 0xFFFE_FFFF ? 0x8000_0000 : nextLookUpID + 1 }
+        return nextLookUpID
+    }
+
+    /// A service behind a gateway is not what it was: whoever looked it up is told, and must ask again.
+    func retire(_ name: String) {
+        guard let lookUp = lookUps.removeValue(forKey: name) else { return }
+        for connection in lookUp.connections { connection.unbind(.main(ofService: lookUp.id)) }
+        // An id means one object for ever: the name's next one is another.
+        let isListed = mirroredIDs.removeValue(forKey: name) != nil
+        announce(WellKnownActions.serviceRemoved, lookUp.id, name, only: isListed ? nil : lookUp.connections)
+    }
+
+    func forgetIfUnused(_ name: String) {
+        guard let lookUp = lookUps[name], lookUp.connections.isEmpty else { return }
+        lookUps[name] = nil
+        resolver?.released(name)
+    }
+
+    private func answer(
+        _ entry: DirectoryTable.Entry, for connection: Connection, _ completion: @escaping (Result<ServiceInfo, QiError>) -> Void
+    ) {
+        let id = entry.info.serviceID
+        if let local = locals[id] {
+            connection.bind(local, at: .main(ofService: id))
+            return completion(.success(throughUs(entry, for: connection)))
+        }
+        guard mustForward(entry, for: connection) else { return completion(.success(direct(entry, for: connection))) }
+        forward(entry) { [self] result in
+            switch result {
+            case .failure(let error): completion(.failure(error))
+            case .success(let object):
+                if connection.isClosed { return completion(.failure(QiError(.disconnected, "the asking connection is gone"))) }
+                connection.bind(object, at: .main(ofService: id))
+                completion(.success(throughUs(entry, for: connection)))
+            }
+        }
+    }
+
+    /// Answers services() for a connection.
+    func list(for connection: Connection, completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) {
+        let own = services(for: connection)
+        guard let resolver, !connection.origin.isDevice else { return completion(.success(own)) }
+        resolver.list { [self] result in
+            completion(
+                result.map { listed in
+                    own
+                        + listed.filter { $0.serviceID != 1 }.compactMap { info in
+                            mirroredID(info.name).map { id in
+                                answerInfo(
+                                    name: info.name, id: id, sessionID: info.sessionID, uid: info.objectUID, for: connection)
+                            }
+                        }
+                })
+        }
+    }
+
+    /// The id under which a name there is listed here. Nil for one that crashes libqi clients (reference §28), and beyond the bound:
+    /// the names are another device's.
+    private func mirroredID(_ name: String) -> UInt32? {
+        if let known = mirroredIDs[name] { return known }
+        guard DirectoryTable.isValid(name: name), mirroredIDs.count < limits.maximumLookUps else { return nil }
+        if let known = lookUps[name]?.id { return known }
+        let id = newLookUpID()
+        mirroredIDs[name] = id
+        return id
+    }
+
+    /// A service came in the directory that this one presents.
+    func mirrored(added name: String) {
+        if let id = mirroredID(name) { announce(WellKnownActions.serviceAdded, id, name) }
+    }
+
+    /// A service went there; whoever looked it up was told by ``retire(_:)``.
+    func mirrored(removed name: String) {
+        guard let id = mirroredIDs.removeValue(forKey: name) else { return }
+        announce(WellKnownActions.serviceRemoved, id, name)
+    }
+
+    /// All ready services as this connection may know them.
+    func services(for connection: Connection) -> [ServiceInfo] {
+        let own = [ownInfo(for: connection)]
+            + table.ready.map { entry in
+                locals[entry.info.serviceID] != nil || mustForward(entry, for: connection)
+                    ? throughUs(entry, for: connection) : direct(entry, for: connection)
+            }
+        guard let master, !connection.origin.isDevice else { return own }
+        return own + master.services.map { seen($0, for: connection) }
+    }
+}

@@ -1,0 +1,139 @@
+import Glibc
+import Logging
+import NIOCore
+import QiWire
+
+/// Services coming and going (wire reference §12). On a member board the master gives the ids: a registration goes there first.
+extension ServiceDirectory {
+    /// Takes a service in, not ready yet. `completion` runs exactly once: at once, or when the master has answered.
+    func register(
+        _ info: ServiceInfo, owner: DirectoryTable.Owner, completion: @escaping (Result<UInt32, QiError>) -> Void
+    ) {
+        do throws(QiError) {
+            guard let master else { return completion(.success(try enter(info, owner: owner))) }
+            try table.check(info, owner: owner)
+            var wished = info
+            wished.serviceID = table.wish(for: info) ?? 0
+            master.register(wished) { [self] result in completion(result.flatMap { registered(info, at: $0, owner: owner) }) }
+        } catch {
+            completion(.failure(error))
+        }
+    }
+
+    /// The master knows the service: so do we, unless its owner has gone meanwhile.
+    private func registered(_ info: ServiceInfo, at id: UInt32, owner: DirectoryTable.Owner) -> Result<UInt32, QiError> {
+        do throws(QiError) {
+            if case .connection(let connection) = owner, bus.connection(connection) == nil {
+                throw QiError(.disconnected, "the registering connection is gone")
+            }
+            return .success(try enter(info, owner: owner, assigned: id))
+        } catch {
+            master?.unregister(id)
+            return .failure(error)
+        }
+    }
+
+    private func enter(_ info: ServiceInfo, owner: DirectoryTable.Owner, assigned: UInt32? = nil) throws(QiError) -> UInt32 {
+        let id = try table.register(info, owner: owner, assigned: assigned)
+        if let entry = table.entries[id] { journal?.append(.registered(DirectoryJournal.Registration(entry.info))) }
+        bus.logger.debug("service registered", metadata: [LogKeys.service: "\(info.name)", LogKeys.serviceID: "\(id)"])
+        return id
+    }
+
+    /// Registers an object of this process, ready at once.
+    nonisolated(nonsending) func register(_ object: LocalObject, as name: String) async throws(QiError) -> UInt32 {
+        let info = ServiceInfo(
+            name: name, machineID: machineID, processID: UInt32(bitPattern: getpid()), endpoints: [], sessionID: sessionID,
+            objectUID: object.uid.bytes)
+        let id = try await Self.result { register(info, owner: .process, completion: $0) }
+        locals[id] = object
+        InProcessObjects.add(object.object, sessionID: sessionID, serviceID: id)
+        try await Self.result { ready(id, owner: .process, completion: $0) }
+        return id
+    }
+
+    /// What `start` completes with. For values that may leave the loop.
+    private static nonisolated(nonsending) func result<T: Sendable>(
+        _ start: (@escaping (Result<T, QiError>) -> Void) -> Void
+    ) async throws(QiError) -> T {
+        let result: Result<T, QiError> = await withUnsafeContinuation { continuation in
+            start { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
+    func ready(_ id: UInt32, owner: DirectoryTable.Owner, completion: @escaping (Result<Void, QiError>) -> Void) {
+        let here: (Result<Void, QiError>) -> Void = { [self] result in
+            do throws(QiError) {
+                try result.get()
+                let info = try table.ready(id, owner: owner)
+                announce(WellKnownActions.serviceAdded, id, info.name)
+                returned(info.name)
+                completion(.success(()))
+            } catch {
+                completion(.failure(error))
+            }
+        }
+        guard let master, table.entries[id]?.owner == owner, table.entries[id]?.isReady == false else { return here(.success(())) }
+        master.ready(id, completion: here)
+    }
+
+    func unregister(_ id: UInt32, owner: DirectoryTable.Owner) throws(QiError) {
+        removed(try table.unregister(id, owner: owner))
+    }
+
+    func update(_ info: ServiceInfo, owner: DirectoryTable.Owner) throws(QiError) {
+        try table.update(info, owner: owner)
+        master?.updated(info.serviceID)
+    }
+
+    func registerHidden(_ service: HiddenService) {
+        hidden[service.name] = (nextHiddenID, service)
+        nextHiddenID += 1
+    }
+
+    func onChange(_ changed: @escaping ([String]) -> Void) {
+        for signal in [WellKnownActions.serviceAdded, WellKnownActions.serviceRemoved] {
+            _ = object.addSink(to: signal) { [unowned self] _, _ in changed(table.ready.map(\.info.name)) }
+        }
+        changed(table.ready.map(\.info.name))
+    }
+
+    // MARK: - Going
+
+    /// All that a connection had registered goes with it.
+    func removeAll(of connection: Connection) {
+        for entry in table.removeAll(of: .connection(connection.id)) { removed(entry) }
+    }
+
+    private func removed(_ entry: DirectoryTable.Entry) {
+        let id = entry.info.serviceID
+        // The directory ends, not the service: it is still there when this one comes back, and nobody is told of an end.
+        let isOver = !bus.isShutDown
+        if isOver {
+            journal?.append(.removed(id))
+            master?.unregister(id)
+        }
+        if locals.removeValue(forKey: id) != nil { InProcessObjects.remove(sessionID: sessionID, serviceID: id) }
+        switch forwards.removeValue(forKey: id) {
+        case .ready(let object): object.end(QiError(.notFound, "the service was unregistered"))
+        case .describing(let waiting):
+            for handler in waiting {
+                handler(.failure(QiError(.notFound, "Cannot find service '\(entry.info.name)' in index")))
+            }
+        case nil: break
+        }
+        for connection in connections.values { connection.unbind(service: id) }
+        if isOver { announce(WellKnownActions.serviceRemoved, id, entry.info.name) }
+    }
+
+    /// Tells a change to all subscribers, or to `recipients` only.
+    func announce(_ signal: UInt32, _ id: UInt32, _ name: String, only recipients: [Connection]? = nil) {
+        var payload = ByteBuffer()
+        payload.writeQiUInt32(id)
+        payload.writeQiString(QiString(name))
+        for object in [object, guestObject] {
+            object.subscriptions.emit(signal, payload, flags: [], signature: nil, only: recipients)
+        }
+    }
+}
