@@ -58,6 +58,7 @@ class Home:
         self.runtime = self.folder / "run"
         self.config = self.folder / ".config/qimesh/qimesh.yaml"
         self.node = None
+        self.prefix = []  # what every command of this home is run by
         self._children = []
         for path in (self.folder, self.runtime):
             path.mkdir(mode=0o700)
@@ -137,7 +138,7 @@ class Home:
 
     def cli(self, *arguments, timeout=60, env=(), stdin=None):
         command = ["qimesh", *map(str, arguments)]
-        done = subprocess.run([binary(), *command[1:]], env={**self.env, **dict(env)}, capture_output=True, text=True,
+        done = subprocess.run([*self.prefix, binary(), *command[1:]], env={**self.env, **dict(env)}, capture_output=True, text=True,
                               timeout=timeout, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None)
         return Answer(command, done.returncode, done.stdout, done.stderr)
 
@@ -155,7 +156,7 @@ class Home:
     # --- Python peers of this home
 
     def start(self, name, command):
-        child = Child(name, command, self.folder, env=self.env)
+        child = Child(name, [*self.prefix, *command], self.folder, env=self.env)
         self._children.append(child)
         return child
 
