@@ -1,3 +1,4 @@
+import CQiSystem
 import Glibc
 
 /// Where the unix sockets of sessions live: a folder of this user that nobody else can enter, `$XDG_RUNTIME_DIR/qimesh` or
