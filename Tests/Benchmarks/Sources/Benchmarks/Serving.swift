@@ -1,0 +1,49 @@
+import Foundation
+import Logging
+import NIOPosix
+import QiMessaging
+import QiWire
+
+/// A directory of this process, its services under test, at the endpoints named. Ends with its standard input.
+enum Serving {
+    static func run(_ arguments: [String]) async throws {
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: Logger(label: "benchmark", level: .error))
+        let server = try await DirectoryServer.make(on: loop, machineID: BenchmarkMachine.id)
+        var endpoints: [String] = []
+        var listeners: [Listener] = []
+        for text in arguments {
+            guard let endpoint = Endpoint(text) else { throw BenchmarkFailure("\(text) is no endpoint") }
+            let listener = try await server.listen(at: endpoint)
+            listeners.append(listener)
+            endpoints.append(listener.endpoint.text)
+        }
+        _ = try await server.register(EchoService.queued, as: "Echo")
+        report("ready", "{\"endpoints\": [\(endpoints.map { "\"\($0)\"" }.joined(separator: ", "))]}")
+        try await standardInputEnds()
+        for listener in listeners { await listener.close() }
+        await loop.shutDown()
+    }
+
+    private static func standardInputEnds() async throws {
+        for try await _ in FileHandle.standardInput.bytes {}
+    }
+}
+
+/// Both ends go by one machine id, so that loopback endpoints are offered.
+enum BenchmarkMachine {
+    static let id = "benchmark"
+
+    static var options: Session.Options {
+        var options = Session.Options()
+        options.machineID = id
+        options.logger = Logger(label: "benchmark", level: .error)
+        return options
+    }
+}
+
+extension Logger {
+    init(label: String, level: Level) {
+        self.init(label: label)
+        logLevel = level
+    }
+}
