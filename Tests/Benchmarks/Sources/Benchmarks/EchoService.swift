@@ -33,7 +33,7 @@ enum EchoService {
 final class ThreadCount: Sendable {
     private let seen = Mutex<Set<UInt>>([])
 
-    func note() { seen.withLock { _ = $0.insert(UInt(bitPattern: pthread_self().hashValue)) } }
+    func note() { seen.withLock { _ = $0.insert(UInt(pthread_self())) } }
 
     var count: UInt32 { seen.withLock { UInt32($0.count) } }
 }
