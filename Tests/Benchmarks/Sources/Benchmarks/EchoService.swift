@@ -40,10 +40,10 @@ final class ThreadCount: Sendable {
 
 /// Heap allocations of this process, counted when the counter is preloaded (`.ci/guards`).
 enum Allocations {
-    private typealias Counter = @convention(c) () -> UInt64
+    private typealias Counter = @convention(c) @Sendable () -> UInt64
 
-    static let counter: UnsafeMutableRawPointer? = dlsym(nil, "qimesh_allocation_count")
+    private static let counter = dlsym(nil, "qimesh_allocation_count").map { unsafeBitCast($0, to: Counter.self) }
 
     /// 0 without the counter.
-    static var count: UInt64 { counter.map { unsafeBitCast($0, to: Counter.self)() } ?? 0 }
+    static var count: UInt64 { counter?() ?? 0 }
 }

@@ -55,10 +55,7 @@ func cpuMicroseconds() -> Double {
 }
 
 /// One line for `table.py`, at once: a pipe's buffer would keep it.
-func report(_ kind: String, _ json: String) {
-    print(kind, json)
-    fflush(stdout)
-}
+func report(_ kind: String, _ json: String) { FileHandle.standardOutput.write(Data("\(kind) \(json)\n".utf8)) }
 
 extension Duration {
     var microseconds: Double { Double(components.seconds) * 1e6 + Double(components.attoseconds) / 1e12 }
