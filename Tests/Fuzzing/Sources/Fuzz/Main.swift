@@ -4,7 +4,7 @@ import Glibc
 /// `Fuzz TARGET [libFuzzer's arguments…]`. Ends 0 when no input was found that a target objects to.
 @main
 enum Main {
-    static let targets: [String: ([UInt8]) throws -> Void] = [
+    static let targets: [String: @Sendable ([UInt8]) throws -> Void] = [
         "decoder": DecoderFuzz.run,
         "values": ValueFuzz.run,
         "signature": SignatureFuzz.run,
@@ -16,7 +16,7 @@ enum Main {
 
     static func main() {
         guard let name = CommandLine.arguments.dropFirst().first, let found = targets[name] else {
-            fputs("usage: Fuzz \(targets.keys.sorted().joined(separator: "|")) [ARGUMENT…]\n", stderr)
+            say("usage: Fuzz \(targets.keys.sorted().joined(separator: "|")) [ARGUMENT…]")
             exit(2)
         }
         target = found
@@ -25,11 +25,16 @@ enum Main {
         exit(LLVMFuzzerRunDriver(&count, &arguments) { data, size in Main.one(data, size) })
     }
 
+    private static func say(_ text: String) {
+        let line = Array("\(text)\n".utf8)
+        write(STDERR_FILENO, line, line.count)
+    }
+
     static func one(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
         do {
             try target(Array(UnsafeBufferPointer(start: data, count: size)))
         } catch {
-            fputs("found: \(error)\n", stderr)
+            say("found: \(error)")
             abort()
         }
         return 0
