@@ -30,8 +30,7 @@ final class DirectoryFuzz {
         bus = Bus(executor: LoopExecutor(loop), logger: Self.quiet)
         directory = ServiceDirectory(bus: bus, machineID: "machine", limits: Self.limits)
         bystander = EmbeddedChannel(loop: loop)
-        let bus = self.bus
-        bus.executor.onIdle { bus.flushDirty() }
+        bus.executor.onIdle { [unowned bus] in bus.flushDirty() }
         var echo = ObjectBuilder()
         echo.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in arguments[0] }
         echo.advertiseSignal("said", "(s)")
