@@ -22,8 +22,8 @@ CALLS = 64
 SYSTEM_CALLS = 4.0
 # Heap allocations per call in the serving process, by configuration.
 ALLOCATIONS = {"release": 12.0, "debug": 60.0}
-# Actions of the service under test, in the order it declares them.
-ECHO, THREADS, ALLOCATIONS_SO_FAR = 100, 103, 104
+# Actions of the service `Direct`, in the order it declares them.
+ECHO, THREADS, ALLOCATIONS_SO_FAR, NOTED = 100, 103, 104, 105
 PAYLOAD = string("0123456789abcdef")
 
 
@@ -55,7 +55,7 @@ class Guards:
         with self.serve() as server:
             url = server.ready["endpoints"][0]
             subprocess.run(
-                ["strace", "-f", "-c", "-o", trace, self.benchmarks, "drive", url, self.service, "bursts", str(bursts)], check=True,
+                ["strace", "-f", "-c", "-o", trace, self.benchmarks, "drive", url, self.service, "bursts", str(bursts), "16", "loop"], check=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
         return total_calls(trace)
 
@@ -69,7 +69,7 @@ class Guards:
         with self.serve() as server:
             def use(url):
                 client = Client(url)
-                client.bursts(client.service(self.service), ECHO, PAYLOAD, 100)
+                client.bursts(client.service(self.service), NOTED, PAYLOAD, 100)
                 client.close()
 
             users = [threading.Thread(target=use, args=(url,)) for url in server.ready["endpoints"] * 4]
@@ -120,7 +120,7 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--counter", type=pathlib.Path, required=True)
     parser.add_argument("--configuration", choices=sorted(ALLOCATIONS), required=True)
-    parser.add_argument("--service", default="Echo", help="which service under test")
+    parser.add_argument("--service", default="Direct", help="which service under test")
     options = parser.parse_args()
     os.environ["SWIFT_BACKTRACE"] = "enable=no"
     with tempfile.TemporaryDirectory(prefix="qimesh-guards-") as folder:

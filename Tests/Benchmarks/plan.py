@@ -15,6 +15,7 @@ class Work:
     size: int = 16
 
 
+OFFERED = "unix:{folder}/ours tcp://127.0.0.1:0"
 KIB, MIB = 1 << 10, 1 << 20
 LINKS = ("unix", "tcp", "tls")
 WORKS = [
@@ -53,20 +54,25 @@ class Pair:
     server: str
     client: tuple
     service: str = None
+    caller: str = None
+
+
+# Ours, by where the service runs and where its caller does. `ours`: as it comes, off the event loop at both ends. `loop`: on it at
+# both, an async method in a pooled task. `immediate`: on it, a method that never suspends.
+KINDS = [("ours", "Echo", "pool"), ("ours, loop", "DirectAsync", "loop"), ("ours, immediate", "Direct", "loop"), ("ours, pool", "Direct", "pool")]
 
 
 class Cast:
-    """Who takes part: the executables, and the services they offer."""
+    """Who takes part."""
 
-    def __init__(self, baseline, benchmarks, python, libqi, services):
+    def __init__(self, baseline, benchmarks, python, libqi):
         self.baseline, self.benchmarks = baseline, benchmarks
         self.python = (python, libqi)
-        self.services = services
 
     def servers(self, folder):
         """Name -> command. One C server for each link."""
         certificate, key = folder / "certificate.pem", folder / "key.pem"
-        ours = [self.benchmarks, "serve", f"unix:{folder}/ours", "tcp://127.0.0.1:0"]
+        ours = [self.benchmarks, "serve", *OFFERED.format(folder=folder).split()]
         return {
             "c unix": [self.baseline, "serve", f"unix:{folder}/c"],
             "c tcp": [self.baseline, "serve", "tcp:0"],
@@ -77,13 +83,13 @@ class Cast:
 
     def pairs(self, link):
         yield Pair("raw C", 0, f"c {link}", (self.baseline, "drive"))
-        for label, service in self.services:
-            yield Pair(label, 1, "ours", (self.benchmarks, "drive"), service)
+        for label, service, caller in KINDS:
+            yield Pair(label, 1, "ours", (self.benchmarks, "drive"), service, caller)
         if link != "tcp":
             return
         yield Pair("libqi", 2, "libqi", (*self.python, "drive"), "Echo")
-        yield Pair("ours -> libqi", 2, "libqi", (self.benchmarks, "drive"), "Echo")
-        yield Pair("libqi -> ours", 2, "ours", (*self.python, "drive"), "Echo")
+        yield Pair("ours -> libqi", 2, "libqi", (self.benchmarks, "drive"), "Echo", "loop")
+        yield Pair("libqi -> ours", 2, "ours", (*self.python, "drive"), "Direct")
 
 
 def address(pair, link, ready, folder):

@@ -63,7 +63,7 @@ class Run:
         if target is None:
             return
         count = plan.SHORT[work.word] if self.options.short else work.counts[pair.kind]
-        command = [*pair.client, target, *([pair.service] if pair.service else []), work.word, count, work.size]
+        command = [*pair.client, target, *filter(None, [pair.service]), work.word, count, work.size, *filter(None, [pair.caller])]
         before = server.cpu_microseconds()
         result = measure(command, place)
         done = count * work.size if work.word == "fanout" else count
@@ -72,7 +72,7 @@ class Run:
 
     def in_process(self):
         count = 200 if self.options.short else 100_000
-        for label, service in self.cast.services:
+        for label, service, _ in plan.KINDS[:3]:
             result = measure([self.cast.benchmarks, "local", service, count])
             self.add("call", "in process", "free", label, result)
         result = measure([*self.cast.python, "local", "Strand", count // 100 + 10])
@@ -127,7 +127,7 @@ def show(rows):
     def find(row, who, link=None):
         return next((other for other in rows if (other.work, other.link, other.place, other.who) == (row.work, link or row.link, row.place, who)), None)
 
-    print(f"{'':24}{'link':11}{'CPUs':5}{'who':15}{'p50 us':>9}{'p99':>9}{'p99.9':>9}{'per s':>9}{'CPU us':>9}{'x C':>7}{'x libqi':>8}  targets")
+    print(f"{'':24}{'link':11}{'CPUs':5}{'who':16}{'p50 us':>9}{'p99':>9}{'p99.9':>9}{'per s':>9}{'CPU us':>9}{'x C':>7}{'x libqi':>8}  targets")
     last = None
     for row in sorted(rows, key=lambda row: [order(rows, row.work), row.link, row.place]):
         if last and (last.work, last.link, last.place) != (row.work, row.link, row.place):
@@ -136,7 +136,7 @@ def show(rows):
         c, q = find(row, "raw C"), find(row, "libqi") or find(row, "libqi", "tcp")
         base = find(row, "libstrophe") or c
         print(
-            f"{row.work:24}{row.link:11}{row.place:5}{row.who:15}" + "".join(number(getattr(row, field)) for field in FIELDS)
+            f"{row.work:24}{row.link:11}{row.place:5}{row.who:16}" + "".join(number(getattr(row, field)) for field in FIELDS)
             + f"{ratio(row, base)}{ratio(row, q):>8}  {targets.verdicts(row, c, q)}".rstrip())
 
 
@@ -153,8 +153,7 @@ def main():
     parser.add_argument("--only", help="works whose name has this in it, and no memory or tunnel")
     parser.add_argument("--json", type=pathlib.Path, help="also write the rows here")
     options = parser.parse_args()
-    services = [("ours", "Echo")]
-    cast = plan.Cast(options.bin / "Baseline", options.bin / "Benchmarks", options.python, HERE / "libqi.py", services)
+    cast = plan.Cast(options.bin / "Baseline", options.bin / "Benchmarks", options.python, HERE / "libqi.py")
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qimesh-bench-")))
         for place in ("one", "free", "memory"):

@@ -32,7 +32,10 @@ final class DirectoryFuzz {
         bystander = EmbeddedChannel(loop: loop)
         bus.executor.onIdle { [unowned bus] in bus.flushDirty() }
         var echo = ObjectBuilder()
-        echo.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in arguments[0] }
+        // Immediate: there is no pool, and nothing to wait for.
+        echo.advertise(immediateMethod: "echo", parameters: [.string], returns: .string) { call in
+            try call.reply(try call.next(String.self))
+        }
         echo.advertiseSignal("said", "(s)")
         echo.advertiseProperty("level", "i", initial: .int32(1))
         _ = try directory.register(echo.makeObject(on: bus), as: "Echo")

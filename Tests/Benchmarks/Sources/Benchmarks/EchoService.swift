@@ -1,30 +1,77 @@
 import Foundation
+import NIOCore
 import QiMessaging
 import QiWire
 import Synchronization
 
-/// The service under test. `Echo` runs off the event loop, as user code does unless it says otherwise.
+/// The service under test, in three kinds.
 ///
-/// Its methods: `echo(s) -> s`, `raw(r) -> r`, `burst(I)` emits so many `tick(s)`; for the guards `threads() -> I`, how many
-/// threads its `echo` ran on, and `allocations() -> L`.
+/// Its methods: `echo(s) -> s`, `raw(r) -> r`, `burst(I)` emits so many `tick(s)`; for the guards `threads() -> I`, how many threads
+/// `noted(s) -> s` ran on, and `allocations() -> L`.
 enum EchoService {
     static let payload = "0123456789abcdef"
 
-    static var queued: ObjectBuilder {
+    /// Service name -> object.
+    static var all: [(name: String, object: ObjectBuilder)] {
+        [("Echo", queued), ("Direct", direct), ("DirectAsync", directAsync)]
+    }
+
+    /// Off the event loop, with dynamic values: what user code gets unless it says otherwise.
+    private static var queued: ObjectBuilder {
         var builder = ObjectBuilder()
-        let threads = ThreadCount()
-        builder.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in
-            threads.note()
-            return arguments[0]
-        }
+        builder.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in arguments[0] }
         builder.advertiseMethod("raw", "(r)", returns: "r") { arguments, _ in arguments[0] }
         builder.advertiseMethod("burst", "(I)") { arguments, context in
             for _ in 0..<(arguments[0].asUInt32 ?? 0) { try context.object.emit("tick", [.string(QiString(payload))]) }
             return .void
         }
-        builder.advertiseMethod("threads", "()", returns: "I") { _, _ in .uint32(threads.count) }
-        builder.advertiseMethod("allocations", "()", returns: "L") { _, _ in .uint64(Allocations.count) }
         builder.advertiseSignal("tick", "(s)")
+        return builder
+    }
+
+    /// On the loop, without a task.
+    private static var direct: ObjectBuilder {
+        var builder = ObjectBuilder()
+        let tick = Signal<String>()
+        let threads = ThreadCount()
+        builder.advertise(immediateMethod: "echo", parameters: [.string], returns: .string) { call in
+            try call.reply(try call.next(String.self))
+        }
+        builder.advertise(immediateMethod: "raw", parameters: [.raw], returns: .raw) { call in
+            try call.reply(try call.next(ByteBuffer.self))
+        }
+        builder.advertise(immediateMethod: "burst", parameters: [.uint32]) { call in
+            for _ in 0..<(try call.next(UInt32.self)) { tick.emit(payload) }
+        }
+        builder.advertise(immediateMethod: "threads", parameters: [], returns: .uint32) { call in try call.reply(threads.count) }
+        builder.advertise(immediateMethod: "allocations", parameters: [], returns: .uint64) { call in
+            try call.reply(Allocations.count)
+        }
+        builder.advertise(method: "noted", parameters: [.string], returns: .string, callType: .direct) { call in
+            threads.note()
+            let text = try call.next(String.self)
+            await Task.yield()
+            threads.note()
+            try call.reply(text)
+        }
+        builder.advertise(signal: "tick", tick)
+        return builder
+    }
+
+    /// On the loop, in a pooled task.
+    private static var directAsync: ObjectBuilder {
+        var builder = ObjectBuilder()
+        let tick = Signal<String>()
+        builder.advertise(method: "echo", parameters: [.string], returns: .string, callType: .direct) { call in
+            try call.reply(try call.next(String.self))
+        }
+        builder.advertise(method: "raw", parameters: [.raw], returns: .raw, callType: .direct) { call in
+            try call.reply(try call.next(ByteBuffer.self))
+        }
+        builder.advertise(method: "burst", parameters: [.uint32], callType: .direct) { call in
+            for _ in 0..<(try call.next(UInt32.self)) { tick.emit(payload) }
+        }
+        builder.advertise(signal: "tick", tick)
         return builder
     }
 }

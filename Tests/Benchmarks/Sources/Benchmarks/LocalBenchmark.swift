@@ -13,14 +13,14 @@ enum LocalBenchmark {
         let server = try await DirectoryServer.make(on: loop, machineID: BenchmarkMachine.id)
         guard let any = Endpoint("tcp://127.0.0.1:0") else { throw BenchmarkFailure("no endpoint") }
         let listener = try await server.listen(at: any)
-        _ = try await server.register(EchoService.queued, as: "Echo")
+        for (name, object) in EchoService.all { _ = try await server.register(object, as: name) }
         try await Session.with(listener.endpoint.text, options: BenchmarkMachine.options) { session in
-            let proxy = try await session.service(arguments[0])
+            let calls = EchoCalls(try await session.service(arguments[0]))
             var values: [Double] = []
             let cpu = cpuMicroseconds()
             for _ in 0..<max(1, count / batch) {
                 let start = ContinuousClock.now
-                for _ in 0..<batch { let _: String = try await proxy.call("echo", EchoService.payload) }
+                for _ in 0..<batch { try await calls.echo() }
                 values.append((ContinuousClock.now - start).microseconds / Double(batch))
             }
             report("result", Samples(values, cpu: (cpuMicroseconds() - cpu) / Double(values.count * batch)).result)

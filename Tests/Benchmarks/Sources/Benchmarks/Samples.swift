@@ -11,7 +11,9 @@ struct Samples {
     }
 
     /// Measures `count` runs of `body`, one after the other, after a tenth as many that do not count.
-    static func measure(_ count: Int, _ body: () async throws -> Void) async throws -> Samples {
+    nonisolated(nonsending) static func measure(
+        _ count: Int, _ body: nonisolated(nonsending) () async throws -> Void
+    ) async throws -> Samples {
         for _ in 0..<max(20, count / 10) { try await body() }
         var values: [Double] = []
         values.reserveCapacity(count)
@@ -37,7 +39,9 @@ struct Samples {
 /// How many of something a second, and the CPU time of this process for each.
 struct Rate {
     /// Measures `body`, which does `count` of it.
-    static func measure(_ count: Int, _ body: () async throws -> Void) async throws -> String {
+    nonisolated(nonsending) static func measure(
+        _ count: Int, _ body: nonisolated(nonsending) () async throws -> Void
+    ) async throws -> String {
         let cpu = cpuMicroseconds()
         let start = ContinuousClock.now
         try await body()

@@ -17,7 +17,7 @@ enum Serving {
             listeners.append(listener)
             endpoints.append(listener.endpoint.text)
         }
-        _ = try await server.register(EchoService.queued, as: "Echo")
+        for (name, object) in EchoService.all { _ = try await server.register(object, as: name) }
         report("ready", "{\"endpoints\": [\(endpoints.map { "\"\($0)\"" }.joined(separator: ", "))]}")
         try await standardInputEnds()
         for listener in listeners { await listener.close() }

@@ -23,7 +23,7 @@ enum TunnelBenchmark {
             try await desk.invite(pepper)
             let server = try await desk.server()
             let echo = try await server.service("Echo", of: pepper.jid)
-            let tunnel = try await Driving.latency(echo, count)
+            let tunnel = try await Driving.latency(EchoCalls(echo), count)
             let ping = try await pings(from: desk, to: pepper, xmpp, count)
             report("result", "{\"ping\": \(ping.result), \"tunnel\": \(tunnel)}")
         }
