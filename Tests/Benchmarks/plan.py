@@ -58,7 +58,8 @@ class Pair:
 
 
 # Ours, by where the service runs and where its caller does. `ours`: as it comes, off the event loop at both ends. `loop`: on it at
-# both, an async method in a pooled task. `immediate`: on it, a method that never suspends.
+# both, an async method in a pooled task. `immediate`: on it, a method that never suspends. `pool`: such a
+# method, called from ordinary tasks.
 KINDS = [("ours", "Echo", "pool"), ("ours, loop", "DirectAsync", "loop"), ("ours, immediate", "Direct", "loop"), ("ours, pool", "Direct", "pool")]
 
 
@@ -81,9 +82,10 @@ class Cast:
             "libqi": [*self.python, "serve"],
         }
 
-    def pairs(self, link):
+    def pairs(self, work, link):
         yield Pair("raw C", 0, f"c {link}", (self.baseline, "drive"))
-        for label, service, caller in KINDS:
+        # Who connects or subscribes does so from ordinary tasks.
+        for label, service, caller in KINDS if work.word in ("latency", "inflight", "bulk") else (KINDS[0], KINDS[3]):
             yield Pair(label, 1, "ours", (self.benchmarks, "drive"), service, caller)
         if link != "tcp":
             return
@@ -98,6 +100,17 @@ def address(pair, link, ready, folder):
         return f"unix:{folder}/c" if link == "unix" else f"{link}:{ready['port']}"
     scheme = {"unix": "unix:", "tcp": "tcp://", "tls": "tcps://"}[link]
     return next((endpoint for endpoint in ready["endpoints"] if endpoint.startswith(scheme)), None)
+
+
+def served(work, pair, count):
+    """How many the server did for `count` that were measured: clients warm up first, each in its own way."""
+    if work.word == "fanout":
+        return count * work.size
+    if work.word == "inflight":
+        return count
+    if pair.kind == 0:
+        return count if work.word == "connect" else count + count // 10 + 20
+    return count + max(20, count // 10)
 
 
 def fold(work, results, server_cpu):

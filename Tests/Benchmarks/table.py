@@ -52,7 +52,7 @@ class Run:
                 continue
             for link in work.links:
                 for place in work.places:
-                    for pair in self.cast.pairs(link):
+                    for pair in self.cast.pairs(work, link):
                         self.one(work, link, place, pair)
         if not self.options.only or self.options.only in "call":
             self.in_process()
@@ -66,9 +66,8 @@ class Run:
         command = [*pair.client, target, *filter(None, [pair.service]), work.word, count, work.size, *filter(None, [pair.caller])]
         before = server.cpu_microseconds()
         result = measure(command, place)
-        done = count * work.size if work.word == "fanout" else count
-        warm_up = 1.1 if work.word in ("latency", "bulk") else 1
-        self.add(work.name, link, place, pair.who, plan.fold(work, result, (server.cpu_microseconds() - before) / done / warm_up))
+        cpu = (server.cpu_microseconds() - before) / plan.served(work, pair, count)
+        self.add(work.name, link, place, pair.who, plan.fold(work, result, cpu))
 
     def in_process(self):
         count = 200 if self.options.short else 100_000
@@ -88,7 +87,7 @@ class Run:
 
     def tunnel(self):
         result = measure([self.cast.benchmarks, "tunnel", 20 if self.options.short else 1000])
-        self.add("XMPP ping", "tunnel", "free", "libstrophe", result["ping"])
+        self.add("call", "tunnel", "free", "XMPP ping", result["ping"])
         self.add("call", "tunnel", "free", "ours", result["tunnel"])
 
     def add(self, work, link, place, who, result):
@@ -134,10 +133,14 @@ def show(rows):
             print()
         last = row
         c, q = find(row, "raw C"), find(row, "libqi") or find(row, "libqi", "tcp")
-        base = find(row, "libstrophe") or c
+        base = find(row, "XMPP ping") or c
         print(
             f"{row.work:24}{row.link:11}{row.place:5}{row.who:16}" + "".join(number(getattr(row, field)) for field in FIELDS)
             + f"{ratio(row, base)}{ratio(row, q):>8}  {targets.verdicts(row, c, q)}".rstrip())
+
+
+    summary = targets.summary(rows, find)
+    print("\nTargets, the best of our kinds for each:\n" + "\n".join(summary))
 
 
 def order(rows, work):

@@ -83,17 +83,38 @@ TARGETS = [
 ]
 
 
-def verdicts(row, c, q):
-    """What the targets say of a row, as text."""
-    said = []
+def judged(row, c, q):
+    """Every target that speaks of a row: the target, its figure, and whether it is met."""
     for target in TARGETS:
-        # "ours" is also "ours, direct" and the like; the mixed pairs have targets of their own.
+        # "ours" is also "ours, loop" and the like; the mixed pairs have targets of their own.
         is_meant = row.who == target.who if "->" in target.who else row.who.startswith("ours") and "->" not in row.who
         if not target.fits(row) or not is_meant:
             continue
         try:
-            figure, is_met = target.judge(row, c, q)
+            yield target, *target.judge(row, c, q)
         except (AttributeError, TypeError, ZeroDivisionError):
             continue
-        said.append(f"#{target.number} {target.text}: {figure:.3g} {'met' if is_met else 'MISSED'}")
-    return "; ".join(said)
+
+
+def said(target, figure, is_met):
+    return f"#{target.number} {target.text}: {figure:.3g} {'met' if is_met else 'MISSED'}"
+
+
+def verdicts(row, c, q):
+    """What the targets say of a row, as text."""
+    return "; ".join(said(*verdict) for verdict in judged(row, c, q))
+
+
+def summary(rows, find):
+    """One line for each target that was measured: met when one of our kinds meets it."""
+    best = {}
+    for row in rows:
+        for target, figure, is_met in judged(row, find(row, "raw C"), find(row, "libqi") or find(row, "libqi", "tcp")):
+            known = best.get(target)
+            is_better = known is None or (figure > known[0] if target.text.startswith(">=") else figure < known[0])
+            if is_better:
+                best[target] = (figure, is_met, row.who)
+    for target in TARGETS:
+        if target in best:
+            figure, is_met, who = best[target]
+            yield f"  {said(target, figure, is_met):44} {target.work}, {target.link}, {target.place} ({who})"
