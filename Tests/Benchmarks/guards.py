@@ -38,7 +38,7 @@ class Guards:
         print(f"{what}: {figure:.2f} (at most {bound:g}){'  BROKEN' if is_broken else ''}")
 
     def serve(self, prefix=(), name="socket"):
-        return Server([*prefix, self.benchmarks, "serve", f"unix:{self.folder / name}", "tcp://127.0.0.1:0"])
+        return Server([*prefix, self.benchmarks, "serve", "-", "-", f"unix:{self.folder / name}", "tcp://127.0.0.1:0"])
 
     # A process's system calls are counted twice, with few bursts and with many: the difference is what bursts cost.
 

@@ -15,7 +15,7 @@ class Work:
     size: int = 16
 
 
-OFFERED = "unix:{folder}/ours tcp://127.0.0.1:0"
+OFFERED = "{folder}/certificate.pem {folder}/key.pem unix:{folder}/ours tcp://127.0.0.1:0 tcps://127.0.0.1:0"
 KIB, MIB = 1 << 10, 1 << 20
 LINKS = ("unix", "tcp", "tls")
 WORKS = [

@@ -2,7 +2,7 @@ import Foundation
 
 /// One process of the benchmark; `table.py` starts them, puts them on CPUs, and makes the table.
 ///
-///     Benchmarks serve ENDPOINT…                      a directory with the service under test; prints "ready {…}"
+///     Benchmarks serve CERTIFICATE KEY ENDPOINT…  a directory with the service under test; prints "ready {…}"
 ///     Benchmarks drive URL SERVICE WORK COUNT SIZE CALLER  a client; prints "result {…}"
 ///     Benchmarks local SERVICE COUNT                  client and service in this process
 ///     Benchmarks tunnel COUNT                         two nodes and an XMPP server

@@ -5,15 +5,19 @@ import QiMessaging
 import QiWire
 
 /// A directory of this process, its services under test, at the endpoints named. Ends with its standard input.
+///
+/// Arguments: a certificate and a key, PEM files, for `tcps` endpoints; the endpoints.
 enum Serving {
     static func run(_ arguments: [String]) async throws {
+        guard arguments.count > 2 else { throw BenchmarkFailure("usage: serve CERTIFICATE KEY ENDPOINT…") }
+        let tls = TLSOptions(identity: .init(certificates: [.file(arguments[0])], privateKey: .file(arguments[1])))
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: Logger(label: "benchmark", level: .error))
         let server = try await DirectoryServer.make(on: loop, machineID: BenchmarkMachine.id)
         var endpoints: [String] = []
         var listeners: [Listener] = []
-        for text in arguments {
+        for text in arguments.dropFirst(2) {
             guard let endpoint = Endpoint(text) else { throw BenchmarkFailure("\(text) is no endpoint") }
-            let listener = try await server.listen(at: endpoint)
+            let listener = try await server.listen(at: endpoint, tls: tls)
             listeners.append(listener)
             endpoints.append(listener.endpoint.text)
         }
