@@ -91,6 +91,7 @@ let package = Package(
         .testTarget(
             name: "QiWireTests",
             dependencies: ["QiWire", nio("NIOCore")],
+            exclude: ["FailCases"],
             resources: [.copy("Vectors")],
             swiftSettings: settings),
         .testTarget(
@@ -110,8 +111,9 @@ let package = Package(
         .testTarget(
             name: "QiMessagingTests",
             dependencies: [
-                "QiMessaging", "QiWire", "QiMeshTesting", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"),
+                "QiMessaging", "QiWire", "QiMeshTesting", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), logging,
             ],
+            exclude: ["FailCases"],
             swiftSettings: settings),
         .testTarget(
             name: "QiMeshTests",

@@ -1,8 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Build with the root's scratch path, in release for figures:
-//   swift run -c release --package-path Tests/Benchmarks --scratch-path .build Benchmarks
+// Built and run by .ci/bench and .ci/guards, with the root's scratch path.
 let package = Package(
     name: "Benchmarks",
     platforms: [.macOS(.v15)],
@@ -12,6 +11,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
+        // Needs libssl-dev.
+        .executableTarget(name: "Baseline", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
@@ -19,9 +20,9 @@ let package = Package(
                 .product(name: "QiMesh", package: "QiMesh"),
                 .product(name: "QiMeshTesting", package: "QiMesh"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            resources: [.copy("Peers")])
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

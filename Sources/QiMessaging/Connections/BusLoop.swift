@@ -25,7 +25,8 @@ public actor BusLoop {
     public func start() {
         guard pool == nil, !bus.isShutDown else { return }
         bus.loop = self
-        executor.onIdle { [box] in box.value.flushDirty() }
+        // Weak: the bus keeps the executor, which would keep the bus for ever.
+        executor.onIdle { [weak bus = self.bus] in bus?.flushDirty() }
         // Owned: `shutDown` ends it, and every worker is its child.
         pool = Task(executorPreference: executor) { await self.runPool() }
     }

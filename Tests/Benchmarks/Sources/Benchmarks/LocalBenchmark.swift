@@ -3,51 +3,29 @@ import Logging
 import NIOPosix
 import QiMessaging
 
-/// A call on this machine over TCP: ours against libqi, and each with the other.
+/// Client and service in this process. A sample is the mean of a hundred calls: a clock costs as much as one.
 enum LocalBenchmark {
-    static func run(count: Int) async throws -> [String] {
-        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: Logger(label: "benchmark"))
-        var options = Session.Options()
-        options.machineID = try MachineID.loadOrCreate(home: NSHomeDirectory())
-        let server = try await DirectoryServer.make(on: loop, machineID: options.machineID ?? "")
+    private static let batch = 100
+
+    static func run(_ arguments: [String]) async throws {
+        guard arguments.count == 2, let count = Int(arguments[1]) else { throw BenchmarkFailure("usage: local SERVICE COUNT") }
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: Logger(label: "benchmark", level: .error))
+        let server = try await DirectoryServer.make(on: loop, machineID: BenchmarkMachine.id)
         guard let any = Endpoint("tcp://127.0.0.1:0") else { throw BenchmarkFailure("no endpoint") }
         let listener = try await server.listen(at: any)
-        let url = listener.endpoint.text
-
-        let peer = try PythonPeer(["service", url])
-        defer { peer.end() }
-        _ = try peer.line(beginning: "ready")
-        let libqi = try python(url, count)
-        let host = try await Session.connect(url, options: options)
-        let client = try await Session.connect(url, options: options)
-        let toLibqi = try await measure(client.service("Echo"), count)
-
-        var echo = ObjectBuilder()
-        echo.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in arguments[0] }
-        _ = try await host.register(echo, as: "SwiftEcho")
-        let ours = try await measure(client.service("SwiftEcho"), count)
-        await client.close()
-        await host.close()
+        for (name, object) in EchoService.all { _ = try await server.register(object, as: name) }
+        try await Session.with(listener.endpoint.text, options: BenchmarkMachine.options) { session in
+            let calls = EchoCalls(try await session.service(arguments[0]))
+            var values: [Double] = []
+            let cpu = cpuMicroseconds()
+            for _ in 0..<max(1, count / batch) {
+                let start = ContinuousClock.now
+                for _ in 0..<batch { try await calls.echo() }
+                values.append((ContinuousClock.now - start).microseconds / Double(batch))
+            }
+            report("result", Samples(values, cpu: (cpuMicroseconds() - cpu) / Double(values.count * batch)).result)
+        }
         await listener.close()
         await loop.shutDown()
-        return [
-            libqi.row("libqi client, libqi service (TCP)", against: nil),
-            toLibqi.row("Swift client, libqi service", against: libqi),
-            ours.row("Swift client, Swift service", against: libqi),
-        ]
-    }
-
-    static func measure(_ echo: ObjectProxy, _ count: Int) async throws -> Samples {
-        try await Samples.measure(count) {
-            _ = try await echo.call("echo", arguments: [.string("0123456789abcdef")])
-        }
-    }
-
-    private static func python(_ url: String, _ count: Int) throws -> Samples {
-        let peer = try PythonPeer(["client", url, "\(count)"])
-        defer { peer.end() }
-        let mark = "samples "
-        let list = try peer.line(beginning: mark).dropFirst(mark.count)
-        return Samples(try JSONDecoder().decode([Double].self, from: Data(list.utf8)))
     }
 }

@@ -1,12 +1,27 @@
 import Foundation
 
-/// Prints one table. `Benchmarks [COUNT]`: how many round trips a row takes, 2000 unless said.
+/// One process of the benchmark; `table.py` starts them, puts them on CPUs, and makes the table.
+///
+///     Benchmarks serve CERTIFICATE KEY ENDPOINT…  a directory with the service under test; prints "ready {…}"
+///     Benchmarks drive URL SERVICE WORK COUNT SIZE CALLER  a client; prints "result {…}"
+///     Benchmarks local SERVICE COUNT                  client and service in this process
+///     Benchmarks tunnel COUNT                         two nodes and an XMPP server
 @main
 enum Main {
     static func main() async throws {
-        let count = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 2000
-        print("round trips in microseconds, \(count) each".padding(toLength: 44, withPad: " ", startingAt: 0) + "       p50        p99 ratio")
-        for row in try await LocalBenchmark.run(count: count) { print(row) }
-        for row in try await TunnelBenchmark.run(count: count) { print(row) }
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        guard !arguments.isEmpty else { throw BenchmarkFailure("usage: Benchmarks serve|drive|local|tunnel …") }
+        switch arguments.removeFirst() {
+        case "serve": try await Serving.run(arguments)
+        case "drive": try await Driving.run(arguments)
+        case "local": try await LocalBenchmark.run(arguments)
+        case "tunnel": try await TunnelBenchmark.run(arguments)
+        case let other: throw BenchmarkFailure("no such work: \(other)")
+        }
     }
+}
+
+struct BenchmarkFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
 }

@@ -1,31 +1,66 @@
 import Foundation
 
-/// Round trips of one kind, in microseconds.
+/// Round trips of one kind, in microseconds, and the CPU time of this process for each.
 struct Samples {
     private let sorted: [Double]
+    private let cpu: Double
 
-    init(_ values: [Double]) { sorted = values.sorted() }
+    init(_ values: [Double], cpu: Double) {
+        sorted = values.sorted()
+        self.cpu = cpu
+    }
 
     /// Measures `count` runs of `body`, one after the other, after a tenth as many that do not count.
-    static func measure(_ count: Int, _ body: () async throws -> Void) async throws -> Samples {
+    nonisolated(nonsending) static func measure(
+        _ count: Int, _ body: nonisolated(nonsending) () async throws -> Void
+    ) async throws -> Samples {
         for _ in 0..<max(20, count / 10) { try await body() }
         var values: [Double] = []
+        values.reserveCapacity(count)
+        let cpu = cpuMicroseconds()
         for _ in 0..<count {
             let start = ContinuousClock.now
             try await body()
-            values.append(Double((ContinuousClock.now - start).components.attoseconds) / 1e12)
+            values.append((ContinuousClock.now - start).microseconds)
         }
-        return Samples(values)
+        return Samples(values, cpu: (cpuMicroseconds() - cpu) / Double(count))
     }
 
-    func percentile(_ fraction: Double) -> Double { sorted[min(sorted.count - 1, Int(Double(sorted.count) * fraction))] }
+    private func percentile(_ fraction: Double) -> Double { sorted[min(sorted.count - 1, Int(Double(sorted.count) * fraction))] }
 
-    var median: Double { percentile(0.5) }
-
-    /// One row of the table: name, p50, p99, and the ratio of the medians to a baseline of the same run.
-    func row(_ name: String, against baseline: Samples?) -> String {
-        let ratio = baseline.map { String(format: "%.2f", median / $0.median) } ?? "1.00"
-        return name.padding(toLength: 44, withPad: " ", startingAt: 0)
-            + String(format: "%10.1f %10.1f ", median, percentile(0.99)) + "\(ratio)"
+    /// What `table.py` reads.
+    var result: String {
+        String(
+            format: "{\"p50\": %.3f, \"p99\": %.3f, \"p999\": %.3f, \"cpu\": %.3f}", percentile(0.5), percentile(0.99),
+            percentile(0.999), cpu)
     }
+}
+
+/// How many of something a second, and the CPU time of this process for each.
+struct Rate {
+    /// Measures `body`, which does `count` of it.
+    nonisolated(nonsending) static func measure(
+        _ count: Int, _ body: nonisolated(nonsending) () async throws -> Void
+    ) async throws -> String {
+        let cpu = cpuMicroseconds()
+        let start = ContinuousClock.now
+        try await body()
+        let seconds = (ContinuousClock.now - start).microseconds / 1e6
+        return String(
+            format: "{\"rate\": %.1f, \"cpu\": %.3f}", Double(count) / seconds, (cpuMicroseconds() - cpu) / Double(count))
+    }
+}
+
+/// CPU time of this process so far, all threads.
+func cpuMicroseconds() -> Double {
+    var now = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now)
+    return Double(now.tv_sec) * 1e6 + Double(now.tv_nsec) / 1e3
+}
+
+/// One line for `table.py`, at once: a pipe's buffer would keep it.
+func report(_ kind: String, _ json: String) { FileHandle.standardOutput.write(Data("\(kind) \(json)\n".utf8)) }
+
+extension Duration {
+    var microseconds: Double { Double(components.seconds) * 1e6 + Double(components.attoseconds) / 1e12 }
 }

@@ -8,12 +8,13 @@ import XMPP
 /// A call from a session inside one node to a service inside another, through the encrypted in-band tunnel, against a bare
 /// XMPP ping between the same two accounts (aim: at most 1.5 times the ping).
 enum TunnelBenchmark {
-    static func run(count: Int) async throws -> [String] {
+    static func run(_ arguments: [String]) async throws {
+        guard let count = arguments.first.flatMap({ Int($0) }) else { throw BenchmarkFailure("usage: tunnel COUNT") }
         let xmpp = try ProsodyServer.start(accounts: [("pepper", "secret-p"), ("desk", "secret-d")])
         defer { xmpp.stop() }
         let home = FileManager.default.temporaryDirectory.appendingPathComponent("qimesh-benchmark-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: home) }
-        return try await withThrowingTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             let pepper = try BenchmarkNode(user: "pepper", password: "secret-p", xmpp: xmpp, home: home)
             let desk = try BenchmarkNode(user: "desk", password: "secret-d", xmpp: xmpp, home: home)
             group.addTask { try await pepper.run() }
@@ -22,12 +23,9 @@ enum TunnelBenchmark {
             try await desk.invite(pepper)
             let server = try await desk.server()
             let echo = try await server.service("Echo", of: pepper.jid)
-            let tunnel = try await LocalBenchmark.measure(echo, count)
+            let tunnel = try await Driving.latency(EchoCalls(echo), count)
             let ping = try await pings(from: desk, to: pepper, xmpp, count)
-            return [
-                ping.row("XMPP ping between the two accounts", against: nil),
-                tunnel.row("call through the tunnel", against: ping),
-            ]
+            report("result", "{\"ping\": \(ping.result), \"tunnel\": \(tunnel)}")
         }
     }
 

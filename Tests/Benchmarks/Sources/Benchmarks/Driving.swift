@@ -1,0 +1,137 @@
+import Foundation
+import NIOCore
+import QiMessaging
+import QiWire
+
+/// A client of its own process: one kind of work against a service, ours or libqi's.
+///
+/// CALLER says where the calls are made: `pool`, from ordinary tasks, or `loop`, within ``BusLoop/withLoop(_:)``.
+enum Driving {
+    static func run(_ arguments: [String]) async throws {
+        guard arguments.count >= 6, let count = Int(arguments[3]), count > 0, let size = Int(arguments[4]) else {
+            throw BenchmarkFailure("usage: drive URL SERVICE WORK COUNT SIZE pool|loop")
+        }
+        let (url, service) = (arguments[0], arguments[1])
+        if arguments[2] == "connect" { return report("result", try await connecting(url, service, count)) }
+        if arguments[2] == "fanout" { return report("result", try await fanOut(url, service, events: count, subscribers: size)) }
+        try await Session.with(url, options: BenchmarkMachine.options) { session in
+            let calls = EchoCalls(try await session.service(service))
+            let work = arguments[2]
+            let run: BusLoop.LoopBody<String> = { try await perform(work, calls, count, size) }
+            report("result", arguments[5] == "loop" ? try await session.loop.withLoop(run) : try await run())
+        }
+    }
+
+    private nonisolated(nonsending) static func perform(_ work: String, _ calls: EchoCalls, _ count: Int, _ size: Int) async throws -> String {
+        switch work {
+        case "latency": try await latency(calls, count)
+        case "inflight": try await inFlight(calls, count)
+        case "bursts": try await bursts(calls, count)
+        case "bulk": try await bulk(calls, count, size)
+        default: throw BenchmarkFailure("no such work: \(work)")
+        }
+    }
+
+    nonisolated(nonsending) static func latency(_ calls: EchoCalls, _ count: Int) async throws -> String {
+        try await Samples.measure(count) { try await calls.echo() }.result
+    }
+
+    /// 64 callers, each with one call at a time.
+    private nonisolated(nonsending) static func inFlight(_ calls: EchoCalls, _ count: Int) async throws -> String {
+        let each = max(1, count / 64)
+        return try await Rate.measure(each * 64) {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<64 {
+                    group.addTask { for _ in 0..<each { try await calls.echo() } }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    /// 64 calls at once, then the next 64: for the guards, which count what a burst costs.
+    private nonisolated(nonsending) static func bursts(_ calls: EchoCalls, _ count: Int) async throws -> String {
+        try await Rate.measure(count * 64) {
+            for _ in 0..<count {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<64 { group.addTask { try await calls.echo() } }
+                    try await group.waitForAll()
+                }
+            }
+        }
+    }
+
+    private nonisolated(nonsending) static func bulk(_ calls: EchoCalls, _ count: Int, _ size: Int) async throws -> String {
+        let payload = ByteBuffer(repeating: 7, count: size)
+        return try await Samples.measure(count) {
+            guard try await calls.raw(payload) == size else { throw BenchmarkFailure("the echo has another size") }
+        }.result
+    }
+
+    /// Connect, authenticate, look up, one call.
+    private static func connecting(_ url: String, _ service: String, _ count: Int) async throws -> String {
+        try await Samples.measure(count) {
+            try await Session.with(url, options: BenchmarkMachine.options) { session in
+                try await EchoCalls(try await session.service(service)).echo()
+            }
+        }.result
+    }
+
+    /// One connection for each subscriber; bursts of 100 events, each taken by all before the next.
+    private static func fanOut(_ url: String, _ service: String, events: Int, subscribers: Int) async throws -> String {
+        let rounds = max(1, events / 100)
+        var sessions: [Session] = []
+        var streams: [SignalEvents] = []
+        for _ in 0..<subscribers {
+            let session = try await Session.connect(url, options: BenchmarkMachine.options)
+            sessions.append(session)
+            streams.append(try await session.service(service).events(of: "tick", buffer: 1024))
+        }
+        let emitter = try await sessions[0].service(service)
+        let all = streams
+        let result = try await Rate.measure(rounds * 100 * subscribers) {
+            for _ in 0..<rounds {
+                _ = try await emitter.call("burst", arguments: [.uint32(100)])
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for stream in all { group.addTask { try await take(100, stream) } }
+                    try await group.waitForAll()
+                }
+            }
+        }
+        for session in sessions { await session.close() }
+        return result
+    }
+
+    private static func take(_ count: Int, _ stream: SignalEvents) async throws {
+        var iterator = stream.makeAsyncIterator()
+        for _ in 0..<count {
+            guard await iterator.next() != nil else { throw BenchmarkFailure("a subscription ended: \(String(describing: stream.failure))") }
+        }
+    }
+}
+
+/// The calls as a generated proxy makes them: methods looked up once, arguments and results as types of Swift.
+struct EchoCalls: Sendable {
+    private let proxy: ObjectProxy
+    private let echoMethod: RemoteMethod
+    private let rawMethod: RemoteMethod
+
+    init(_ proxy: ObjectProxy) {
+        self.proxy = proxy
+        echoMethod = proxy.method("echo", parameters: [.string], returns: .string)
+        rawMethod = proxy.method("raw", parameters: [.raw], returns: .raw)
+    }
+
+    nonisolated(nonsending) func echo() async throws {
+        let text: String = try await proxy.invoke(echoMethod) { (arguments) throws(WireError) in try arguments.append(EchoService.payload) }
+        if text.utf8.count != EchoService.payload.utf8.count { throw BenchmarkFailure("the echo is \(text)") }
+    }
+
+    /// The size of what came back.
+    nonisolated(nonsending) func raw(_ payload: ByteBuffer) async throws -> Int {
+        let bytes: ByteBuffer = try await proxy.invoke(rawMethod, deadline: .seconds(60)) { (arguments) throws(WireError) in
+            try arguments.append(payload)
+        }
+        return bytes.readableBytes
+    }
+}

@@ -1,0 +1,22 @@
+import NIOPosix
+import Testing
+
+@testable import QiMessaging
+
+@Suite(.timeLimit(.minutes(1)))
+struct BusLoopTests {
+    /// A program that connects and closes all day must not keep what each session worked with. The bus holds the executor.
+    @Test func nothingIsLeftOfOneThatWasShutDown() async throws {
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        weak var executor: LoopExecutor?
+        do {
+            let loop = BusLoop(on: eventLoop, logger: quiet)
+            executor = loop.executor
+            await loop.start()
+            await loop.shutDown()
+        }
+        // What the loop had still to run is done before this.
+        try await eventLoop.submit {}.get()
+        #expect(executor == nil)
+    }
+}
