@@ -49,8 +49,8 @@ func use(_ speech: SpeechProxy, _ typed: TypedServiceProxy) async throws {
 def typecheck(folder, *sources):
     """Compiles against the build's own modules, as a user's module that imports QiMessaging alone."""
     build = ROOT / ".build/debug"
-    maps = [*build.glob("*.build/module.modulemap"), *(ROOT / ".build/checkouts").glob("**/include/module.modulemap"),
-            *(ROOT / "Sources").glob("*/include/module.modulemap")]
+    made = (path for path in build.glob("*.build/module.modulemap") if not path.parent.name.endswith("-tool.build"))
+    maps = [*made, *(ROOT / ".build/checkouts").glob("**/include/module.modulemap")]
     command = ["swiftc", "-typecheck", "-swift-version", "6", "-warnings-as-errors", "-parse-as-library", "-I", build / "Modules",
                "-load-plugin-executable", "%s#QiMeshMacros" % (build / "QiMeshMacros-tool"),
                *("-Xcc -fmodule-map-file=%s" % path for path in maps)]

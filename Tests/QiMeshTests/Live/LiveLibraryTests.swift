@@ -1,3 +1,4 @@
+import Logging
 import QiMesh
 import QiMeshTesting
 import QiMessaging
@@ -64,10 +65,16 @@ extension Live {
                     #expect(try await switched.next() == true)
                     let path = try await device.path
                     #expect(path.isInBand && path.roundTrip > .zero)
-                    guard case .online(let came)? = await changes.next() else { return Issue.record("the lamp did not come") }
+                    guard case .online(let came)? = await changes.next() else {
+                        Issue.record("the lamp did not come")
+                        return
+                    }
                     #expect(came.name == "lamp")
                     await robot.leave()
-                    guard case .offline(let gone)? = await changes.next() else { return Issue.record("the lamp did not go") }
+                    guard case .offline(let gone)? = await changes.next() else {
+                        Issue.record("the lamp did not go")
+                        return
+                    }
                     #expect(gone.name == "lamp")
                     let error = await #expect(throws: QiError.self) { _ = try await mesh.device("lamp", waitOnline: .milliseconds(1)) }
                     #expect(error?.code == .offline)

@@ -147,10 +147,9 @@ struct MacroServiceTests {
         }
     }
 
-    /// A value that has no bytes shows that nothing is encoded on the way.
     @Test func inTheSameProcessTheImplementationIsCalledItself() async throws {
         try await withDirectory { _, endpoint in
-            try await withSession(endpoint) { session in
+            try await withSession(endpoint, callsInProcess: true) { session in
                 let porter = FriendlyPorter()
                 _ = try await session.register(PorterBinding(porter))
                 let proxy = try await session.service(PorterProxy.self)
