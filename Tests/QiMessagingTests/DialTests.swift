@@ -126,6 +126,7 @@ struct DialTests {
                 options.callsInProcess = false
                 options.machineID = "test-machine"
                 options.logger = quiet
+                options.callsInProcess = false
                 try await withClient(endpoint) { stranger in
                     let info = ServiceInfo(
                         name: "Silent", serviceID: 0, machineID: "test-machine", processID: 1, endpoints: [silent.text], sessionID: "s",

@@ -61,6 +61,7 @@ struct ListeningTests {
             var options = Session.Options()
             options.machineID = "test-machine"
             options.logger = quiet
+            options.callsInProcess = false
             options.listen = ["tcp://0.0.0.0:0"]
             try await Session.with(endpoint.text, options: options) { host in
                 _ = try await host.register(who, as: "Who")

@@ -46,6 +46,7 @@ struct TLSTests {
         options.callsInProcess = false
         options.machineID = "test-machine"
         options.logger = quiet
+        options.callsInProcess = false
         options.tls = tls
         return try await Session.with(url, options: options) { session in
             try await session.service("Who").call("origin")
@@ -184,6 +185,7 @@ struct TLSTests {
                     options.callsInProcess = false
                     options.machineID = "test-machine"
                     options.logger = quiet
+                    options.callsInProcess = false
                     options.listen = ["\(scheme)://localhost:0"]
                     options.tls = mutual
                     try await Session.with(endpoint.text, options: options) { host in

@@ -2,10 +2,6 @@
 #ifndef QIMESH_CQISYSTEM_H
 #define QIMESH_CQISYSTEM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>

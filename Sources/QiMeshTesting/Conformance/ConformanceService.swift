@@ -10,7 +10,7 @@ public final class ConformanceService: Sendable {
         var served = 0
         var waiting = 0
         var cancelled = 0
-        var changed: [CheckedContinuation<Void, Never>] = []
+        var changed: [AsyncStream<Void>.Continuation] = []
     }
     private let state = Mutex(State())
 
@@ -22,28 +22,22 @@ public final class ConformanceService: Sendable {
     var cancelled: Int { state.withLock { $0.cancelled } }
 
     private func change(_ change: (inout State) -> Void) {
-        let waiters = state.withLock { state in
+        let listeners = state.withLock { state in
             change(&state)
-            defer { state.changed = [] }
             return state.changed
         }
-        for waiter in waiters { waiter.resume() }
+        for listener in listeners { listener.yield() }
     }
 
     /// Returns when `condition` holds: it is looked at after every call that began or ended.
-    func until(_ condition: @Sendable (_ waiting: Int, _ cancelled: Int) -> Bool) async {
-        while true {
-            let isTrue = state.withLock { condition($0.waiting, $0.cancelled) }
-            if isTrue { return }
-            await withCheckedContinuation { continuation in
-                let isTrue = state.withLock { state in
-                    if condition(state.waiting, state.cancelled) { return true }
-                    state.changed.append(continuation)
-                    return false
-                }
-                if isTrue { continuation.resume() }
-            }
-        }
+    ///
+    /// - Throws: when the task is cancelled, as by a test that is out of time.
+    func until(_ condition: (_ waiting: Int, _ cancelled: Int) -> Bool) async throws {
+        let (changes, listener) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        state.withLock { $0.changed.append(listener) }
+        if state.withLock({ condition($0.waiting, $0.cancelled) }) { return }
+        for await _ in changes where state.withLock({ condition($0.waiting, $0.cancelled) }) { return }
+        throw CancellationError()
     }
 
     /// What is registered: `echo(r) -> r`, `wait()`, which ends when it is cancelled, `served() -> i`, and the signal `tick(i)`.

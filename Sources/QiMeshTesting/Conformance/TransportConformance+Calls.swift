@@ -61,22 +61,22 @@ extension TransportConformance {
 
     @Sendable static func loss(_ peers: ConformancePeers) async throws {
         async let result = ending(peers)
-        await peers.service.until { waiting, _ in waiting == 1 }
+        try await peers.service.until { waiting, _ in waiting == 1 }
         await peers.cut()
         try await expect(result, .disconnected)
         // The callee's end is an end of its callers' calls too.
-        await peers.service.until { waiting, _ in waiting == 0 }
+        try await peers.service.until { waiting, _ in waiting == 0 }
     }
 
     @Sendable static func cancels(_ peers: ConformancePeers) async throws {
-        let result = await withTaskGroup(of: Result<QiValue, QiError>.self) { group in
+        let result = try await withThrowingTaskGroup(of: Result<QiValue, QiError>.self) { group in
             group.addTask { await ending(peers) }
-            await peers.service.until { waiting, _ in waiting == 1 }
+            try await peers.service.until { waiting, _ in waiting == 1 }
             group.cancelAll()
-            return await group.next()
+            return try await group.next()
         }
         try expect(result, .cancelled)
-        await peers.service.until { _, cancelled in cancelled == 1 }
+        try await peers.service.until { _, cancelled in cancelled == 1 }
         try await echo(bytes(100), peers.proxy)
     }
 
