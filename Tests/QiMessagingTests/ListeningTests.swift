@@ -129,17 +129,14 @@ struct ListeningTests {
             try await directory.loop.run { (_) async throws(QiError) in
                 for _ in 0..<200 {
                     let stranger = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-                    var address = sockaddr_in()
-                    address.sin_family = sa_family_t(AF_INET)
-                    address.sin_port = port.bigEndian
-                    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-                    let result = withUnsafePointer(to: &address) { pointer in
-                        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                            connect(stranger, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                        }
+                    // A `sockaddr_in`: family, port and address, then padding.
+                    let address = [UInt8(AF_INET), 0, UInt8(port >> 8), UInt8(port & 255), 127, 0, 0, 1] + [UInt8](repeating: 0, count: 8)
+                    let result = address.withUnsafeBytes { bytes in
+                        bytes.withMemoryRebound(to: sockaddr.self) { connect(stranger, $0.baseAddress, socklen_t(bytes.count)) }
                     }
-                    var now = linger(l_onoff: 1, l_linger: 0)
-                    setsockopt(stranger, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
+                    // A `linger`: on, for no time, which resets.
+                    let now: [Int32] = [1, 0]
+                    setsockopt(stranger, SOL_SOCKET, SO_LINGER, now, 8)
                     close(stranger)
                     guard result == 0 else { throw QiError(.invalid, "not connected: \(errno)") }
                 }

@@ -9,9 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /// `struct ucred` of unix(7), the value of SO_PEERCRED: who is at the other end of a connected unix socket.
@@ -29,6 +32,46 @@ static inline int qimesh_thread_times(int64_t *user, int64_t *system) {
     *user = (int64_t)usage[0] * 1000000 + usage[1];
     *system = (int64_t)usage[2] * 1000000 + usage[3];
     return 0;
+}
+
+// Structures that several C modules include are named as a member of whichever came first, which differs from build to build: their
+// fields are read here.
+
+/// Seconds since the last change of a file, not following links; -1 and errno when it cannot be asked.
+static inline int64_t qimesh_age(const char *path) {
+    struct stat status;
+    if (lstat(path, &status) != 0) return -1;
+    return (int64_t)(time(NULL) - status.st_mtime);
+}
+
+/// Whether nobody listens at a socket file that is there; 1 or 0.
+static inline int qimesh_is_refused(const char *path) {
+    struct sockaddr_un address;
+    size_t length = strlen(path);
+    int probe, refused;
+    memset(&address, 0, sizeof address);
+    address.sun_family = AF_UNIX;
+    if (length + 1 > sizeof address.sun_path) return 0;
+    memcpy(address.sun_path, path, length);
+    probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (probe < 0) return 0;
+    refused = connect(probe, (const struct sockaddr *)&address, sizeof address) != 0 && errno == ECONNREFUSED;
+    close(probe);
+    return refused;
+}
+
+/// The time of day in microseconds since 1970.
+static inline int64_t qimesh_microseconds(void) {
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_usec;
+}
+
+/// Lets no read and no write of a socket take longer; 0, or -1 and errno.
+static inline int qimesh_limit(int socket, int seconds) {
+    struct timeval limit = {seconds, 0};
+    if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0) return -1;
+    return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
 /// gettid(2).

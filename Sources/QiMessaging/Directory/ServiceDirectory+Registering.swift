@@ -42,14 +42,20 @@ extension ServiceDirectory {
 
     /// Registers an object of this process, ready at once.
     nonisolated(nonsending) func register(_ object: LocalObject, as name: String) async throws(QiError) -> UInt32 {
+        try await Self.result { register(object, as: name, completion: $0) }
+    }
+
+    /// As above; `completion` runs exactly once, at once where there is no master to ask.
+    func register(_ object: LocalObject, as name: String, completion: @escaping (Result<UInt32, QiError>) -> Void) {
         let info = ServiceInfo(
             name: name, machineID: machineID, processID: UInt32(bitPattern: getpid()), endpoints: [], sessionID: sessionID,
             objectUID: object.uid.bytes)
-        let id = try await Self.result { register(info, owner: .process, completion: $0) }
-        locals[id] = object
-        InProcessObjects.add(object.object, sessionID: sessionID, serviceID: id)
-        try await Self.result { ready(id, owner: .process, completion: $0) }
-        return id
+        register(info, owner: .process) { [self] result in
+            guard case .success(let id) = result else { return completion(result) }
+            locals[id] = object
+            InProcessObjects.add(object.object, sessionID: sessionID, serviceID: id)
+            ready(id, owner: .process) { completion($0.map { id }) }
+        }
     }
 
     /// What `start` completes with. For values that may leave the loop.

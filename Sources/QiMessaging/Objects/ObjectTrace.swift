@@ -1,6 +1,4 @@
 import CQiSystem
-import Glibc
-import NIOCore
 import QiWire
 
 /// The events of the signal `traceObject` (wire reference §20): a traced object tells of every call, its result or error, and
@@ -19,12 +17,11 @@ enum ObjectTrace {
     ///   - id: pairs a call with its result.
     ///   - content: of a call and a signal the arguments as a list, of a result its value, of an error its text.
     static func event(_ kind: Kind, id: UInt32, member: UInt32, content: QiValue) -> QiValue {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        let now = qimesh_microseconds()
         let thread = UInt32(truncatingIfNeeded: qimesh_gettid())
         return .tuple([
             .uint32(id), .int32(kind.rawValue), .uint32(member), .dynamic(content.withoutObjects),
-            .tuple([.int64(Int64(now.tv_sec)), .int64(Int64(now.tv_nsec / 1000))]), .int64(0), .int64(0), .uint32(thread),
+            .tuple([.int64(now / 1_000_000), .int64(now % 1_000_000)]), .int64(0), .int64(0), .uint32(thread),
             .uint32(thread),
         ])
     }

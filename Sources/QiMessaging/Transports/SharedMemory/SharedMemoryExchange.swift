@@ -72,11 +72,8 @@ enum SharedMemoryExchange {
         let connection = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard connection >= 0 else { throw IOError(errnoCode: errno, reason: "socket") }
         defer { close(connection) }
-        var limit = timeval(tv_sec: Int(timeLimit.nanoseconds / 1_000_000_000), tv_usec: 0)
-        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            guard setsockopt(connection, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size)) == 0 else {
-                throw IOError(errnoCode: errno, reason: "setsockopt")
-            }
+        guard qimesh_limit(connection, Int32(timeLimit.nanoseconds / 1_000_000_000)) == 0 else {
+            throw IOError(errnoCode: errno, reason: "setsockopt")
         }
         guard qimesh_connect_abstract(connection, name) == 0 else { throw IOError(errnoCode: errno, reason: "connect") }
         var peer = qimesh_ucred()
