@@ -98,6 +98,9 @@ final class Bus {
         }
     }
 
+    /// The pool has ended: what no worker took would keep its objects, and the bus, for ever.
+    func forgetJobs() { jobs = [] }
+
     // MARK: - Buffers
 
     /// A buffer for a short answer, which comes back by ``giveBuffer(_:)``.

@@ -76,6 +76,7 @@ public actor BusLoop {
         let pool = self.pool
         pool?.cancel()
         await pool?.value
+        bus.forgetJobs()
     }
 
     /// Runs `job` in the pool; ``shutDown()`` cancels it and waits for it.

@@ -166,12 +166,12 @@ struct SessionBattery {
             let reference = try #require(try await service.call("counter", arguments: [.int32(5)]).asObject)
             var bare = reference
             bare.attachment = nil
-            second = try await service.object(bare)
             let counter = try await service.object(reference)
             let passed = try await counter.events(of: "passed")
             #expect(try await counter.call("add", Int32(2)) == Int32(7))
             #expect(await passed.first() == [.int32(7)])
             #expect(try await counter.property("total").value == .int32(7))
+            second = try await service.object(bare)
         }
         // Nobody holds the result any more, and the object was released; on one connection that is told before the next call.
         let released = await #expect(throws: QiError.self) { _ = try await second.call("add", arguments: [.int32(1)]) }

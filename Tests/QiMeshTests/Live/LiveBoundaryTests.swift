@@ -28,8 +28,8 @@ extension Live {
             }) { mesh in
                 try await mesh.desk.session { session in
                     let maker = try await session.service("pepper/Maker")
-                    let reference = try #require(try await maker.call("make", arguments: [.string("first")]).asObject)
                     do {
+                        let reference = try #require(try await maker.call("make", arguments: [.string("first")]).asObject)
                         let object = try await maker.object(reference)
                         let told = try await object.events(of: "told")
                         #expect(try await object.call("tell", "across") == "first")
@@ -102,11 +102,14 @@ extension Live {
                     }
                     let text = "this directory is a tunnel to pepper: services cannot be registered through it"
                     #expect(refused?.message.contains(text) == true)
-                    let events = try await session.directory().events(of: "serviceRemoved")
                     done.settle(.success(()))
                     try await asker.value
-                    // The connection is closed from the other side.
-                    #expect(await events.first() == nil)
+                    // The connection is closed from the other side, and nobody listens there any more.
+                    for await state in session.states {
+                        guard case .reconnecting(let reason) = state else { continue }
+                        #expect(reason.message.contains("is away"))
+                        break
+                    }
                 }
                 await #expect(throws: QiError.self) { try await withSession(url, home: mesh.desk.home) { _ in } }
                 #expect(try await mesh.pepper.server().services().map(\.name) == ["Peer"])
