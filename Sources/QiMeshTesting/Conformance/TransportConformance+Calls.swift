@@ -22,7 +22,8 @@ extension TransportConformance {
     }
 
     private static func echo(_ bytes: ByteBuffer, _ proxy: ObjectProxy) async throws {
-        let value = try await proxy.call("echo", arguments: [.raw(bytes)], deadline: .seconds(60))
+        // A bytestream through stanzas is slow where everything is built for debugging.
+        let value = try await proxy.call("echo", arguments: [.raw(bytes)], deadline: .seconds(240))
         // Not shown: it may be megabytes.
         try expect(value == .raw(bytes), "\(bytes.readableBytes) bytes came back changed")
     }
@@ -35,11 +36,11 @@ extension TransportConformance {
     }
 
     @Sendable static func bigFrames(_ peers: ConformancePeers) async throws {
-        for size in [8 << 20, 10 << 20, 10 << 20, 10 << 20] { try await echo(bytes(size), peers.proxy) }
+        for size in [8 << 20, 10 << 20, 10 << 20] { try await echo(bytes(size), peers.proxy) }
         // Small ones are not disordered among them.
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<12 {
-                group.addTask { try await echo(bytes(number % 3 == 0 ? 2 << 20 : 1000, seed: number), peers.proxy) }
+                group.addTask { try await echo(bytes(number % 6 == 0 ? 2 << 20 : 1000, seed: number), peers.proxy) }
             }
             try await group.waitForAll()
         }

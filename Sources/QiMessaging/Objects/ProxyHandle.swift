@@ -43,7 +43,8 @@ final class ProxyHandle: ObjectAttachment, Sendable {
     deinit {
         whenDropped()
         guard isValue, case .remote(let loop, let object) = target else { return }
-        loop.submit { _ in object.value.removeHolder() }
+        // At once where that is possible: whoever lets go and then calls finds it released.
+        if loop.eventLoop.inEventLoop { object.value.removeHolder() } else { loop.submit { _ in object.value.removeHolder() } }
     }
 
     /// The object of this process is not to be used any more, as when its service was unregistered.

@@ -63,15 +63,18 @@ public final class SignalLink: Sendable {
                     token = target.value.listen(to: uid, confirmed: { continuation.resume(returning: $0) }, ended: ended) {
                         [weak object = target.value] payload, flags in received(payload, flags, object?.connection)
                     }
+                    // An object that came as a value lives as long as somebody listens to it.
+                    if !target.value.isMain { target.value.addHolder() }
                 }
                 return (failure, token)
             }
-            // The proxy is kept: an object that came as a value lives as long as somebody listens to it.
+            // Whoever gave out the proxy counts it as used as long as the link is there.
             let link = SignalLink { [handle = proxy.handle] in
                 loop.submit { _ in
                     target.value.stopListening(token, to: uid)
-                    withExtendedLifetime(handle) {}
+                    if !target.value.isMain { target.value.removeHolder() }
                 }
+                withExtendedLifetime(handle) {}
             }
             if let failure {
                 link.disconnect()
