@@ -7,6 +7,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PYTHON=$ROOT/.build/python/bin/python
 PYTHON_PACKAGES=(qi==3.1.5 slixmpp==1.17.0 pytest==8.4.2 PyYAML==6.0.3)
 STARTED=$(date +%s)
+# The nested packages share the root's build folder, and the plan of the one that was built last would be taken for everybody's.
+BUILD=(swift build --disable-build-manifest-caching)
 
 # What happens, on stderr, with the seconds since the start: data stays on stdout.
 say() { printf '[%4ds] %s\n' "$(($(date +%s) - STARTED))" "$*" >&2; }
@@ -82,5 +84,5 @@ need_everything() {
 # The command itself, in the debug configuration that the tests use too (a release build takes twice as long).
 build_product() {
     say "building qimesh (about 5 minutes on two cores the first time, seconds afterwards)"
-    (cd "$ROOT" && swift build --product qimesh >&2) || die "swift build failed"
+    (cd "$ROOT" && "${BUILD[@]}" --product qimesh >&2) || die "swift build failed"
 }
