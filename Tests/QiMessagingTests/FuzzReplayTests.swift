@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The inputs to a directory's connections that fuzzing found, and one to begin with (`.ci/fuzz`).
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct FuzzReplayTests {
     @Test func keptInputsAreNoHarm() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("FailCases/directory")

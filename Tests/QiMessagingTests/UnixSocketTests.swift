@@ -5,7 +5,7 @@ import NIOPosix
 import QiWire
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct UnixSocketTests {
     private func mode(_ path: String) -> mode_t? {
         var status = stat()
