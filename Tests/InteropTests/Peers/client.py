@@ -192,6 +192,17 @@ class Battery:
         took = time.monotonic() - start
         expect(answer == "after %g s" % seconds and took >= seconds - 0.1, "%s in %.1f s" % (shown(answer), took))
 
+    def check_cancel(self):
+        before = self.service.cancelled()
+        future = self.service.endless(_async=True)
+        end = time.monotonic() + self.patience
+        while self.service.waiting() == 0:
+            expect(time.monotonic() < end and not future.isFinished(), "the call did not arrive")
+        future.cancel()
+        future.wait(int(self.patience * 1000))
+        expect(future.isFinished() and future.isCanceled(), "the call is not cancelled: %s" % shown(future))
+        expect(self.service.cancelled() == before + 1 and self.service.waiting() == 0, "the method was not cancelled")
+
     def check_second_session(self):
         session = qi.Session()
         session.connect(self.options.url)
