@@ -29,6 +29,8 @@ final class Bus {
 
     private var buffers: [ByteBuffer] = []
     private var dirty: [Connection] = []
+    /// Empty but while it is gone through: the two keep their storage.
+    private var flushing: [Connection] = []
     private var connections: [UInt64: Connection] = [:]
     private var nextConnectionID: UInt64 = 1
     private var timer: Scheduled<Void>?
@@ -166,9 +168,9 @@ final class Bus {
     /// Called by the executor when no job is ready any more.
     func flushDirty() {
         while !dirty.isEmpty {
-            var batch: [Connection] = []
-            swap(&batch, &dirty)
-            for connection in batch { connection.flush() }
+            swap(&flushing, &dirty)
+            for connection in flushing { connection.flush() }
+            flushing.removeAll(keepingCapacity: true)
         }
     }
 

@@ -84,6 +84,14 @@ public actor BusLoop {
         submit { bus in bus.enqueue { await job() } }
     }
 
+    /// A buffer for what is about to be sent: on the loop one that comes back.
+    nonisolated func takeBuffer() -> ByteBuffer { eventLoop.inEventLoop ? bus.takeBuffer() : ByteBuffer() }
+
+    /// Ends the use of such a buffer.
+    nonisolated func giveBuffer(_ buffer: ByteBuffer) {
+        if eventLoop.inEventLoop { bus.giveBuffer(buffer) }
+    }
+
     /// Runs `body` on the loop.
     func run<T: Sendable>(
         _ body: nonisolated(nonsending) @Sendable (Bus) async throws(QiError) -> T

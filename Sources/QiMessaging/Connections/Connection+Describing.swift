@@ -23,7 +23,13 @@ extension Connection {
                 return completion(.failure(answer.failure(of: name) ?? QiError(.invalid, "no metaobject")))
             }
             do throws(WireError) {
-                completion(.success(try MetaObject(qiValue: try payload.value(of: MetaObject.signature.type, flags: flags))))
+                var bytes = payload
+                let isPlain = !flags.contains(.dynamicPayload)
+                completion(
+                    .success(
+                        isPlain
+                            ? try MetaObject(reading: &bytes)
+                            : try MetaObject(qiValue: try payload.value(of: MetaObject.signature.type, flags: flags))))
             } catch {
                 completion(.failure(QiError(.invalid, "the metaobject of \(name) cannot be read: \(error.message)")))
             }

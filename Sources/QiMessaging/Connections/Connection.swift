@@ -29,7 +29,8 @@ final class Connection {
     private var openHandlers: [(Result<Void, QiError>) -> Void] = []
     private var closeHandlers: [(QiError) -> Void] = []
 
-    private var calls = CallTable<CallCompletion>()
+    private var calls = CallTable<CallWaiter>()
+    private var lateReplies = LateReplies()
     private var incoming: [UInt32: IncomingCall] = [:]
     /// Objects that only this connection reaches: looked-up services, objects sent as values.
     private var receivers: [ObjectAddress: any ObjectReceiver] = [:]
@@ -43,6 +44,7 @@ final class Connection {
     private var handedOver = 0
     private var departed = 0
     private var isReadingPaused = false
+    private var lastContext: CallContext?
     private var nextEventIDValue: UInt32 = 0x8000_0001
     private var nextReturnedObjectID: UInt32 = 3
     private var nextPassedObjectID: UInt32 = 0x8000_0000
@@ -124,7 +126,10 @@ final class Connection {
         isOpen = false
         bus.forget(id)
         sharedMemory?.ended()
-        for entry in calls.removeAll() { entry.completion(.failure(error)) }
+        for entry in calls.removeAll() { entry.completion.ended(.failure(error)) }
+        lateReplies = LateReplies()
+        // It leads back here.
+        lastContext = nil
         let pending = incoming
         incoming = [:]
         for call in pending.values { call.abandon() }
@@ -150,9 +155,7 @@ final class Connection {
             return false
         }
         for id in calls.expired(at: now) {
-            guard let entry = calls.remove(id) else { continue }
-            sendCancel(id, entry.address)
-            entry.completion(.failure(QiError(.timedOut, "no answer before the deadline")))
+            abandon(id, QiError(.timedOut, "no answer before the deadline"))
         }
         return calls.deadlines > 0 || (authenticationDeadline != nil && !isOpen)
     }
@@ -194,26 +197,45 @@ final class Connection {
     }
 
     private func callReceived(_ message: Message) {
-        let call = IncomingCall(connection: self, message: message)
         // Two outstanding calls with one id: the first is answered with an Error, as libqi does (reference §29).
         if !incoming.isEmpty, let first = incoming[message.id] {
             first.cancel()
             first.fail("another call with the id \(message.id) took the place of this one")
         }
         guard message.header.version == 0 else {
-            return call.fail(
+            return refuse(
+                message,
                 "Cannot negotiate QiMessaging connection: remote end doesn't support binary protocol v\(message.header.version)")
         }
-        if message.address.target == .connection { return handle(message) }
-        guard let receiver = receiver(for: message.address.target) else {
-            return call.fail("The call request could not be handled.")
+        let target = message.address.target
+        if target == .connection { return handle(message) }
+        let owner = owner
+        let known = receivers.isEmpty ? nil : receivers[target]
+        guard let receiver = known ?? owner?.receiver(for: target, on: self) else {
+            return refuse(message, "The call request could not be handled.")
         }
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
-            return call.fail("too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
+            return refuse(message, "too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
         }
+        if message.flags.isEmpty, receiver.serveAtOnce(message, on: self) { return }
+        let call = IncomingCall(connection: self, message: message)
         receiver.receive(call)
         // Most calls of methods that stay on the loop have their answer by now.
         if !call.isAnswered, !isClosed { incoming[message.id] = call } else if isClosed { call.abandon() }
+    }
+
+    private func refuse(_ message: Message, _ text: String) { IncomingCall(connection: self, message: message).fail(text) }
+
+    /// Answers a call with what `body` makes of it, without an object that stands for the call.
+    func answer(_ message: Message, immediately body: ObjectMethod.Immediate) {
+        var frame = MethodCall(bytes: message.payload, result: bus.takeBuffer(), givesValue: false)
+        do {
+            try body(&frame)
+            send(.reply, id: message.id, address: message.address, payload: frame.result)
+        } catch {
+            refuse(message, error.callText)
+        }
+        bus.giveBuffer(frame.result)
     }
 
     private func receiver(for address: ObjectAddress) -> (any ObjectReceiver)? {
@@ -222,11 +244,11 @@ final class Connection {
 
     /// An answer repeats id, service, object and action of its call (reference §5); one that does not is nobody's.
     private func answerReceived(_ message: Message) {
-        guard calls.address(of: message.id) == message.address, let entry = calls.remove(message.id) else { return }
+        guard let entry = calls.remove(message.id, sentTo: message.address) else { return lateReplies.received(message) }
         switch message.kind {
-        case .reply: entry.completion(.reply(message.payload, flags: message.flags))
-        case .error: entry.completion(.error(message.payload))
-        default: entry.completion(.canceled)
+        case .reply: entry.completion.ended(.reply(message.payload, flags: message.flags))
+        case .error: entry.completion.ended(.error(message.payload))
+        default: entry.completion.ended(.canceled)
         }
     }
 
@@ -396,18 +418,27 @@ final class Connection {
 
     // MARK: - Calling
 
-    /// Calls an action of the peer. `completion` runs exactly once, on the loop; the id is for ``cancel(_:)``.
+    /// Calls an action of the peer. `completion` runs exactly once, on the loop; the id is for ``cancel(_:)``. `late` is told of a reply
+    /// that comes when the call was given up: objects in it are to be released.
     @discardableResult
     func call(
         _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
-        completion: @escaping CallCompletion
+        late: LateReply? = nil, completion: @escaping CallCompletion
+    ) -> UInt32? {
+        call(address, payload, flags: flags, deadline: deadline, late: late, waiter: .closure(completion))
+    }
+
+    @discardableResult
+    func call(
+        _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags, deadline: NIODeadline?, late: LateReply? = nil,
+        waiter: CallWaiter
     ) -> UInt32? {
         guard !isClosed else {
-            completion(.failure(QiError(.disconnected, "the connection is closed")))
+            waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
             return nil
         }
-        guard let id = calls.insert(completion, address: address, deadline: deadline) else {
-            completion(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
+        guard let id = calls.insert(waiter, address: address, deadline: deadline, late: late) else {
+            waiter.ended(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
             return nil
         }
         if deadline != nil { bus.needTimer() }
@@ -429,7 +460,8 @@ final class Connection {
     func abandon(_ id: UInt32, _ error: QiError) {
         guard let entry = calls.remove(id) else { return }
         sendCancel(id, entry.address)
-        entry.completion(.failure(error))
+        if let late = entry.late { lateReplies.expect(id, entry.address, late) }
+        entry.completion.ended(.failure(error))
     }
 
     private func sendCancel(_ id: UInt32, _ address: ActionAddress) {
@@ -437,6 +469,14 @@ final class Connection {
         var payload = ByteBuffer()
         payload.writeQiUInt32(id)
         send(.cancel, id: newEventID(), address: ActionAddress(address.target, action: 0), payload: payload)
+    }
+
+    /// What methods of an object are told of calls that come on this connection: most go to the object of the call before.
+    func context(of address: ObjectAddress, _ object: LocalObject) -> CallContext {
+        if let last = lastContext, last.belongs(to: object, at: address) { return last }
+        let context = CallContext(on: self, at: address, to: object)
+        lastContext = context
+        return context
     }
 
     /// Calls of ours that wait for an answer, and calls of the peer that we have not answered.

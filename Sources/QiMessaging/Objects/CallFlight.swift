@@ -8,7 +8,8 @@ final class CallFlight: Sendable {
     typealias Outcome = (answer: CallAnswer, value: Result<QiValue, QiError>?)
 
     private struct State {
-        var continuation: UnsafeContinuation<Outcome, Never>?
+        var continuation: UnsafeContinuation<Void, Never>?
+        var outcome: Outcome?
         var sent: (connection: UInt64, id: UInt32)?
         /// It waits for the path of its object.
         var waiting: (target: NIOLoopBound<RemoteObject>, token: UInt64)?
@@ -17,7 +18,10 @@ final class CallFlight: Sendable {
 
     private let state = Mutex(State())
 
-    func begin(_ continuation: UnsafeContinuation<Outcome, Never>) { state.withLock { $0.continuation = continuation } }
+    func begin(_ continuation: UnsafeContinuation<Void, Never>) { state.withLock { $0.continuation = continuation } }
+
+    /// What it came to, once it has ended.
+    var outcome: Outcome? { state.withLock { $0.outcome } }
 
     /// The call is on its way; answers whether it is still wanted.
     func sent(_ connection: UInt64, _ id: UInt32) -> Bool {
@@ -37,10 +41,13 @@ final class CallFlight: Sendable {
 
     func complete(_ answer: CallAnswer, value: Result<QiValue, QiError>? = nil) {
         let continuation = state.withLock { state in
-            defer { state.continuation = nil }
-            return state.continuation
+            let continuation = state.continuation
+            guard continuation != nil else { return continuation }
+            state.continuation = nil
+            state.outcome = (answer, value)
+            return continuation
         }
-        continuation?.resume(returning: (answer, value))
+        continuation?.resume()
     }
 
     /// On the loop: the task does not want the answer any more.

@@ -109,8 +109,8 @@ extension ObjectProxy {
     ) async -> CallFlight.Outcome {
         let flight = CallFlight()
         let end = NIODeadline.now() + TimeAmount(deadline)
-        return await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<CallFlight.Outcome, Never>) in
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 flight.begin(continuation)
                 if loop.eventLoop.inEventLoop {
                     start(flight, action, content, returns, end, target.value, loop.bus)
@@ -121,6 +121,7 @@ extension ObjectProxy {
         } onCancel: {
             loop.submit { bus in flight.cancel(on: bus) }
         }
+        return flight.outcome ?? (.failure(QiError(.disconnected, "the call has no answer")), nil)
     }
 
     private static func start(
@@ -135,17 +136,21 @@ extension ObjectProxy {
             guard let token, !flight.waits(for: NIOLoopBound(target, eventLoop: bus.eventLoop), token) else { return }
             return target.stopWaiting(token, CallFlight.cancellation)
         }
-        let completion: CallCompletion
+        var waiter = CallWaiter.flight(flight)
+        var late: LateReply?
         if returns.mayHoldObject {
-            completion = { answer in
+            late = { [weak connection = target.connection] payload, flags in
+                guard let connection else { return }
+                let type = flags.contains(.dynamicPayload) ? .dynamic : returns
+                ObjectPassage(from: connection, name: target.name).releaseUnused(in: payload, as: type)
+            }
+            waiter = .closure { answer in
                 flight.complete(answer, value: answer.adoptedValue(of: returns, by: target.connection, named: target.name))
             }
-        } else {
-            completion = { flight.complete($0) }
         }
         do {
             let (payload, flags) = try Self.payload(content, for: target)
-            let sent = target.call(action, payload, flags: flags, deadline: end, completion: completion)
+            let sent = target.call(action, payload, flags: flags, deadline: end, late: late, waiter: waiter)
             if let sent, !flight.sent(sent.connection.id, sent.id) { CallFlight.abandon(sent.connection.id, sent.id, bus) }
         } catch {
             flight.complete(.failure(error))

@@ -4,6 +4,8 @@ import QiWire
 protocol ObjectReceiver: AnyObject {
     /// Takes a Call or Post addressed to this object. A call must be answered exactly once, now or later.
     func receive(_ call: IncomingCall)
+    /// Answers a Call without flags here and now, by ``Connection/answer(_:immediately:)``, if that is all it takes.
+    func serveAtOnce(_ message: Message, on connection: Connection) -> Bool
     /// The connection is gone, with every subscription made on it.
     func closed(_ connection: Connection)
     /// The peer dropped its last reference to the object, which it knew under `address` on `connection`.
@@ -11,6 +13,7 @@ protocol ObjectReceiver: AnyObject {
 }
 
 extension ObjectReceiver {
+    func serveAtOnce(_ message: Message, on connection: Connection) -> Bool { false }
     func released(_ address: ObjectAddress, on connection: Connection) {}
 }
 

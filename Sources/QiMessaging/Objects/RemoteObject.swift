@@ -120,16 +120,23 @@ final class RemoteObject: EventSink {
         _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
         completion: @escaping CallCompletion
     ) -> (connection: Connection, id: UInt32)? {
+        call(action, payload, flags: flags, deadline: deadline, waiter: .closure(completion))
+    }
+
+    @discardableResult
+    func call(
+        _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags, deadline: NIODeadline?, late: LateReply? = nil, waiter: CallWaiter
+    ) -> (connection: Connection, id: UInt32)? {
         guard let connection else {
-            completion(.failure(lostError))
+            waiter.ended(.failure(lostError))
             return nil
         }
         guard flags.isEmpty || connection.shared.messageFlags else {
-            completion(.failure(QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types")))
+            waiter.ended(.failure(QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types")))
             return nil
         }
         let id = connection.call(
-            ActionAddress(address, action: action), payload, flags: flags, deadline: deadline, completion: completion)
+            ActionAddress(address, action: action), payload, flags: flags, deadline: deadline, late: late, waiter: waiter)
         return id.map { (connection, $0) }
     }
 

@@ -68,8 +68,9 @@ extension ObjectProxy {
         switch (method.resolution, handle.target) {
         case (.missing(let error), _): throw error
         case (.exact(let found), .remote(let loop, let target)):
-            let payload = try fill(arguments, takesValues: false, method).bytes
+            let payload = try fill(arguments, into: MethodArguments(bytes: loop.takeBuffer(), takesValues: false), method).bytes
             let outcome = await Self.send(found.meta.uid, .bytes(payload, []), found.returns.type, deadline, loop, target)
+            loop.giveBuffer(payload)
             guard case .reply(let reply, let flags) = outcome.answer else {
                 let label = "\(name).\(method.name)"
                 throw Self.describe(outcome.answer.failure(of: label), label, deadline)
@@ -79,14 +80,14 @@ extension ObjectProxy {
                 throw QiError(.invalid, "the result of \(name).\(method.name) cannot be read: \(error.message)")
             }
         case (.exact(let found), .local), (.converting(let found), _):
-            return .value(try await call(found, try fill(arguments, takesValues: true, method).values, deadline))
+            let values = try fill(arguments, into: MethodArguments(bytes: ByteBuffer(), takesValues: true), method).values
+            return .value(try await call(found, values, deadline))
         }
     }
 
     private func fill(
-        _ arguments: (inout MethodArguments) throws(WireError) -> Void, takesValues: Bool, _ method: RemoteMethod
+        _ arguments: (inout MethodArguments) throws(WireError) -> Void, into filled: consuming MethodArguments, _ method: RemoteMethod
     ) throws(QiError) -> MethodArguments {
-        var filled = MethodArguments(bytes: ByteBuffer(), takesValues: takesValues)
         do {
             try arguments(&filled)
         } catch {
