@@ -54,7 +54,7 @@ struct DirectoryInteropTests {
         try await withHome { home in
             try await withDirectory(home: home) { directory, url in
                 _ = try await directory.register(PeerService.object(), as: "Peer")
-                try await withPeer("crowd.py", ["--url", url, "--count", "100"], home: home) { client in
+                try await withPeer("visitors.py", ["--url", url, "--count", "100"], home: home) { client in
                     #expect(try await client.requiredLine().contains("watching"))
                     try await withThrowingTaskGroup(of: Void.self) { group in
                         for owner in 0..<10 {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A client of unmodified `qi` among services that come and go: calls one that stays, and meets every one that comes.
 
-    crowd.py --url tcp://127.0.0.1:9559 --count 100 [--steady Peer] [--deadline 60]
+    visitors.py --url tcp://127.0.0.1:9559 --count 100 [--steady Peer] [--deadline 60]
 
 Prints {"name": "watching"} once it listens to the directory; then greets every service named Guest… (greet (s)s) and lets it go (leave
 ()v). Ends when `count` of them have come and gone, with one JSON line per check as client.py does.
