@@ -26,7 +26,7 @@ final class Connection {
     private(set) weak var owner: (any ConnectionOwner)?
 
     /// Judges a client's credentials; what it returns is added to the answer. Throwing refuses the client.
-    typealias Authenticator = (Capabilities) throws -> Capabilities
+    typealias Authenticator = (Connection, Capabilities) throws -> Capabilities
     private let authenticator: Authenticator?
 
     private var decoder: MessageDecoder
@@ -74,7 +74,9 @@ final class Connection {
         self.owner = owner
         self.limits = limits
         self.logger = bus.logger
-        decoder = MessageDecoder(maximumPayload: limits.maximumPayload)
+        // Whoever has to prove first who it is has nothing big to say before.
+        decoder = MessageDecoder(
+            maximumPayload: authenticator == nil ? limits.maximumPayload : min(limits.maximumPayload, Capabilities.maximumBytes))
         self.authenticator = authenticator
         handshake = Handshake(
             role: role == .client ? .client : .server, capabilities: SharedMemoryLink.capabilities(origin, limits: limits),
@@ -289,7 +291,7 @@ final class Connection {
 
     private func judge(_ given: Capabilities, _ message: Message) {
         do {
-            let answer = try authenticator?(given) ?? Capabilities()
+            let answer = try authenticator?(self, given) ?? Capabilities()
             let payload = try handshake.accept(adding: answer)
             send(.reply, id: message.id, address: message.address, payload: payload)
             opened()
@@ -302,6 +304,7 @@ final class Connection {
 
     private func opened() {
         isOpen = true
+        decoder.maximumPayload = limits.maximumPayload
         authenticationDeadline = nil
         sharedMemory?.opened(handshake.remoteCapabilities)
         owner?.opened(self)
