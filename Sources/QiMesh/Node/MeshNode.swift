@@ -97,11 +97,12 @@ public final class MeshNode: Service {
         try await onServer?(server)
         var listeners: [Listener] = []
         do {
-            for text in configuration.listeners(paths: paths) { listeners.append(try await listen(text, server)) }
+            let inside = try InternalListening(configuration.internal, configuration.listeners(paths: paths))
+            for text in inside.urls { listeners.append(try await listen(text, server, from: inside.networks)) }
             let endpoints = listeners.map(\.endpoint.text)
             control.setEndpoints(endpoints)
             onReady(endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-            try await runGateways(gateways)
+            try await runGateways(gateways + publicDoor())
         } catch {
             for listener in listeners { await listener.close() }
             throw error
@@ -109,19 +110,29 @@ public final class MeshNode: Service {
         for listener in listeners { await listener.close() }
     }
 
-    private func listen(_ text: String, _ server: DirectoryServer) async throws(MeshError) -> Listener {
+    private func listen(_ text: String, _ server: DirectoryServer, from networks: [IPNetwork]?) async throws(MeshError) -> Listener {
         guard let endpoint = Endpoint(text) else {
             throw MeshError(.configuration, "internal.listen: \"\(text)\" is not an endpoint", hint: "use tcp://HOST:PORT or unix:/PATH")
         }
         do throws(QiError) {
-            return try await server.listen(at: endpoint)
+            return try await server.listen(at: endpoint, networks: networks)
         } catch {
             throw MeshError(.system, error.message, hint: error.hint, cause: error)
         }
     }
 
+    /// The door of the configuration, unless it is a process of its own.
+    private func publicDoor() throws(MeshError) -> [any Service] {
+        guard let gateway = configuration.gateway, !gateway.isSeparate else { return [] }
+        return [
+            try GatewayService(configuration: configuration, paths: paths, access: nil, logger: logger) { [logger] urls in
+                logger.info("gateway ready", metadata: ["qi.endpoint": "\(urls.joined(separator: " "))"])
+            }
+        ]
+    }
+
     /// Returns at the shutdown; an account that cannot be used ends the node, for its owner counts on it.
-    private func runGateways(_ gateways: [XMPPGateway]) async throws {
+    private func runGateways(_ gateways: [any Service]) async throws {
         guard !gateways.isEmpty else {
             do { try await gracefulShutdown() } catch is CancellationError { return }
             return

@@ -9,6 +9,10 @@ final class ListenerGate {
     private var table: AdmissionTable
     private var connections: [UInt64: Connection] = [:]
     private var refusals: [AdmissionTable.Refusal: Int] = [:]
+    private var check: Scheduled<Void>?
+
+    /// How often it is asked whether those who are connected may stay.
+    private static let checkTime = TimeAmount.milliseconds(900)
 
     init(bus: Bus, _ rules: ListenerRules) {
         self.bus = bus
@@ -49,7 +53,9 @@ final class ListenerGate {
     func watch(_ connection: Connection, as id: UInt64) {
         connections[id] = connection
         connection.whenOpen { [weak self] result in
-            if case .success = result { self?.table.proven(id) }
+            guard let self, case .success = result else { return }
+            table.proven(id)
+            if connection.proven != nil { checkLater() }
         }
         connection.whenClosed { [weak self] _ in self?.leave(id) }
     }
@@ -57,6 +63,31 @@ final class ListenerGate {
     func leave(_ id: UInt64) {
         connections[id] = nil
         table.closed(id)
+    }
+
+    // MARK: - Whether they may stay
+
+    private func checkLater() {
+        guard check == nil, !bus.isShutDown else { return }
+        check = bus.schedule(at: .now() + Self.checkTime) { [weak self] in
+            guard let self else { return }
+            check = nil
+            endRevoked()
+            bus.executor.scheduleDrain()
+        }
+    }
+
+    private func endRevoked() {
+        let proven = connections.values.filter { $0.proven != nil }
+        guard let stores = rules.authentication?.stores, !proven.isEmpty else { return }
+        for (identity, connections) in Dictionary(grouping: proven, by: \.proven) {
+            guard let identity, !stores.allSatisfy({ $0.isStillGood(identity) }) else { continue }
+            for connection in connections {
+                refused(connection.origin, "the access of \(identity) was revoked", presented: identity.description)
+                connection.close(QiError(.denied, "your access was revoked"))
+            }
+        }
+        checkLater()
     }
 
     // MARK: - Who it is
@@ -71,7 +102,7 @@ final class ListenerGate {
         do throws(QiError) {
             return try prove(connection, given)
         } catch {
-            refused(connection.origin, error.message, presented: (try? Credentials(given))?.user)
+            refused(connection.origin, error.message, presented: (try? Credentials(given)).map { "user:\($0.user.prefix(64))" })
             throw error
         }
     }
@@ -91,11 +122,11 @@ final class ListenerGate {
         return nil
     }
 
-    private func refused(_ origin: ConnectionOrigin, _ reason: String, presented user: String? = nil) {
+    private func refused(_ origin: ConnectionOrigin, _ reason: String, presented: String? = nil) {
         bus.logger.notice("connection refused", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(reason)"])
         guard let audit = rules.audit else { return }
         let zone = rules.zone(of: origin.host)
-        let principal = user.map { "user:\(String($0.prefix(64)))" } ?? Principal(origin, zone: zone).description
+        let principal = presented ?? Principal(origin, zone: zone).description
         audit.record(
             AuditRecord(
                 event: "refused", principal: principal, zone: zone, target: "gateway", access: "connect", isAllowed: false,
