@@ -11,20 +11,18 @@ public final class GatewayService: Service {
     private let gateway: MeshConfiguration.Gateway
     private let paths: MeshPaths
     private let access: AccessControl?
-    private let audit: (any AuditSink)?
     private let stores: [any CredentialStore]
     private let logger: Logger
     private let onReady: @Sendable ([String]) -> Void
     private let running = Mutex<TCPGateway?>(nil)
 
     /// - Parameters:
-    ///   - access: who may do what.
-    ///   - audit: told of everybody who was not let in.
+    ///   - access: who may do what; also told of everybody who was not let in.
     ///   - stores: who else may come in beside the users of ``UserStore``.
     ///   - onReady: called once with the addresses it listens at.
     /// - Throws: `configuration` when there is no section `gateway`.
     public init(
-        configuration: MeshConfiguration, paths: MeshPaths, access: AccessControl?, audit: (any AuditSink)? = nil,
+        configuration: MeshConfiguration, paths: MeshPaths, access: AccessControl?,
         stores: [any CredentialStore] = [], logger: Logger, onReady: @escaping @Sendable ([String]) -> Void = { _ in }
     ) throws(MeshError) {
         guard let gateway = configuration.gateway else {
@@ -35,7 +33,6 @@ public final class GatewayService: Service {
         self.gateway = gateway
         self.paths = paths
         self.access = access
-        self.audit = audit
         self.stores = stores
         self.logger = logger
         self.onReady = onReady
@@ -92,7 +89,7 @@ public final class GatewayService: Service {
         options.returnTime = gateway.returnTime
         options.limits = limits
         options.rules = ListenerRules(zone: gateway.zone)
-        options.rules.audit = audit
+        options.rules.audit = access
         options.rules.limits.maximumConnections = gateway.connections
         options.rules.limits.maximumConnectionsPerAddress = gateway.connectionsPerAddress
         let users = try UserStore(file: gateway.users ?? paths.userFile, logger: logger)

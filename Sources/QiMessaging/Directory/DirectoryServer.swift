@@ -6,8 +6,11 @@ public final class DirectoryServer: Sendable {
     public let loop: BusLoop
     public let machineID: String
     let directory: NIOLoopBound<ServiceDirectory>
+    /// Who may do what here; nil: whoever connects everything, devices everything but registering.
+    public let access: AccessControl?
 
-    private init(loop: BusLoop, machineID: String, directory: NIOLoopBound<ServiceDirectory>) {
+    private init(loop: BusLoop, machineID: String, directory: NIOLoopBound<ServiceDirectory>, access: AccessControl?) {
+        self.access = access
         self.loop = loop
         self.machineID = machineID
         self.directory = directory
@@ -33,7 +36,7 @@ public final class DirectoryServer: Sendable {
                     bus: bus, machineID: machineID, limits: limits, readOnlyReason: readOnlyReason, journal: file, accessControl: access),
                 eventLoop: bus.eventLoop)
         }
-        return DirectoryServer(loop: loop, machineID: machineID, directory: directory)
+        return DirectoryServer(loop: loop, machineID: machineID, directory: directory, access: access)
     }
 
     /// Lets go of the journal: what is registered now is what will be awaited after the next start. For the end of a node; whoever

@@ -54,7 +54,7 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
     }
 
     /// The number of leading ones, of an address that is a network mask.
-    var prefixLength: Int {
+    public var prefixLength: Int {
         var count = 0
         for byte in bytes {
             count += (~byte).leadingZeroBitCount

@@ -31,3 +31,6 @@ public struct ListenerRules: Sendable {
         return host.flatMap { IPAddress($0) }?.isLocal == true ? .lan : .internet
     }
 }
+
+/// What the doors record goes where the policy's records go.
+extension AccessControl: AuditSink {}
