@@ -5,7 +5,8 @@ import QiWire
 extension ServiceDirectory {
     /// Service 1 as a connection uses it.
     func object(for connection: Connection) -> LocalObject {
-        connection.isOutside && connection.access == nil ? guestObject : object
+        // One that refuses to register says why.
+        connection.isOutside && connection.access == nil && readOnlyReason == nil ? guestObject : object
     }
 
     func serviceName(of id: UInt32, on connection: Connection) -> String? {

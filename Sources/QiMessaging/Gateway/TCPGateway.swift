@@ -36,7 +36,7 @@ public final class TCPGateway: Sendable {
     }
 
     private let server: DirectoryServer
-    private let upstream: NIOLoopBound<GatewayUpstream>
+    let upstream: NIOLoopBound<GatewayUpstream>
     private let gate: NIOLoopBound<ListenerGate>
     private let listeners = Mutex<[Listener]>([])
 
@@ -100,6 +100,8 @@ public final class TCPGateway: Sendable {
         let listener = try await server.listen(at: endpoint, tls: options.tls, zone: .internet, gate: gate)
         listeners.withLock { $0.append(listener) }
     }
+
+    var loop: BusLoop { server.loop }
 
     /// Where it listens, with the real ports.
     public var endpoints: [Endpoint] { listeners.withLock { $0.map(\.endpoint) } }
