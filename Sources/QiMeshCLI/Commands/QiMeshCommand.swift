@@ -19,7 +19,7 @@ struct QiMeshCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             Up.self, Status.self, Devices.self, Invite.self, Approve.self, Deny.self, Identity.self, Trust.self,
-            Policy.self, Audit.self,
+            Policy.self, Audit.self, PublicDoor.self, Users.self,
             ListServices.self, Info.self, Call.self, GetProperty.self, SetProperty.self, Watch.self, Tunnel.self, Generate.self, Version.self,
         ])
 }
