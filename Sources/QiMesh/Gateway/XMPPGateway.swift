@@ -64,11 +64,14 @@ final class XMPPGateway: Sendable {
     ///
     /// - Throws: `authentication` for refused credentials, `configuration` for a refused certificate or what cannot work.
     func run() async throws {
-        client.setDiscoItems { [weak self] _ in self?.discoItems() ?? [] }
+        client.setDiscoItems { [weak self] asker in self?.discoItems(for: asker) ?? [] }
         client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { [weak self] offer in
             self?.judge(offer) ?? .decline(reason: "shutting down")
         }
         server.onServicesChanged { [weak self] names in self?.servicesChanged(names) }
+        // With another policy each contact sees other services.
+        let policyToken = server.access?.observe { [announcements] in announcements.continuation.yield() }
+        defer { if let policyToken { server.access?.stopObserving(policyToken) } }
         try await withThrowingTaskGroup { group in
             group.addTask { [self] in await announce() }
             group.addTask { [self] in await refresh() }
@@ -110,9 +113,15 @@ final class XMPPGateway: Sendable {
         announcements.continuation.yield()
     }
 
-    private func discoItems() -> [DiscoItem] {
+    /// The services that the asker may know of.
+    private func discoItems(for asker: JID) -> [DiscoItem] {
         guard let jid = client.boundJID else { return [] }
-        return state.withLock { $0.names }.map { DiscoItem(jid: jid, node: $0, name: $0) }
+        var names = state.withLock { $0.names }
+        if let policy = server.access?.policy {
+            let principal = Principal(.device("\(asker.bare)"), zone: .internet)
+            names = names.filter { policy.maySee(principal, $0) }
+        }
+        return names.map { DiscoItem(jid: jid, node: $0, name: $0) }
     }
 
     /// Publishes that something changed, not what: one item serves all contacts, so names do not belong in it.
@@ -186,7 +195,9 @@ final class XMPPGateway: Sendable {
         return .accept { [tls, server, trust, callsPerPeer, logger] channel in
             channel.eventLoop.makeCompletedFuture {
                 try tls.addServerHandlers(to: channel, peer: key)
-                try server.accept(channel, from: device, callsInFlight: callsPerPeer) { (said) throws(QiError) in
+                try server.accept(
+                    channel, from: device, callsInFlight: callsPerPeer, key: { key.fingerprint?.hexadecimal }
+                ) { (said) throws(QiError) in
                     try TunnelNames.check(said, peer: device, own: own)
                     do throws(MeshError) {
                         try Self.pin(key, of: device, in: trust)

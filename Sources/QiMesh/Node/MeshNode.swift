@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 public import QiMessaging
 public import ServiceLifecycle
+import Synchronization
 
 /// What `qimesh up` runs: the directory, and a gateway for each account. ``run()`` is its lifetime.
 public final class MeshNode: Service {
@@ -15,6 +16,7 @@ public final class MeshNode: Service {
     private let environment: [String: String]
     private let logger: Logger
     private let onReady: @Sendable ([String]) -> Void
+    private let policies = Mutex<PolicyStore?>(nil)
     private let onServer: (@Sendable (DirectoryServer) async throws -> Void)?
 
     /// A node; nothing is opened before ``run()``.
@@ -45,22 +47,39 @@ public final class MeshNode: Service {
         let machineID = try configuration.internal.machineID.resolve(home: paths.homeDirectory)
         let identity = try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory)
         let trust = try TrustStore(file: paths.trustFile)
+        let audit = AuditLog(file: paths.auditFile, logger: logger)
+        let policies = try PolicyStore.open(configuration, paths: paths, audit: audit)
+        self.policies.withLock { $0 = policies }
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
-        do {
-            try await serve(on: loop, machineID: machineID, identity: identity, trust: trust)
-            await loop.shutDown()
-        } catch {
-            await loop.shutDown()
-            throw error
+        try await audit.whileWriting {
+            do {
+                try await serve(on: loop, machineID: machineID, identity: identity, trust: trust, policies: policies)
+                await loop.shutDown()
+            } catch {
+                await loop.shutDown()
+                throw error
+            }
         }
     }
 
-    private func serve(on loop: BusLoop, machineID: String, identity: DeviceIdentity, trust: TrustStore) async throws {
+    /// Reads the policy file again, as `qimesh policy reload` and SIGHUP ask for. What is running goes on under the new rules.
+    ///
+    /// - Parameter whom: who asked, for the audit.
+    /// - Returns: what was read; nil when the node does not run.
+    /// - Throws: as ``PolicyStore/reload(by:)``; then the rules of before hold.
+    public func reloadPolicy(by whom: String) throws(MeshError) -> PolicyFile? {
+        guard let policies = policies.withLock({ $0 }) else { return nil }
+        return try policies.reload(by: whom)
+    }
+
+    private func serve(
+        on loop: BusLoop, machineID: String, identity: DeviceIdentity, trust: TrustStore, policies: PolicyStore
+    ) async throws {
         var limits = ConnectionLimits()
         limits.maximumPayload = configuration.limits.payload
-        let server = try await openDirectory(on: loop, machineID: machineID, limits: limits)
+        let server = try await openDirectory(on: loop, machineID: machineID, limits: limits, access: policies.control)
         do {
-            try await serve(server, machineID: machineID, identity: identity, trust: trust)
+            try await serve(server, machineID: machineID, identity: identity, trust: trust, policies: policies)
             try await server.closeJournal()
         } catch {
             try await server.closeJournal()
@@ -68,9 +87,12 @@ public final class MeshNode: Service {
         }
     }
 
-    private func openDirectory(on loop: BusLoop, machineID: String, limits: ConnectionLimits) async throws(MeshError) -> DirectoryServer {
+    private func openDirectory(
+        on loop: BusLoop, machineID: String, limits: ConnectionLimits, access: AccessControl
+    ) async throws(MeshError) -> DirectoryServer {
         do throws(QiError) {
-            let server = try await DirectoryServer.make(on: loop, machineID: machineID, limits: limits, journal: paths.journalFile)
+            let server = try await DirectoryServer.make(
+                on: loop, machineID: machineID, limits: limits, journal: paths.journalFile, access: access)
             if configuration.device.role == .member, let master = configuration.device.directory.flatMap(Endpoint.init) {
                 try await server.join(master: master)
             }
@@ -81,7 +103,7 @@ public final class MeshNode: Service {
     }
 
     private func serve(
-        _ server: DirectoryServer, machineID: String, identity: DeviceIdentity, trust: TrustStore
+        _ server: DirectoryServer, machineID: String, identity: DeviceIdentity, trust: TrustStore, policies: PolicyStore
     ) async throws {
         let gateways = try configuration.xmpp.map { account in
             try XMPPGateway(
@@ -92,16 +114,18 @@ public final class MeshNode: Service {
         }
         try await server.connectDevices(through: AccountPaths(gateways), pathLoss: configuration.limits.pathLoss)
         let control = NodeControl(
-            configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust)
+            configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust,
+            additions: [PolicyControl(policies)])
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
         var listeners: [Listener] = []
         do {
-            for text in configuration.listeners(paths: paths) { listeners.append(try await listen(text, server)) }
+            let inside = try InternalListening(configuration.internal, configuration.listeners(paths: paths))
+            for text in inside.urls { listeners.append(try await listen(text, server, from: inside.networks)) }
             let endpoints = listeners.map(\.endpoint.text)
             control.setEndpoints(endpoints)
             onReady(endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-            try await runGateways(gateways)
+            try await run(gateways, publicDoor(policies))
         } catch {
             for listener in listeners { await listener.close() }
             throw error
@@ -109,25 +133,36 @@ public final class MeshNode: Service {
         for listener in listeners { await listener.close() }
     }
 
-    private func listen(_ text: String, _ server: DirectoryServer) async throws(MeshError) -> Listener {
+    private func listen(_ text: String, _ server: DirectoryServer, from networks: [IPNetwork]?) async throws(MeshError) -> Listener {
         guard let endpoint = Endpoint(text) else {
             throw MeshError(.configuration, "internal.listen: \"\(text)\" is not an endpoint", hint: "use tcp://HOST:PORT or unix:/PATH")
         }
         do throws(QiError) {
-            return try await server.listen(at: endpoint)
+            return try await server.listen(at: endpoint, networks: networks)
         } catch {
             throw MeshError(.system, error.message, hint: error.hint, cause: error)
         }
     }
 
-    /// Returns at the shutdown; an account that cannot be used ends the node, for its owner counts on it.
-    private func runGateways(_ gateways: [XMPPGateway]) async throws {
-        guard !gateways.isEmpty else {
+    /// The door of the configuration, unless it is a process of its own.
+    private func publicDoor(_ policies: PolicyStore) throws(MeshError) -> GatewayService? {
+        guard let gateway = configuration.gateway, !gateway.isSeparate else { return nil }
+        return try GatewayService(
+            configuration: configuration, paths: paths, access: policies.control, logger: logger
+        ) { [logger] urls in
+            logger.info("gateway ready", metadata: ["qi.endpoint": "\(urls.joined(separator: " "))"])
+        }
+    }
+
+    /// Returns at the shutdown; an account or a door that cannot be used ends the node, for its owner counts on it.
+    private func run(_ gateways: [XMPPGateway], _ door: GatewayService?) async throws {
+        guard !gateways.isEmpty || door != nil else {
             do { try await gracefulShutdown() } catch is CancellationError { return }
             return
         }
         try await withThrowingTaskGroup { group in
             for gateway in gateways { group.addTask { try await gateway.run() } }
+            if let door { group.addTask { try await door.run() } }
             while try await group.next() != nil {}
         }
     }

@@ -14,11 +14,19 @@ final class Connection {
     let logger: Logger
     /// Set by the transport; a tunnel's is known only when its TLS handshake is done.
     var origin: ConnectionOrigin
+    /// Which door it came in by; set with the origin, before the connection opens.
+    var zone: Zone
+    /// Who the peer has proven to be beyond its origin; set by whoever judged its credentials, before the connection opens.
+    var proven: Principal.Identity?
+    /// The key it was recognised by (``Principal/fingerprint``), where the origin does not tell it.
+    var fingerprint: String?
+    /// What is asked before the peer's messages reach a receiver; nil where everything is allowed (`Connection+Access`).
+    var access: ConnectionAccess?
     private(set) var id: UInt64 = 0
     private(set) weak var owner: (any ConnectionOwner)?
 
     /// Judges a client's credentials; what it returns is added to the answer. Throwing refuses the client.
-    typealias Authenticator = (Capabilities) throws -> Capabilities
+    typealias Authenticator = (Connection, Capabilities) throws -> Capabilities
     private let authenticator: Authenticator?
 
     private var decoder: MessageDecoder
@@ -64,10 +72,13 @@ final class Connection {
         self.channel = channel
         self.role = role
         self.origin = origin
+        zone = origin.isDevice ? .internet : .internal
         self.owner = owner
         self.limits = limits
         self.logger = bus.logger
-        decoder = MessageDecoder(maximumPayload: limits.maximumPayload)
+        // Whoever has to prove first who it is has nothing big to say before.
+        decoder = MessageDecoder(
+            maximumPayload: authenticator == nil ? limits.maximumPayload : min(limits.maximumPayload, Capabilities.maximumBytes))
         self.authenticator = authenticator
         handshake = Handshake(
             role: role == .client ? .client : .server, capabilities: SharedMemoryLink.capabilities(origin, limits: limits),
@@ -185,7 +196,10 @@ final class Connection {
         case .post:
             guard message.header.version == 0 else { return }
             if message.address.target == .connection { sharedMemory?.received(message); return }
-            receiver(for: message.address.target)?.receive(IncomingCall(connection: self, message: message))
+            guard let receiver = receiver(for: message.address.target) else { return }
+            let post = IncomingCall(connection: self, message: message)
+            if let access, refusal(of: post, receiver, access) != nil { return }
+            receiver.receive(post)
         case .cancel:
             var payload = message.payload
             guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
@@ -212,13 +226,15 @@ final class Connection {
         let owner = owner
         let known = receivers.isEmpty ? nil : receivers[target]
         guard let receiver = known ?? owner?.receiver(for: target, on: self) else {
-            return refuse(message, "The call request could not be handled.")
+            access?.noteHidden("\(message.address)", Access.call.rawValue)
+            return refuse(message, Self.noSuchObject)
         }
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
             return refuse(message, "too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
         }
-        if message.flags.isEmpty, receiver.serveAtOnce(message, on: self) { return }
+        if access == nil, message.flags.isEmpty, receiver.serveAtOnce(message, on: self) { return }
         let call = IncomingCall(connection: self, message: message)
+        if let access, let refusal = refusal(of: call, receiver, access) { return call.fail(refusal) }
         receiver.receive(call)
         // Most calls of methods that stay on the loop have their answer by now.
         if !call.isAnswered, !isClosed { incoming[message.id] = call } else if isClosed { call.abandon() }
@@ -237,6 +253,20 @@ final class Connection {
         }
         bus.giveBuffer(frame.result)
     }
+
+    private static let noSuchObject = "The call request could not be handled."
+
+    /// What a call that may not reach its receiver is answered; one to a hidden object what one to no object is.
+    private func refusal(of call: IncomingCall, _ receiver: any ObjectReceiver, _ access: ConnectionAccess) -> String? {
+        switch access.judge(call, receiver, service: owner?.serviceName(of: call.address.service, on: self)) {
+        case .pass: nil
+        case .hidden: Self.noSuchObject
+        case .refused(let reason): reason
+        }
+    }
+
+    /// The objects that only this connection reaches.
+    var bound: [ObjectAddress: any ObjectReceiver] { receivers }
 
     private func receiver(for address: ObjectAddress) -> (any ObjectReceiver)? {
         receivers[address] ?? owner?.receiver(for: address, on: self)
@@ -283,7 +313,7 @@ final class Connection {
 
     private func judge(_ given: Capabilities, _ message: Message) {
         do {
-            let answer = try authenticator?(given) ?? Capabilities()
+            let answer = try authenticator?(self, given) ?? Capabilities()
             let payload = try handshake.accept(adding: answer)
             send(.reply, id: message.id, address: message.address, payload: payload)
             opened()
@@ -296,6 +326,7 @@ final class Connection {
 
     private func opened() {
         isOpen = true
+        decoder.maximumPayload = limits.maximumPayload
         authenticationDeadline = nil
         sharedMemory?.opened(handshake.remoteCapabilities)
         owner?.opened(self)

@@ -18,12 +18,13 @@ extension DirectoryServer {
         }
     }
 
-    /// Serves qi to a device on an accepted, encrypted bytestream: it may look up, list, call, post to, subscribe to and read or
-    /// write properties of local services, nothing else. On the channel's loop, which is this directory's.
+    /// Serves qi to a device on an accepted, encrypted bytestream: it may do what the policy says; without one look up, list, call, post
+    /// to, subscribe to and read or write properties of local services, nothing else. On the channel's loop, which is this directory's.
     ///
+    /// - Parameter key: the key the device has shown, known once `judge` has agreed.
     /// - Parameter judge: examines what the device says of itself and whom it means, and adds what we say; throwing refuses it.
     public func accept(
-        _ channel: any Channel, from device: String, callsInFlight: Int,
+        _ channel: any Channel, from device: String, callsInFlight: Int, key: @escaping @Sendable () -> String? = { nil },
         judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
     ) throws {
         var limits = directory.value.limits
@@ -31,8 +32,12 @@ extension DirectoryServer {
         // A tunnel is slow: events that wait in front of answers for minutes help nobody.
         limits.maximumEventBacklog = min(limits.maximumEventBacklog, 4 << 20)
         let connection = try QiPipeline.install(
-            on: channel, bus: loop.bus, role: .server, origin: .device(name: device), owner: directory.value, limits: limits,
-            authenticator: judge)
+            on: channel, bus: loop.bus, role: .server, origin: .device(name: device), owner: directory.value, limits: limits
+        ) { connection, said in
+            let answer = try judge(said)
+            connection.fingerprint = key()
+            return answer
+        }
         directory.value.deviceConnected(connection)
     }
 

@@ -12,12 +12,17 @@ extension ServiceDirectory {
             endpoints: ownEndpoints(for: connection), sessionID: "0", objectUID: [])
     }
 
-    /// Addresses of ours never travel to another device; on the local bus the one this client used comes first.
+    /// Addresses of ours never travel to the outside, except the one this client used, which on the local bus comes first, and those a
+    /// gateway advertises.
     func ownEndpoints(for connection: Connection) -> [String] {
-        if connection.origin.isDevice { return ["qi:ServiceDirectory"] }
+        let used = connection.localEndpoint
         var result: [String] = []
-        if connection.shared.relativeEndpointURI { result.append("qi:ServiceDirectory") }
-        if let used = connection.localEndpoint { result.append(used) }
+        let isRelative = connection.shared.relativeEndpointURI || used == nil
+        if isRelative { result.append("qi:ServiceDirectory") }
+        if connection.isOutside {
+            return result + (outsideAddresses ?? GatewayAddresses()).endpoints(used: used, isRelative: isRelative)
+        }
+        if let used { result.append(used) }
         let rest = endpoints.filter { !result.contains($0) }
         return result + rest
     }

@@ -24,6 +24,8 @@ final class RemoteObject: EventSink {
     private(set) var connection: Connection?
     private(set) var address: ObjectAddress
     private(set) var lostError = QiError(.disconnected, "not connected")
+    /// What peers are told when the path fails, where they are not to know it; nil: what happened.
+    var concealedLoss: QiError?
     var subscriptions = SubscriptionTable()
     /// Gone for good: no path will come back.
     private(set) var isEnded = false
