@@ -14,6 +14,12 @@ final class Connection {
     let logger: Logger
     /// Set by the transport; a tunnel's is known only when its TLS handshake is done.
     var origin: ConnectionOrigin
+    /// Which door it came in by; set with the origin, before the connection opens.
+    var zone: Zone
+    /// Who the peer has proven to be beyond its origin; set by whoever judged its credentials, before the connection opens.
+    var proven: Principal.Identity?
+    /// What is asked before the peer's messages reach a receiver; nil where everything is allowed (`Connection+Access`).
+    var access: ConnectionAccess?
     private(set) var id: UInt64 = 0
     private(set) weak var owner: (any ConnectionOwner)?
 
@@ -62,6 +68,7 @@ final class Connection {
         self.channel = channel
         self.role = role
         self.origin = origin
+        zone = origin.isDevice ? .internet : .internal
         self.owner = owner
         self.limits = limits
         self.logger = bus.logger
@@ -182,7 +189,10 @@ final class Connection {
         case .post:
             guard message.header.version == 0 else { return }
             if message.address.target == .connection { sharedMemory?.received(message); return }
-            receiver(for: message.address.target)?.receive(IncomingCall(connection: self, message: message))
+            guard let receiver = receiver(for: message.address.target) else { return }
+            let post = IncomingCall(connection: self, message: message)
+            if let access, refusal(of: post, receiver, access) != nil { return }
+            receiver.receive(post)
         case .cancel:
             var payload = message.payload
             guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
@@ -206,15 +216,31 @@ final class Connection {
         }
         if message.address.target == .connection { return handle(message) }
         guard let receiver = receiver(for: message.address.target) else {
-            return call.fail("The call request could not be handled.")
+            access?.noteHidden("\(message.address)", Access.call.rawValue)
+            return call.fail(Self.noSuchObject)
         }
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
             return call.fail("too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
         }
+        if let access, let refusal = refusal(of: call, receiver, access) { return call.fail(refusal) }
         receiver.receive(call)
         // Most calls of methods that stay on the loop have their answer by now.
         if !call.isAnswered, !isClosed { incoming[message.id] = call } else if isClosed { call.abandon() }
     }
+
+    private static let noSuchObject = "The call request could not be handled."
+
+    /// What a call that may not reach its receiver is answered; one to a hidden object what one to no object is.
+    private func refusal(of call: IncomingCall, _ receiver: any ObjectReceiver, _ access: ConnectionAccess) -> String? {
+        switch access.judge(call, receiver, service: owner?.serviceName(of: call.address.service, on: self)) {
+        case .pass: nil
+        case .hidden: Self.noSuchObject
+        case .refused(let reason): reason
+        }
+    }
+
+    /// The objects that only this connection reaches.
+    var bound: [ObjectAddress: any ObjectReceiver] { receivers }
 
     private func receiver(for address: ObjectAddress) -> (any ObjectReceiver)? {
         receivers[address] ?? owner?.receiver(for: address, on: self)

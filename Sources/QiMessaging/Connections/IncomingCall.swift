@@ -16,6 +16,9 @@ final class IncomingCall {
     var wantedReturn: Signature?
     /// What to tell of the call at its end, when its object is watched.
     var observation: DynamicObject.Observation?
+    /// What it counts for under a limit, until it is answered and for as long as what it subscribed to is subscribed.
+    var ticket: CallTicket?
+    var subscription: SubscriptionTicket?
 
     init(connection: Connection, message: Message) {
         self.connection = connection
@@ -50,6 +53,11 @@ final class IncomingCall {
         }
     }
 
+    /// What the caller may know of the object it calls.
+    func visible(_ metaObject: MetaObject) -> MetaObject {
+        connection.visible(metaObject, inService: address.service, isPassed: address.target.isPassed)
+    }
+
     /// The caller does not want the answer any more.
     func cancel() {
         execution?.cancel()
@@ -80,6 +88,8 @@ final class IncomingCall {
         isAnswered = true
         onCancel = nil
         execution = nil
+        ticket?.answered(payload.readableBytes)
+        ticket = nil
         connection.answered(self)
         connection.send(kind, id: header.id, address: header.address, flags: flags, payload: payload)
     }
@@ -91,6 +101,7 @@ final class IncomingCall {
         let (cancel, execution) = (onCancel, execution)
         onCancel = nil
         self.execution = nil
+        ticket = nil
         execution?.cancel()
         cancel?()
     }

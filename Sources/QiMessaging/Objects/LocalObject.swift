@@ -71,6 +71,13 @@ final class LocalObject: ObjectReceiver {
         subscriptionsChanged()
     }
 
+    var memberTable: MemberTable? { members }
+
+    func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool) {
+        subscriptions.removeAll(on: connection, address: address) { members.signal($0).map { mayStay($0.meta.name) } ?? false }
+        subscriptionsChanged()
+    }
+
     // MARK: - Methods
 
     private func run(_ method: ObjectMethod, _ call: IncomingCall) {
@@ -173,6 +180,8 @@ final class LocalObject: ObjectReceiver {
         case WellKnownActions.setProperty:
             let value = try call.connection.adopting(arguments[1], named: "an object of the caller")
             return try object.generic(action, [arguments[0], value])
+        case WellKnownActions.metaObject, WellKnownActions.properties:
+            return try object.generic(action, arguments, as: call.visible(metaObject))
         default: return try object.generic(action, arguments)
         }
     }
@@ -190,7 +199,8 @@ final class LocalObject: ObjectReceiver {
         }
         subscriptions.add(
             SubscriptionTable.Subscriber(
-                connection: call.connection, address: call.address.target, link: arguments[2].asLink, wanted: wanted),
+                connection: call.connection, address: call.address.target, link: arguments[2].asLink, wanted: wanted,
+                ticket: call.subscription),
             to: signalID)
         subscriptionsChanged()
         return .uint64(arguments[2].asLink)

@@ -8,10 +8,16 @@ protocol ObjectReceiver: AnyObject {
     func closed(_ connection: Connection)
     /// The peer dropped its last reference to the object, which it knew under `address` on `connection`.
     func released(_ address: ObjectAddress, on connection: Connection)
+    /// What the object can do, by which a policy judges calls to it; nil while it is not known.
+    var memberTable: MemberTable? { get }
+    /// Ends the subscriptions made on `connection` under `address`, except to signals whose names may stay.
+    func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool)
 }
 
 extension ObjectReceiver {
     func released(_ address: ObjectAddress, on connection: Connection) {}
+    var memberTable: MemberTable? { nil }
+    func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool) {}
 }
 
 /// Events of a remote object are handed to this.
@@ -29,8 +35,11 @@ protocol ConnectionOwner: AnyObject {
     func closed(_ connection: Connection, error: QiError)
     /// Whether one more call may be served, for bounds that hold over several connections.
     func mayServeCall(on connection: Connection) -> Bool
+    /// The name of the service that has this id on `connection`, by which a policy judges its objects; nil when there is none.
+    func serviceName(of id: UInt32, on connection: Connection) -> String?
 }
 
 extension ConnectionOwner {
     func mayServeCall(on connection: Connection) -> Bool { true }
+    func serviceName(of id: UInt32, on connection: Connection) -> String? { nil }
 }

@@ -11,6 +11,21 @@ struct SubscriptionTable {
         let link: UInt64
         /// The tuple signature the subscriber asked for, when it is not the signal's own.
         let wanted: Signature?
+        /// What it counts for under a limit.
+        var ticket: SubscriptionTicket?
+
+        /// Whether one more event may go out, by the bounds of its connection and by its own.
+        func mayQueue(_ bytes: Int) -> Bool {
+            guard connection.mayQueueEvent(bytes) else { return false }
+            guard let ticket else { return true }
+            if let queue = ticket.queue, connection.backlog > 0, connection.backlog + bytes > queue {
+                connection.droppedEvent("more than its rule's limit of \(queue) bytes wait")
+                return false
+            }
+            if ticket.mayDeliver(bytes) { return true }
+            connection.droppedEvent("its rule's limit for XMPP is used up")
+            return false
+        }
     }
 
     typealias LocalSink = (_ payload: ByteBuffer, _ flags: MessageFlags) -> Void
@@ -76,6 +91,14 @@ struct SubscriptionTable {
         for listener in listeners { listener.ended(error) }
     }
 
+    /// Takes away what `connection` subscribed to under `address`, except of the signals that may stay.
+    mutating func removeAll(on connection: Connection, address: ObjectAddress, except mayStay: (UInt32) -> Bool) {
+        for (signal, subscribers) in remote where !mayStay(signal) {
+            let left = subscribers.filter { $0.connection !== connection || $0.address != address }
+            remote[signal] = left.isEmpty ? nil : left
+        }
+    }
+
     /// Takes away everything of `connection` (below `address` when given).
     mutating func removeAll(on connection: Connection, address: ObjectAddress? = nil) {
         for (signal, subscribers) in remote {
@@ -92,7 +115,7 @@ struct SubscriptionTable {
     ) {
         for subscriber in remote[signal] ?? [] {
             if let recipients, !recipients.contains(where: { $0 === subscriber.connection }) { continue }
-            guard subscriber.connection.mayQueueEvent(payload.readableBytes) else { continue }
+            guard subscriber.mayQueue(payload.readableBytes) else { continue }
             var payload = payload
             var flags = flags
             if let rewrite {

@@ -10,6 +10,8 @@ extension RemoteObject: ObjectReceiver {
         case WellKnownActions.registerEvent, WellKnownActions.registerEventWithSignature: return subscribe(call)
         case WellKnownActions.unregisterEvent: return unsubscribe(call)
         case WellKnownActions.metaObject: return describe(call)
+        // Whoever may not know all of them is not answered by the owner.
+        case WellKnownActions.properties where call.connection.access != nil: return listProperties(call)
         case WellKnownActions.terminate:
             call.reply(ByteBuffer())
             // A main object cannot be released by its users.
@@ -31,6 +33,14 @@ extension RemoteObject: ObjectReceiver {
         subscriptions.removeAll(on: connection, address: address)
         for signal in before { unsubscribeIfUnused(signal) }
         if !isMain { removeHolder() }
+    }
+
+    var memberTable: MemberTable? { members }
+
+    func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool) {
+        let before = subscriptions.signals
+        subscriptions.removeAll(on: connection, address: address) { members.signal($0).map { mayStay($0.meta.name) } ?? false }
+        for signal in before { unsubscribeIfUnused(signal) }
     }
 
     // MARK: - Forwarding
@@ -108,11 +118,16 @@ extension RemoteObject: ObjectReceiver {
     private func describe(_ call: IncomingCall) {
         var payload = ByteBuffer()
         do {
-            try payload.writeQi(metaObject.qiValue, as: MetaObject.signature.type)
+            try payload.writeQi(call.visible(metaObject).qiValue, as: MetaObject.signature.type)
             call.reply(payload)
         } catch {
             call.fail(error.message)
         }
+    }
+
+    private func listProperties(_ call: IncomingCall) {
+        guard let method = MemberTable.generic.method(call.address.action) else { return }
+        call.reply(with: .list(call.visible(metaObject).properties.map { .string($0.name) }), of: method)
     }
 
     private static func genericArguments(of call: IncomingCall) throws(WireError) -> [QiValue] {
@@ -135,7 +150,8 @@ extension RemoteObject: ObjectReceiver {
             var wanted: Signature?
             if arguments.count > 3, let text = arguments[3].asString, text != signal.signature.text { wanted = try Signature(text) }
             subscriptions.add(
-                SubscriptionTable.Subscriber(connection: call.connection, address: call.address.target, link: link, wanted: wanted),
+                SubscriptionTable.Subscriber(
+                    connection: call.connection, address: call.address.target, link: link, wanted: wanted, ticket: call.subscription),
                 to: signalID)
             subscribeUpstream(signalID) { [self] error in
                 if let error {

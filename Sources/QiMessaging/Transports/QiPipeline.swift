@@ -23,6 +23,8 @@ enum QiPipeline {
         let transports: TransportSet
         let owner: NIOLoopBound<any ConnectionOwner>?
         let limits: ConnectionLimits
+        /// Which door accepted channels come in by.
+        var zone = Zone.internal
     }
 
     /// TLS where the endpoint says so, and the protocol, on a channel that was accepted or connected at an endpoint.
@@ -40,6 +42,7 @@ enum QiPipeline {
             let bus = bound.value
             let connection = Connection(
                 bus: bus, channel: channel, role: role, origin: origin, owner: setup.owner?.value, limits: setup.limits)
+            connection.zone = setup.zone
             let pipeline = channel.pipeline.syncOperations
             if case .tls(_, _, let mutual) = setup.endpoint.kind {
                 try pipeline.addHandler(TLSIdentityHandler(connection, mutual: mutual))

@@ -1,0 +1,54 @@
+import QiWire
+
+/// What one incoming message asks for, in the words of a policy.
+enum AccessRequest {
+    /// To do something with a member.
+    case member(Access, uid: UInt32, name: String)
+    /// What everybody may who may see the object: to learn what it is, to end what it has, and what will fail anyway.
+    case object
+
+    /// - Throws: when the arguments of a generic member cannot be read; such a call must go nowhere.
+    init(_ call: IncomingCall, _ members: MemberTable) throws(WireError) {
+        let action = call.address.action
+        switch action {
+        case WellKnownActions.registerEvent, WellKnownActions.registerEventWithSignature:
+            guard let uid = try Self.argument(1, of: call)?.asUInt32, let signal = members.signal(uid) else {
+                self = .object
+                return
+            }
+            self = .member(.subscribe, uid: uid, name: signal.meta.name)
+        case WellKnownActions.unregisterEvent, WellKnownActions.metaObject, WellKnownActions.terminate, WellKnownActions.properties:
+            self = .object
+        case WellKnownActions.property: self = try Self.property(.read, call, members)
+        case WellKnownActions.setProperty: self = try Self.property(.write, call, members)
+        default:
+            if call.isPost, let signal = members.signal(action) {
+                // Posting to a property's signal sets it.
+                self = .member(members.property(action) == nil ? .emit : .write, uid: action, name: signal.meta.name)
+            } else if let method = members.method(action) {
+                self = .member(.call, uid: action, name: method.meta.name)
+            } else {
+                self = .object
+            }
+        }
+    }
+
+    private static func property(_ access: Access, _ call: IncomingCall, _ members: MemberTable) throws(WireError) -> AccessRequest {
+        let key = try argument(0, of: call)?.unwrapped
+        if let name = key?.asString {
+            let uid = members.metaObject.property(named: name)?.uid
+            return .member(access, uid: uid ?? .max, name: name)
+        }
+        // The owner may know a property that we do not: not by this way.
+        guard let uid = key?.asUInt32, let property = members.property(uid) else {
+            throw WireError(.resolution, "property: Id is not id of a property")
+        }
+        return .member(access, uid: uid, name: property.meta.name)
+    }
+
+    private static func argument(_ index: Int, of call: IncomingCall) throws(WireError) -> QiValue? {
+        guard let method = MemberTable.generic.method(call.address.action) else { return nil }
+        let arguments = try CallPayload(of: call, method).arguments
+        return arguments.indices.contains(index) ? arguments[index] : nil
+    }
+}

@@ -1,0 +1,47 @@
+import QiWire
+
+/// Where a connection asks whether its peer may do what it asks for.
+extension Connection {
+    /// Whether the peer came in by a door to the outside.
+    var isOutside: Bool { zone.isOutside }
+
+    /// Who the peer is: what the transport has shown and, if more was proven, that.
+    var principal: Principal { Principal(origin, zone: zone, proven: proven) }
+
+    /// From now on `control` is asked for everything the peer wants, unless its policy leaves the peer alone. To be called when the
+    /// connection opens, and again when the policy changed. An exclusive principal that is connected already is closed.
+    func enforce(_ control: AccessControl) {
+        let principal = self.principal
+        if let access, access.control === control, access.principal == principal {
+            access.refresh()
+            return
+        }
+        guard !control.policy.leavesAlone(principal) else {
+            access = nil
+            return
+        }
+        let access = ConnectionAccess(control, principal, origin)
+        do throws(QiError) {
+            try access.begin()
+            self.access = access
+            whenClosed { _ in access.end() }
+        } catch {
+            close(error)
+        }
+    }
+
+    /// What the peer may know of an object in a service's conversation.
+    func visible(_ metaObject: MetaObject, inService service: UInt32, isPassed: Bool) -> MetaObject {
+        guard let access, !isPassed else { return metaObject }
+        return access.visible(metaObject, of: owner?.serviceName(of: service, on: self) ?? "")
+    }
+
+    /// Ends the subscriptions of the peer that the policy in force does not allow any more.
+    func endForbiddenSubscriptions() {
+        guard let access else { return }
+        for (address, receiver) in bound where !address.isPassed {
+            guard let service = owner?.serviceName(of: address.service, on: self) else { continue }
+            receiver.endSubscriptions(on: self, at: address) { access.maySubscribe(to: $0, of: service) }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+import NIOCore
+import QiWire
+
+/// What one connection asks before anything of its peer's reaches a receiver: the choke point. Connections that may do everything
+/// have none. Confined to the bus loop.
+final class ConnectionAccess {
+    enum Verdict {
+        case pass
+        /// To be answered as if there were no such object.
+        case hidden
+        case refused(String)
+    }
+
+    private struct Key: Hashable {
+        let object: ObjectAddress
+        let member: UInt32
+        let access: Access
+    }
+
+    private struct Known {
+        let decision: Decision
+        let account: PrincipalAccount?
+    }
+
+    let control: AccessControl
+    let principal: Principal
+    /// How the peer came, for the audit.
+    let path: String
+    private let isInband: Bool
+    private(set) var policy: PermissionPolicy
+    private var revision: UInt64
+    private var expiry: Int64?
+    private var decisions: [Key: Known] = [:]
+    private var visibleObjects: [ObjectAddress: Bool] = [:]
+    private var claim: UInt64?
+
+    /// More decisions than this are not remembered: the peer chooses what it asks for.
+    private static let maximumDecisions = 16_384
+
+    init(_ control: AccessControl, _ principal: Principal, _ origin: ConnectionOrigin) {
+        self.control = control
+        self.principal = principal
+        path = "\(origin)"
+        isInband = origin.isDevice
+        revision = control.revision
+        policy = control.policy
+        expiry = policy.nextExpiry(after: WallClock.seconds)
+    }
+
+    // MARK: - The connection
+
+    /// Takes the only connection of a principal that may have one.
+    ///
+    /// - Throws: `.denied` when it has one already.
+    func begin() throws(QiError) {
+        guard policy.isExclusive(principal) else { return }
+        claim = control.claim(principal)
+        guard claim == nil else { return }
+        note("denied", "", "connect", false, nil, detail: "it is connected already, and its rule is exclusive")
+        throw QiError(.denied, "denied: \(principal) is connected already, and may be only once", hint: "end the other session first")
+    }
+
+    /// The connection is gone.
+    func end() {
+        if let claim { control.release(principal, claim) }
+        claim = nil
+    }
+
+    /// Follows the policy in force; answers whether it is another than before.
+    @discardableResult
+    func refresh() -> Bool {
+        let current = control.revision
+        if current == revision, expiry.map({ WallClock.seconds < $0 }) ?? true { return false }
+        revision = current
+        policy = control.policy
+        expiry = policy.nextExpiry(after: WallClock.seconds)
+        decisions.removeAll(keepingCapacity: true)
+        visibleObjects.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    // MARK: - Judging
+
+    /// Judges a call or post for `receiver`; what passes is counted.
+    ///
+    /// - Parameter service: the name of the service the object is of, or came from.
+    func judge(_ call: IncomingCall, _ receiver: any ObjectReceiver, service: @autoclosure () -> String?) -> Verdict {
+        refresh()
+        let target = call.address.target
+        // We passed it to a service that the peer hosts: it was given the object to use it.
+        if target.isPassed { return .pass }
+        guard let members = receiver.memberTable else { return .hidden }
+        let request: AccessRequest
+        do {
+            request = try AccessRequest(call, members)
+        } catch {
+            return isVisible(target, members, service()) ? .refused(error.message) : .hidden
+        }
+        guard case .member(let access, let uid, let name) = request else {
+            return isVisible(target, members, service()) ? .pass : .hidden
+        }
+        let key = Key(object: target, member: uid, access: access)
+        guard let known = decisions[key] ?? decide(key, name, service()) else { return .hidden }
+        guard known.decision.isAllowed else { return refuse(target, members, access, service(), name, known.decision) }
+        if let account = known.account, let reason = admit(call, access, account) {
+            note("limited", "\(service() ?? "").\(name)", access.rawValue, false, known.decision.rule, detail: reason)
+            return .refused("limit: \(principal): \(reason)" + (known.decision.rule.map { " (rule \($0))" } ?? ""))
+        }
+        if policy.auditsAllCalls { note("call", "\(service() ?? "").\(name)", access.rawValue, true, known.decision.rule) }
+        return .pass
+    }
+
+    private func decide(_ key: Key, _ name: String, _ service: String?) -> Known? {
+        guard let service else { return nil }
+        let decision = policy.decide(principal, key.access, service: service, member: name)
+        let known = Known(decision: decision, account: decision.isAllowed ? control.account(principal, decision) : nil)
+        // Names that no member has are not told apart by their uid.
+        guard key.member != .max else { return known }
+        if decisions.count >= Self.maximumDecisions { decisions.removeAll(keepingCapacity: true) }
+        decisions[key] = known
+        return known
+    }
+
+    private func refuse(
+        _ target: ObjectAddress, _ members: MemberTable, _ access: Access, _ service: String?, _ name: String, _ decision: Decision
+    ) -> Verdict {
+        let service = service ?? ""
+        note("denied", "\(service).\(name)", access.rawValue, false, decision.rule)
+        guard isVisible(target, members, service) else { return .hidden }
+        return .refused(decision.refusal(of: principal, access, service: service, member: name))
+    }
+
+    private func isVisible(_ target: ObjectAddress, _ members: MemberTable, _ service: String?) -> Bool {
+        // Whoever has an object that came as a value was given it.
+        if target.object != 1 { return service != nil }
+        if let known = visibleObjects[target] { return known }
+        guard let service else { return false }
+        let isVisible = policy.maySee(principal, service, members: MemberNames(members.metaObject))
+        if visibleObjects.count >= Self.maximumDecisions { visibleObjects.removeAll(keepingCapacity: true) }
+        visibleObjects[target] = isVisible
+        return isVisible
+    }
+
+    private func admit(_ call: IncomingCall, _ access: Access, _ account: PrincipalAccount) -> String? {
+        let isSubscription = access == .subscribe
+        if let reason = account.admit(call.payload.readableBytes, isInband: isInband, isSubscription: isSubscription) { return reason }
+        call.ticket = CallTicket(account, isInband: isInband)
+        if isSubscription { call.subscription = SubscriptionTicket(account, isInband: isInband) }
+        return nil
+    }
+
+    // MARK: - Seeing
+
+    /// Whether the peer may know of a service; see ``PermissionPolicy/maySee(_:_:members:at:)``.
+    func maySee(_ service: String, _ metaObject: MetaObject? = nil) -> Bool {
+        refresh()
+        return policy.maySee(principal, service, members: metaObject.map(MemberNames.init))
+    }
+
+    /// Whether the peer may go on listening to a signal.
+    func maySubscribe(to signal: String, of service: String) -> Bool {
+        refresh()
+        return policy.decide(principal, .subscribe, service: service, member: signal).isAllowed
+    }
+
+    /// What the peer may know of an object of `service`: its members without those it may do nothing with.
+    func visible(_ metaObject: MetaObject, of service: String) -> MetaObject {
+        refresh()
+        let now = WallClock.seconds
+        let isAllowed = { [policy, principal] (access: Access, name: String) in
+            policy.decide(principal, access, service: service, member: name, at: now).isAllowed
+        }
+        let isBasic = { (uid: UInt32) in uid < WellKnownActions.isStatsEnabled }
+        return MetaObject(
+            methods: metaObject.methods.filter { isBasic($0.uid) || isAllowed(.call, $0.name) },
+            signals: metaObject.signals.filter { isAllowed(.subscribe, $0.name) || isAllowed(.emit, $0.name) },
+            properties: metaObject.properties.filter { isAllowed(.read, $0.name) || isAllowed(.write, $0.name) },
+            description: metaObject.description)
+    }
+
+    /// Whether the peer may host a service of this name.
+    ///
+    /// - Throws: `.denied` with the rule that says no.
+    func checkRegistering(_ service: String) throws(QiError) {
+        refresh()
+        let decision = policy.decide(principal, .register, service: service)
+        guard !decision.isAllowed else { return }
+        note("denied", service, Access.register.rawValue, false, decision.rule)
+        throw QiError(.denied, decision.refusal(of: principal, .register, service: service, member: ""))
+    }
+
+    // MARK: - Audit
+
+    /// Somebody asked for what is not there for him: a name, or an id.
+    func noteHidden(_ target: String, _ access: String) { note("denied", target, access, false, nil, detail: "hidden from it, or not there") }
+
+    private func note(
+        _ event: String, _ target: String, _ access: String, _ isAllowed: Bool, _ rule: Int?, detail: String? = nil
+    ) {
+        control.record(
+            AuditRecord(
+                event: event, principal: "\(principal)", zone: principal.zone, target: target, access: access, isAllowed: isAllowed,
+                rule: rule, path: path, detail: detail))
+    }
+}

@@ -1,0 +1,53 @@
+import NIOCore
+
+/// A rate: fills up steadily, is emptied by use, holds what may come at once. Pure.
+struct TokenBucket {
+    private let capacity: Double
+    private let perNanosecond: Double
+    private var level: Double
+    private var filledAt: NIODeadline
+
+    init(_ rate: PrincipalLimits.Rate, at now: NIODeadline) {
+        capacity = Double(max(rate.count, 1))
+        let interval = TimeAmount(rate.interval).nanoseconds
+        perNanosecond = capacity / Double(max(interval, 1))
+        level = capacity
+        filledAt = now
+    }
+
+    private mutating func fill(_ now: NIODeadline) {
+        guard now > filledAt else { return }
+        level = min(capacity, level + Double((now - filledAt).nanoseconds) * perNanosecond)
+        filledAt = now
+    }
+
+    /// Takes `amount` when that much is there; else says how long until it is. What is larger than the bucket is taken when it is
+    /// full, and the rest is owed.
+    mutating func take(_ amount: Int = 1, at now: NIODeadline) -> TimeAmount? {
+        fill(now)
+        let wanted = min(Double(amount), capacity)
+        guard level < wanted else {
+            level -= Double(amount)
+            return nil
+        }
+        return .nanoseconds(Int64(((wanted - level) / perNanosecond).rounded(.up)))
+    }
+
+    /// Takes what has been used already, whether it was there or not.
+    mutating func owe(_ amount: Int, at now: NIODeadline) {
+        fill(now)
+        level -= Double(amount)
+    }
+
+    /// Whether anything is left.
+    mutating func isOpen(at now: NIODeadline) -> Bool {
+        fill(now)
+        return level > 0
+    }
+
+    /// Whether it is as good as a new one.
+    mutating func isFull(at now: NIODeadline) -> Bool {
+        fill(now)
+        return level >= capacity
+    }
+}
