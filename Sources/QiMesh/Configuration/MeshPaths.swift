@@ -15,6 +15,8 @@ public struct MeshPaths: Hashable, Sendable {
 
     /// The pinned keys, see ``TrustStore``.
     public var trustFile: String { stateDirectory + "/trust.json" }
+    /// The hashes of pairing tokens, and what became of them.
+    public var enrollmentFile: String { stateDirectory + "/enrollments.json" }
     /// What the directory remembers over a restart.
     public var journalFile: String { stateDirectory + "/directory.journal" }
     /// The socket of the control interface; never reachable from outside this user's account.

@@ -43,7 +43,8 @@ public final class MeshNode: Service {
     public func run() async throws {
         try paths.prepareDirectories()
         let machineID = try configuration.internal.machineID.resolve(home: paths.homeDirectory)
-        let identity = try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory)
+        let identity = CurrentIdentity(
+            try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory), directory: paths.stateDirectory)
         let trust = try TrustStore(file: paths.trustFile)
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
         do {
@@ -55,7 +56,7 @@ public final class MeshNode: Service {
         }
     }
 
-    private func serve(on loop: BusLoop, machineID: String, identity: DeviceIdentity, trust: TrustStore) async throws {
+    private func serve(on loop: BusLoop, machineID: String, identity: CurrentIdentity, trust: TrustStore) async throws {
         var limits = ConnectionLimits()
         limits.maximumPayload = configuration.limits.payload
         let server = try await openDirectory(on: loop, machineID: machineID, limits: limits)
@@ -81,18 +82,22 @@ public final class MeshNode: Service {
     }
 
     private func serve(
-        _ server: DirectoryServer, machineID: String, identity: DeviceIdentity, trust: TrustStore
+        _ server: DirectoryServer, machineID: String, identity: CurrentIdentity, trust: TrustStore
     ) async throws {
+        let enrollments = try EnrollmentStore(file: paths.enrollmentFile)
         let gateways = try configuration.xmpp.map { account in
             try XMPPGateway(
                 account: account,
                 password: configuration.passwordSource(of: account).password(for: account.jid, environment: environment),
-                device: configuration.device, server: server, trust: trust, identity: identity, limits: configuration.limits,
-                logger: logger)
+                device: configuration.device, server: server, trust: trust, identity: identity, enrollments: enrollments,
+                limits: configuration.limits, logger: logger)
         }
         try await server.connectDevices(through: AccountPaths(gateways), pathLoss: configuration.limits.pathLoss)
+        let pairing = PairingControl(
+            gateways: gateways, server: server, identity: identity, trust: trust, enrollments: enrollments, audit: nil,
+            deviceName: configuration.device.name ?? "")
         let control = NodeControl(
-            configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust)
+            configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust, additions: [pairing])
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
         var listeners: [Listener] = []

@@ -12,20 +12,22 @@ final class NodeControl: Sendable {
     private let configuration: MeshConfiguration
     private let server: DirectoryServer
     private let gateways: [XMPPGateway]
-    private let identity: DeviceIdentity
+    private let identity: CurrentIdentity
     private let trust: TrustStore
+    private let additions: [any ControlMembers]
     private let started = Date()
     private let endpoints = Mutex<[String]>([])
 
     init(
-        configuration: MeshConfiguration, server: DirectoryServer, gateways: [XMPPGateway], identity: DeviceIdentity,
-        trust: TrustStore
+        configuration: MeshConfiguration, server: DirectoryServer, gateways: [XMPPGateway], identity: CurrentIdentity,
+        trust: TrustStore, additions: [any ControlMembers] = []
     ) {
         self.configuration = configuration
         self.server = server
         self.gateways = gateways
         self.identity = identity
         self.trust = trust
+        self.additions = additions
     }
 
     func setEndpoints(_ endpoints: [String]) { self.endpoints.withLock { $0 = endpoints } }
@@ -33,67 +35,48 @@ final class NodeControl: Sendable {
     /// The members; every result is a map with string keys, or a list of them.
     var object: ObjectBuilder {
         var builder = ObjectBuilder(description: "The control interface of this node")
-        advertise(&builder, "status", "()") { [self] _, _ in try await status() }
-        advertise(&builder, "devices", "()") { [self] _, _ in try await devices() }
-        advertise(&builder, "services", "(s)") { [self] arguments, _ in
+        builder.advertiseControl("status", "()") { [self] _, _ in try await status() }
+        builder.advertiseControl("devices", "()") { [self] _, _ in try await devices() }
+        builder.advertiseControl("services", "(s)") { [self] arguments, _ in
             .list(try await server.services(of: try arguments[0].text("device")).map(Self.describe))
         }
-        advertise(&builder, "find", "(ss)") { [self] arguments, _ in
+        builder.advertiseControl("find", "(ss)") { [self] arguments, _ in
             try await find(try arguments[0].text("device"), try arguments[1].text("service"))
         }
-        advertise(&builder, "invite", "(ss)") { [self] arguments, _ in
+        builder.advertiseControl("invite", "(ss)") { [self] arguments, _ in
             let name = try arguments[1].text("name")
             return try await contact(arguments[0]) { gateway, jid throws(XMPPError) in
                 try await gateway.invite(jid, name: name.isEmpty ? nil : name)
             }
         }
-        advertise(&builder, "approve", "(s)") { [self] arguments, _ in
+        builder.advertiseControl("approve", "(s)") { [self] arguments, _ in
             try await contact(arguments[0]) { gateway, jid throws(XMPPError) in try await gateway.approve(jid) }
         }
-        advertise(&builder, "deny", "(s)") { [self] arguments, _ in
+        builder.advertiseControl("deny", "(s)") { [self] arguments, _ in
             try await contact(arguments[0]) { gateway, jid throws(XMPPError) in try await gateway.deny(jid) }
         }
         addIdentity(to: &builder)
-        advertise(&builder, "openTunnel", "(ss)") { [self] arguments, context in
+        for addition in additions { addition.add(to: &builder) }
+        builder.advertiseControl("openTunnel", "(ss)") { [self] arguments, context in
             try await openTunnel(try arguments[0].text("device"), try arguments[1].text("url"), context)
         }
         return builder
     }
 
-    /// Adds a member whose errors begin with their code and end with what to do, `offline: … (try: …)`: an Error of the bus is a
-    /// text, and the command line has to choose its exit code by it.
-    private func advertise(
-        _ builder: inout ObjectBuilder, _ name: String, _ parameters: Signature, _ body: @escaping ObjectBuilder.Method
-    ) {
-        builder.advertiseMethod(name, parameters, returns: "m") { arguments, context in
-            do {
-                return try await body(arguments, context)
-            } catch let error as QiError {
-                throw QiError(error.code, Self.text(error.code.word, error.message, error.hint))
-            } catch let error as MeshError {
-                throw QiError(.invalid, Self.text(error.code.description, error.message, error.hint))
-            }
-        }
-    }
-
-    private static func text(_ code: String, _ message: String, _ hint: String?) -> String {
-        "\(code): \(message)" + (hint.map { " (try: \($0))" } ?? "")
-    }
-
     private func addIdentity(to builder: inout ObjectBuilder) {
-        advertise(&builder, "identity", "()") { [self] _, _ in
+        builder.advertiseControl("identity", "()") { [self] _, _ in
             .dictionary([
                 ("name", .string(deviceName)), ("fingerprint", .string("\(identity.fingerprint)")),
-                ("jids", .list(gateways.map { .string("\($0.own)") })),
+                ("deviceID", .string(identity.value.deviceID)), ("jids", .list(gateways.map { .string("\($0.own)") })),
             ])
         }
-        advertise(&builder, "trusted", "()") { [self] _, _ in
+        builder.advertiseControl("trusted", "()") { [self] _, _ in
             .list(try trust.entries().map { try trustEntry($0.jid) })
         }
-        advertise(&builder, "trust", "(s)") { [self] arguments, _ in
+        builder.advertiseControl("trust", "(s)") { [self] arguments, _ in
             try trustEntry(try resolve(try arguments[0].text("JID")))
         }
-        advertise(&builder, "acceptKey", "(ss)") { [self] arguments, _ in
+        builder.advertiseControl("acceptKey", "(ss)") { [self] arguments, _ in
             let jid = try resolve(try arguments[0].text("JID"))
             guard let key = KeyFingerprint(try arguments[1].text("fingerprint")) else {
                 throw QiError(.invalid, "that is not a fingerprint", hint: "it looks like SHA256:… and is shown by: qimesh identity")
@@ -102,7 +85,7 @@ final class NodeControl: Sendable {
             server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was changed"))
             return .dictionary([("jid", .string(jid)), ("fingerprint", .string("\(key)"))])
         }
-        advertise(&builder, "forgetKey", "(s)") { [self] arguments, _ in
+        builder.advertiseControl("forgetKey", "(s)") { [self] arguments, _ in
             let jid = try resolve(try arguments[0].text("JID"))
             let wasKnown = try trust.remove(jid: jid)
             server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was forgotten"))
@@ -138,7 +121,7 @@ final class NodeControl: Sendable {
             ("services", .int64(Int64(try await server.services().count))),
             ("since", .double(started.timeIntervalSince1970)),
             ("accounts", .list(gateways.map(Self.describe))), ("tunnels", .list(outgoing + incoming)),
-        ])
+        ] + additions.flatMap(\.status))
     }
 
     private static func describe(_ gateway: XMPPGateway) -> QiValue {
@@ -236,19 +219,14 @@ final class NodeControl: Sendable {
     // MARK: - Trust
 
     /// A JID, or the name of a device in the roster.
-    private func resolve(_ text: String) throws -> String {
-        for gateway in gateways {
-            if let item = gateway.client.roster().first(where: { $0.name == text }) { return "\(item.jid)" }
-        }
-        guard let jid = JID(text)?.bare else { throw QiError(.invalid, "\"\(text)\" is neither a device nor an address") }
-        return "\(jid)"
-    }
+    private func resolve(_ text: String) throws -> String { "\(try gateways.address(of: text))" }
 
     private func trustEntry(_ jid: String) throws -> QiValue {
         let entry = try trust.entry(jid: jid)
         return .dictionary([
             ("jid", .string(jid)), ("pinned", .string(entry.map { "\($0.key)" } ?? "")),
             ("refused", .string(try trust.refused(jid: jid).map { "\($0.key)" } ?? "")),
+            ("revoked", .bool(try trust.isRevoked(jid: jid))),
             ("firstSeen", .double(entry?.firstSeen.timeIntervalSince1970 ?? -1)),
             ("lastSeen", .double(entry?.lastSeen.timeIntervalSince1970 ?? -1)),
         ])
@@ -271,36 +249,5 @@ final class NodeControl: Sendable {
         return .dictionary([
             ("device", .string(device)), ("url", .string(tunnel.endpoint?.text ?? url)), ("path", .string("in-band")),
         ])
-    }
-}
-
-extension QiValue {
-    /// A map with string keys and values of any type, as a dynamic.
-    static func dictionary(_ entries: [(String, QiValue)]) -> QiValue {
-        .map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic(QiDynamic($0.1))) })
-    }
-
-    fileprivate func text(_ label: String) throws(QiError) -> String {
-        guard let text = asString else { throw QiError(.invalid, "the \(label) is no text") }
-        return text
-    }
-}
-
-extension QiError.Code {
-    /// The code in the words of ``MeshError/Code``, which are those of the command line.
-    fileprivate var word: String {
-        switch self {
-        case .notFound: "not-found"
-        case .denied: "denied"
-        case .offline: "offline"
-        case .timedOut: "timed-out"
-        case .disconnected: "closed"
-        case .cancelled: "cancelled"
-        case .invalid: "usage"
-        case .conflict: "conflict"
-        case .limit: "too-large"
-        case .unsupported: "unsupported"
-        default: "remote"
-        }
     }
 }

@@ -1,0 +1,66 @@
+import QiMessaging
+import QiWire
+
+/// A part of the node's control interface.
+protocol ControlMembers: Sendable {
+    /// Adds its members.
+    func add(to builder: inout ObjectBuilder)
+    /// What it adds to `status`.
+    var status: [(String, QiValue)] { get }
+}
+
+extension ControlMembers {
+    var status: [(String, QiValue)] { [] }
+}
+
+extension ObjectBuilder {
+    /// Adds a member whose errors begin with their code and end with what to do, `offline: … (try: …)`: an Error of the bus is a
+    /// text, and the command line has to choose its exit code by it.
+    mutating func advertiseControl(_ name: String, _ parameters: Signature, _ body: @escaping ObjectBuilder.Method) {
+        advertiseMethod(name, parameters, returns: "m") { arguments, context in
+            do {
+                return try await body(arguments, context)
+            } catch let error as QiError {
+                throw QiError(error.code, Self.text(error.code.word, error.message, error.hint))
+            } catch let error as MeshError {
+                throw QiError(.invalid, Self.text(error.code.description, error.message, error.hint))
+            }
+        }
+    }
+
+    private static func text(_ code: String, _ message: String, _ hint: String?) -> String {
+        "\(code): \(message)" + (hint.map { " (try: \($0))" } ?? "")
+    }
+}
+
+extension QiValue {
+    /// A map with string keys and values of any type, as a dynamic.
+    static func dictionary(_ entries: [(String, QiValue)]) -> QiValue {
+        .map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic(QiDynamic($0.1))) })
+    }
+
+    /// An argument that is a text.
+    func text(_ label: String) throws(QiError) -> String {
+        guard let text = asString else { throw QiError(.invalid, "the \(label) is no text") }
+        return text
+    }
+}
+
+extension QiError.Code {
+    /// The code in the words of ``MeshError/Code``, which are those of the command line.
+    fileprivate var word: String {
+        switch self {
+        case .notFound: "not-found"
+        case .denied: "denied"
+        case .offline: "offline"
+        case .timedOut: "timed-out"
+        case .disconnected: "closed"
+        case .cancelled: "cancelled"
+        case .invalid: "usage"
+        case .conflict: "conflict"
+        case .limit: "too-large"
+        case .unsupported: "unsupported"
+        default: "remote"
+        }
+    }
+}
