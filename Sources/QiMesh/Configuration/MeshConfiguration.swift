@@ -9,6 +9,8 @@ public struct MeshConfiguration: Sendable {
     public var `internal`: Internal
     /// The accounts under which the device meets others; none is allowed.
     public var xmpp: [Account]
+    /// The file that says who may do what, absolute; nil: `policy.yaml` beside the configuration, if there is one.
+    public var policy: String?
     /// Bounds.
     public var limits: Limits
     /// What is logged.
@@ -37,7 +39,7 @@ public struct MeshConfiguration: Sendable {
 }
 
 extension MeshConfiguration: Decodable {
-    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, xmpp, limits, log }
+    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, xmpp, policy, limits, log }
 
     /// Decodes the whole document; used through ``load(_:)``, which turns decoding errors into places in the file.
     public init(from decoder: any Decoder) throws {
@@ -46,6 +48,7 @@ extension MeshConfiguration: Decodable {
         device = try container.decodeIfPresent(Device.self, forKey: .device) ?? device
         `internal` = try container.decodeIfPresent(Internal.self, forKey: .internal) ?? `internal`
         xmpp = try container.decodeIfPresent([Account].self, forKey: .xmpp) ?? xmpp
+        policy = try container.path(.policy)
         limits = try container.decodeIfPresent(Limits.self, forKey: .limits) ?? limits
         log = try container.decodeIfPresent(Log.self, forKey: .log) ?? log
         var seen: Set<String> = []

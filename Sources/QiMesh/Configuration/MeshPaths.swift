@@ -19,6 +19,8 @@ public struct MeshPaths: Hashable, Sendable {
     public var enrollmentFile: String { stateDirectory + "/enrollments.json" }
     /// What the directory remembers over a restart.
     public var journalFile: String { stateDirectory + "/directory.journal" }
+    /// Denials and changes, one line of JSON each; older ones are beside it, with a number behind.
+    public var auditFile: String { stateDirectory + "/audit.jsonl" }
     /// The socket of the control interface; never reachable from outside this user's account.
     public var controlSocket: String { runtimeDirectory + "/control.sock" }
     /// The directory's unix socket.

@@ -94,7 +94,7 @@ extension XMPPGateway {
     }
 
     private func record(_ device: JID, _ target: String, isAllowed: Bool, _ detail: String) {
-        audit?.record(
+        server.access?.record(
             AuditRecord(
                 event: "pair", principal: "\(device)", zone: .internet, target: target, access: "pair", isAllowed: isAllowed,
                 path: "device \(device)", detail: detail))

@@ -165,7 +165,7 @@ extension XMPPGateway {
     }
 
     private func record(_ device: JID, isAllowed: Bool, _ detail: String) {
-        audit?.record(
+        server.access?.record(
             AuditRecord(
                 event: "pair", principal: "\(device)", zone: .internet, target: "\(own)", access: "pair", isAllowed: isAllowed,
                 path: "device \(device)", detail: detail))

@@ -19,7 +19,6 @@ final class XMPPGateway: Sendable {
     let identity: CurrentIdentity
     /// The tokens that were made here; nil where none can be, in a program without a node.
     let enrollments: EnrollmentStore?
-    let audit: (any AuditSink)?
     let logger: Logger
     private let callsPerPeer: Int
 
@@ -39,7 +38,7 @@ final class XMPPGateway: Sendable {
 
     init(
         account: MeshConfiguration.Account, password: Password, device: MeshConfiguration.Device, server: DirectoryServer,
-        trust: TrustStore, identity: CurrentIdentity, enrollments: EnrollmentStore? = nil, audit: (any AuditSink)? = nil,
+        trust: TrustStore, identity: CurrentIdentity, enrollments: EnrollmentStore? = nil,
         limits: MeshConfiguration.Limits, logger: Logger
     ) throws(MeshError) {
         guard let jid = JID(account.jid) else { throw MeshError(.configuration, "\(account.jid) is not an XMPP address") }
@@ -50,7 +49,6 @@ final class XMPPGateway: Sendable {
         own = jid.bare
         self.identity = identity
         self.enrollments = enrollments
-        self.audit = audit
         callsPerPeer = limits.callsPerPeer
         var configuration = XMPPConfiguration(jid: jid, password: password.reveal(), resource: account.resource)
         configuration.server = account.server.map { .init(host: $0.host, port: UInt16(clamping: $0.port)) }
@@ -71,12 +69,15 @@ final class XMPPGateway: Sendable {
     ///
     /// - Throws: `authentication` for refused credentials, `configuration` for a refused certificate or what cannot work.
     func run() async throws {
-        client.setDiscoItems { [weak self] _ in self?.discoItems() ?? [] }
+        client.setDiscoItems { [weak self] asker in self?.discoItems(for: asker) ?? [] }
         client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { [weak self] offer in
             self?.judge(offer) ?? .decline(reason: "shutting down")
         }
         server.onServicesChanged { [weak self] names in self?.servicesChanged(names) }
         if enrollments?.isListening(account: "\(own)") == true { listenForPairing() }
+        // With another policy each contact sees other services.
+        let policyToken = server.access?.observe { [announcements] in announcements.continuation.yield() }
+        defer { if let policyToken { server.access?.stopObserving(policyToken) } }
         try await withThrowingTaskGroup { group in
             group.addTask { [self] in await announce() }
             group.addTask { [self] in await refresh() }
@@ -119,9 +120,15 @@ final class XMPPGateway: Sendable {
         announcements.continuation.yield()
     }
 
-    private func discoItems() -> [DiscoItem] {
+    /// The services that the asker may know of.
+    private func discoItems(for asker: JID) -> [DiscoItem] {
         guard let jid = client.boundJID else { return [] }
-        return state.withLock { $0.names }.map { DiscoItem(jid: jid, node: $0, name: $0) }
+        var names = state.withLock { $0.names }
+        if let policy = server.access?.policy {
+            let principal = Principal(.device("\(asker.bare)"), zone: .internet)
+            names = names.filter { policy.maySee(principal, $0) }
+        }
+        return names.map { DiscoItem(jid: jid, node: $0, name: $0) }
     }
 
     /// Publishes that something changed, not what: one item serves all contacts, so names do not belong in it.
@@ -217,7 +224,9 @@ final class XMPPGateway: Sendable {
         return .accept { [identity, server, trust, callsPerPeer, logger] channel in
             channel.eventLoop.makeCompletedFuture {
                 try identity.tls.addServerHandlers(to: channel, peer: key)
-                try server.accept(channel, from: device, callsInFlight: callsPerPeer) { (said) throws(QiError) in
+                try server.accept(
+                    channel, from: device, callsInFlight: callsPerPeer, key: { key.fingerprint?.hexadecimal }
+                ) { (said) throws(QiError) in
                     try TunnelNames.check(said, peer: device, own: own)
                     do throws(MeshError) {
                         try Self.pin(key, of: device, in: trust)

@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 public import QiMessaging
 public import ServiceLifecycle
+import Synchronization
 
 /// What `qimesh up` runs: the directory, and a gateway for each account. ``run()`` is its lifetime.
 public final class MeshNode: Service {
@@ -15,6 +16,7 @@ public final class MeshNode: Service {
     private let environment: [String: String]
     private let logger: Logger
     private let onReady: @Sendable ([String]) -> Void
+    private let policies = Mutex<PolicyStore?>(nil)
     private let onServer: (@Sendable (DirectoryServer) async throws -> Void)?
 
     /// A node; nothing is opened before ``run()``.
@@ -46,22 +48,39 @@ public final class MeshNode: Service {
         let identity = CurrentIdentity(
             try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory), directory: paths.stateDirectory)
         let trust = try TrustStore(file: paths.trustFile)
+        let audit = AuditLog(file: paths.auditFile, logger: logger)
+        let policies = try PolicyStore.open(configuration, paths: paths, audit: audit)
+        self.policies.withLock { $0 = policies }
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
-        do {
-            try await serve(on: loop, machineID: machineID, identity: identity, trust: trust)
-            await loop.shutDown()
-        } catch {
-            await loop.shutDown()
-            throw error
+        try await audit.whileWriting {
+            do {
+                try await serve(on: loop, machineID: machineID, identity: identity, trust: trust, policies: policies)
+                await loop.shutDown()
+            } catch {
+                await loop.shutDown()
+                throw error
+            }
         }
     }
 
-    private func serve(on loop: BusLoop, machineID: String, identity: CurrentIdentity, trust: TrustStore) async throws {
+    /// Reads the policy file again, as `qimesh policy reload` and SIGHUP ask for. What is running goes on under the new rules.
+    ///
+    /// - Parameter whom: who asked, for the audit.
+    /// - Returns: what was read; nil when the node does not run.
+    /// - Throws: as ``PolicyStore/reload(by:)``; then the rules of before hold.
+    public func reloadPolicy(by whom: String) throws(MeshError) -> PolicyFile? {
+        guard let policies = policies.withLock({ $0 }) else { return nil }
+        return try policies.reload(by: whom)
+    }
+
+    private func serve(
+        on loop: BusLoop, machineID: String, identity: CurrentIdentity, trust: TrustStore, policies: PolicyStore
+    ) async throws {
         var limits = ConnectionLimits()
         limits.maximumPayload = configuration.limits.payload
-        let server = try await openDirectory(on: loop, machineID: machineID, limits: limits)
+        let server = try await openDirectory(on: loop, machineID: machineID, limits: limits, access: policies.control)
         do {
-            try await serve(server, machineID: machineID, identity: identity, trust: trust)
+            try await serve(server, machineID: machineID, identity: identity, trust: trust, policies: policies)
             try await server.closeJournal()
         } catch {
             try await server.closeJournal()
@@ -69,9 +88,12 @@ public final class MeshNode: Service {
         }
     }
 
-    private func openDirectory(on loop: BusLoop, machineID: String, limits: ConnectionLimits) async throws(MeshError) -> DirectoryServer {
+    private func openDirectory(
+        on loop: BusLoop, machineID: String, limits: ConnectionLimits, access: AccessControl
+    ) async throws(MeshError) -> DirectoryServer {
         do throws(QiError) {
-            let server = try await DirectoryServer.make(on: loop, machineID: machineID, limits: limits, journal: paths.journalFile)
+            let server = try await DirectoryServer.make(
+                on: loop, machineID: machineID, limits: limits, journal: paths.journalFile, access: access)
             if configuration.device.role == .member, let master = configuration.device.directory.flatMap(Endpoint.init) {
                 try await server.join(master: master)
             }
@@ -82,7 +104,7 @@ public final class MeshNode: Service {
     }
 
     private func serve(
-        _ server: DirectoryServer, machineID: String, identity: CurrentIdentity, trust: TrustStore
+        _ server: DirectoryServer, machineID: String, identity: CurrentIdentity, trust: TrustStore, policies: PolicyStore
     ) async throws {
         let enrollments = try EnrollmentStore(file: paths.enrollmentFile)
         let gateways = try configuration.xmpp.map { account in
@@ -94,10 +116,11 @@ public final class MeshNode: Service {
         }
         try await server.connectDevices(through: AccountPaths(gateways), pathLoss: configuration.limits.pathLoss)
         let pairing = PairingControl(
-            gateways: gateways, server: server, identity: identity, trust: trust, enrollments: enrollments, audit: nil,
+            gateways: gateways, server: server, identity: identity, trust: trust, enrollments: enrollments,
             deviceName: configuration.device.name ?? "")
         let control = NodeControl(
-            configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust, additions: [pairing])
+            configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust,
+            additions: [pairing, PolicyControl(policies)])
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
         var listeners: [Listener] = []

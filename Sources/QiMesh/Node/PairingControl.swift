@@ -11,7 +11,6 @@ final class PairingControl: ControlMembers {
     private let identity: CurrentIdentity
     private let trust: TrustStore
     private let enrollments: EnrollmentStore
-    private let audit: (any AuditSink)?
     private let deviceName: String
     private let onRevoked: @Sendable (String) -> Void
 
@@ -24,14 +23,13 @@ final class PairingControl: ControlMembers {
     ///   - onRevoked: hears the bare address of a device whose access has ended.
     init(
         gateways: [XMPPGateway], server: DirectoryServer, identity: CurrentIdentity, trust: TrustStore, enrollments: EnrollmentStore,
-        audit: (any AuditSink)?, deviceName: String, onRevoked: @escaping @Sendable (String) -> Void = { _ in }
+        deviceName: String, onRevoked: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.gateways = gateways
         self.server = server
         self.identity = identity
         self.trust = trust
         self.enrollments = enrollments
-        self.audit = audit
         self.deviceName = deviceName
         self.onRevoked = onRevoked
     }
@@ -75,7 +73,7 @@ final class PairingControl: ControlMembers {
         }
         let (invitation, enrollment) = try gateway.enroll(
             name: name, lifetime: seconds == 0 ? nil : .seconds(seconds), ownName: deviceName)
-        audit?.record(
+        server.access?.record(
             AuditRecord(
                 event: "enroll", principal: "owner", zone: .internal, target: enrollment.id, access: "enroll", isAllowed: true,
                 path: "control interface"))
@@ -173,7 +171,7 @@ final class PairingControl: ControlMembers {
                 notes.append("\(gateway.own) is not online: \(name) leaves its contact list when it is")
             }
         }
-        audit?.record(
+        server.access?.record(
             AuditRecord(
                 event: "revoke", principal: name, zone: .internet, target: key.map { "\($0)" } ?? "no key", access: "revoke", isAllowed: true,
                 path: "control interface"))
@@ -191,7 +189,7 @@ final class PairingControl: ControlMembers {
         let links = try await server.deviceLinks()
         let ending = QiError(.disconnected, "this device has a new key")
         for device in Set(links.outgoing.map(\.device) + links.incoming.map(\.device)) { server.dropDevice(device, ending) }
-        audit?.record(
+        server.access?.record(
             AuditRecord(
                 event: "rotate-key", principal: "owner", zone: .internal, target: "\(keys.new)", access: "rotate", isAllowed: true,
                 path: "control interface", detail: "instead of \(keys.old)"))

@@ -18,6 +18,8 @@ final class Connection {
     var zone: Zone
     /// Who the peer has proven to be beyond its origin; set by whoever judged its credentials, before the connection opens.
     var proven: Principal.Identity?
+    /// The key it was recognised by (``Principal/fingerprint``), where the origin does not tell it.
+    var fingerprint: String?
     /// What is asked before the peer's messages reach a receiver; nil where everything is allowed (`Connection+Access`).
     var access: ConnectionAccess?
     private(set) var id: UInt64 = 0

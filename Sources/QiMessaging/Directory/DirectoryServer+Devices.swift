@@ -18,22 +18,34 @@ extension DirectoryServer {
         }
     }
 
-    /// Serves qi to a device on an accepted, encrypted bytestream: it may look up, list, call, post to, subscribe to and read or
-    /// write properties of local services, nothing else. On the channel's loop, which is this directory's.
+    /// Serves qi to a device on an accepted, encrypted bytestream: it may do what the policy says; without one look up, list, call, post
+    /// to, subscribe to and read or write properties of local services, nothing else. On the channel's loop, which is this directory's.
     ///
+    /// - Parameter key: the key the device has shown, known once `judge` has agreed.
     /// - Parameter judge: examines what the device says of itself and whom it means, and adds what we say; throwing refuses it.
     public func accept(
-        _ channel: any Channel, from device: String, callsInFlight: Int,
+        _ channel: any Channel, from device: String, callsInFlight: Int, key: @escaping @Sendable () -> String? = { nil },
         judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
     ) throws {
         var limits = directory.value.limits
         limits.maximumCallsInFlight = callsInFlight
         // A tunnel is slow: events that wait in front of answers for minutes help nobody.
         limits.maximumEventBacklog = min(limits.maximumEventBacklog, 4 << 20)
+        let place = Place()
         let connection = try QiPipeline.install(
-            on: channel, bus: loop.bus, role: .server, origin: .device(name: device), owner: directory.value, limits: limits,
-            authenticator: judge)
+            on: channel, bus: loop.bus, role: .server, origin: .device(name: device), owner: directory.value, limits: limits
+        ) { said in
+            let answer = try judge(said)
+            place.connection?.fingerprint = key()
+            return answer
+        }
+        place.connection = connection
         directory.value.deviceConnected(connection)
+    }
+
+    /// Where a connection's own judge finds it.
+    private final class Place {
+        weak var connection: Connection?
     }
 
     /// The services of a device, through its tunnel. 30 s.

@@ -6,8 +6,11 @@ public final class DirectoryServer: Sendable {
     public let loop: BusLoop
     public let machineID: String
     let directory: NIOLoopBound<ServiceDirectory>
+    /// Who may do what here; nil: whoever connects everything, devices everything but registering.
+    public let access: AccessControl?
 
-    private init(loop: BusLoop, machineID: String, directory: NIOLoopBound<ServiceDirectory>) {
+    private init(loop: BusLoop, machineID: String, directory: NIOLoopBound<ServiceDirectory>, access: AccessControl?) {
+        self.access = access
         self.loop = loop
         self.machineID = machineID
         self.directory = directory
@@ -19,19 +22,21 @@ public final class DirectoryServer: Sendable {
     ///   - journal: the file that names and ids survive in when this process ends, however it ends; made if there is none. The
     ///     services of before are kept for their owners for 30 s.
     ///   - readOnlyReason: the error that registering answers, when this directory only presents another one.
+    ///   - access: who may do what; nil: whoever connects here everything, devices everything but registering.
     /// - Throws: `.conflict` when another process uses the journal, `.invalid` when it cannot be opened.
     public static func make(
         on loop: BusLoop, machineID: String, limits: ConnectionLimits = ConnectionLimits(), journal: String? = nil,
-        readOnlyReason: String? = nil
+        readOnlyReason: String? = nil, access: AccessControl? = nil
     ) async throws(QiError) -> DirectoryServer {
         let directory = try await loop.run { (bus) async throws(QiError) in
             var file: JournalFile?
             if let journal { file = try JournalFile(journal, logger: bus.logger) }
             return NIOLoopBound(
-                ServiceDirectory(bus: bus, machineID: machineID, limits: limits, readOnlyReason: readOnlyReason, journal: file),
+                ServiceDirectory(
+                    bus: bus, machineID: machineID, limits: limits, readOnlyReason: readOnlyReason, journal: file, accessControl: access),
                 eventLoop: bus.eventLoop)
         }
-        return DirectoryServer(loop: loop, machineID: machineID, directory: directory)
+        return DirectoryServer(loop: loop, machineID: machineID, directory: directory, access: access)
     }
 
     /// Lets go of the journal: what is registered now is what will be awaited after the next start. For the end of a node; whoever
@@ -47,10 +52,11 @@ public final class DirectoryServer: Sendable {
     /// - Parameters:
     ///   - tls: the certificates of a `tcps` or `tcpsm` endpoint.
     ///   - transport: what listens, for schemes that are not of this module.
+    ///   - zone: which door it is. Through one to the outside every service is reached on the client's own connection.
     /// - Returns: the listener, whose ``Listener/endpoint`` has the real port.
     /// - Throws: `.conflict` when the address is taken, `.invalid` when it cannot be listened on.
     public func listen(
-        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil
+        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil, zone: Zone = .internal
     ) async throws(QiError) -> Listener {
         let directory = self.directory
         let limits = try await loop.run { (_) async throws(QiError) in directory.value.limits }
@@ -59,7 +65,8 @@ public final class DirectoryServer: Sendable {
         }
         let transports = TransportSet(transport.map { [$0] } ?? [], tls: tls)
         let listener = try await Listener.open(
-            at: endpoint, on: loop, transports: transports, owner: owner, limits: limits)
+            at: endpoint, on: loop, transports: transports, owner: owner, limits: limits, zone: zone)
+        if zone.isOutside { return listener }
         try await loop.run { (_) async throws(QiError) in
             for endpoint in listener.endpoints { directory.value.listening(at: endpoint.text) }
         }

@@ -12,12 +12,13 @@ extension ServiceDirectory {
             endpoints: ownEndpoints(for: connection), sessionID: "0", objectUID: [])
     }
 
-    /// Addresses of ours never travel to another device; on the local bus the one this client used comes first.
+    /// Addresses of ours never travel to the outside, except the one this client used, which on the local bus comes first.
     func ownEndpoints(for connection: Connection) -> [String] {
-        if connection.origin.isDevice { return ["qi:ServiceDirectory"] }
+        let used = connection.localEndpoint
         var result: [String] = []
-        if connection.shared.relativeEndpointURI { result.append("qi:ServiceDirectory") }
-        if let used = connection.localEndpoint { result.append(used) }
+        if connection.shared.relativeEndpointURI || used == nil { result.append("qi:ServiceDirectory") }
+        if let used { result.append(used) }
+        if connection.isOutside { return result }
         let rest = endpoints.filter { !result.contains($0) }
         return result + rest
     }

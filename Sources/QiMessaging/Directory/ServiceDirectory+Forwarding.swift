@@ -5,7 +5,7 @@ import QiWire
 extension ServiceDirectory {
     /// Whether this asker reaches the owner only through us (reference §19.1 b).
     func mustForward(_ entry: DirectoryTable.Entry, for connection: Connection) -> Bool {
-        if connection.origin.isDevice { return true }
+        if connection.isOutside { return true }
         let absolute = entry.info.endpoints.compactMap(Endpoint.init).filter { endpoint in
             switch endpoint.kind {
             case .tcp, .tls, .unix: true

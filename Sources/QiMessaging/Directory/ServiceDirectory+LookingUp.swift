@@ -11,20 +11,19 @@ extension ServiceDirectory {
             connection.bind(service.object, at: .main(ofService: id))
             return completion(.success(answerInfo(name: name, id: id, sessionID: sessionID, uid: service.object.uid.bytes, for: connection)))
         }
+        if let refusal = refusal(of: name, for: connection) { return completion(.failure(refusal)) }
         if let entry = table.find(name) { return answer(entry, for: connection, completion) }
         if table.isAwaited(name) {
             return awaitReturn(of: name, for: connection) { [self] isBack in
                 if isBack, let entry = table.find(name) { return answer(entry, for: connection, completion) }
-                completion(.failure(QiError(.notFound, "Cannot find service '\(name)' in index")))
+                completion(.failure(Self.notFound(name)))
             }
         }
-        if let master, let info = master.service(named: name), !connection.origin.isDevice {
+        if let master, let info = master.service(named: name), !connection.isOutside {
             return answer(info, of: master, for: connection, completion)
         }
         // No transit: what we ourselves reach through a gateway does not exist for another device.
-        guard !connection.origin.isDevice, let resolver, resolver.handles(name) else {
-            return completion(.failure(QiError(.notFound, "Cannot find service '\(name)' in index")))
-        }
+        guard !connection.isOutside, let resolver, resolver.handles(name) else { return completion(.failure(Self.notFound(name))) }
         guard (lookUps.values.count { $0.connections.contains { $0 === connection } }) < connection.limits.maximumLookUps else {
             return completion(.failure(QiError(.limit, "too many services behind gateways are in use on this connection")))
         }
@@ -35,6 +34,8 @@ extension ServiceDirectory {
             }
         }
     }
+
+    static func notFound(_ name: String) -> QiError { QiError(.notFound, "Cannot find service '\(name)' in index") }
 
     private func found(_ name: String, _ service: ResolvedService, for connection: Connection) -> Result<ServiceInfo, QiError> {
         if connection.isClosed {
@@ -86,6 +87,8 @@ extension ServiceDirectory {
             case .failure(let error): completion(.failure(error))
             case .success(let object):
                 if connection.isClosed { return completion(.failure(QiError(.disconnected, "the asking connection is gone"))) }
+                // Now that its members are known there may be none for this asker.
+                if let refusal = refusal(of: entry.info.name, for: connection) { return completion(.failure(refusal)) }
                 connection.bind(object, at: .main(ofService: id))
                 completion(.success(throughUs(entry, for: connection)))
             }
@@ -95,7 +98,7 @@ extension ServiceDirectory {
     /// Answers services() for a connection.
     func list(for connection: Connection, completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) {
         let own = services(for: connection)
-        guard let resolver, !connection.origin.isDevice else { return completion(.success(own)) }
+        guard let resolver, !connection.isOutside else { return completion(.success(own)) }
         resolver.list { [self] result in
             completion(
                 result.map { listed in
@@ -135,11 +138,11 @@ extension ServiceDirectory {
     /// All ready services as this connection may know them.
     func services(for connection: Connection) -> [ServiceInfo] {
         let own = [ownInfo(for: connection)]
-            + table.ready.map { entry in
+            + table.ready.filter { maySee($0.info.name, on: connection) }.map { entry in
                 locals[entry.info.serviceID] != nil || mustForward(entry, for: connection)
                     ? throughUs(entry, for: connection) : direct(entry, for: connection)
             }
-        guard let master, !connection.origin.isDevice else { return own }
-        return own + master.services.map { seen($0, for: connection) }
+        guard let master, !connection.isOutside else { return own }
+        return own + master.services.filter { maySee($0.name, on: connection) }.map { seen($0, for: connection) }
     }
 }

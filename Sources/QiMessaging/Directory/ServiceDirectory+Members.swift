@@ -44,7 +44,7 @@ extension ServiceDirectory {
                 switch result {
                 case .failure(let error): call.fail(error.description)
                 case .success(let value):
-                    let owner = call.connection.origin.isDevice ? guestObject : object
+                    let owner = object(for: call.connection)
                     guard let method = owner.members.method(call.address.action) else { return call.fail("No such method") }
                     owner.reply(to: call, value, method)
                 }
@@ -63,7 +63,9 @@ extension ServiceDirectory {
         let infoParameters = Signature(.tuple([ServiceInfo.signature.type]))
         add(WellKnownActions.registerService, "registerService", infoParameters, "I") { directory, call, arguments, answer in
             try directory.mayRegister()
-            directory.register(try ServiceInfo(qiValue: arguments[0]), owner: .connection(call.connection.id)) { result in
+            let info = directory.told(try ServiceInfo(qiValue: arguments[0]), by: call.connection)
+            try call.connection.access?.checkRegistering(info.name)
+            directory.register(info, owner: .connection(call.connection.id)) { result in
                 answer(result.map { .uint32($0) })
             }
         }
@@ -80,9 +82,19 @@ extension ServiceDirectory {
         }
         add(WellKnownActions.updateServiceInfo, "updateServiceInfo", infoParameters, "v") { directory, call, arguments, answer in
             try directory.mayRegister()
-            try directory.update(ServiceInfo(qiValue: arguments[0]), owner: .connection(call.connection.id))
+            let info = directory.told(try ServiceInfo(qiValue: arguments[0]), by: call.connection)
+            try directory.update(info, owner: .connection(call.connection.id))
             answer(.success(.void))
         }
+    }
+
+    /// What a host says of its service. Nobody here may dial where one from outside says that it listens: it is reached on its own
+    /// connection.
+    private func told(_ info: ServiceInfo, by connection: Connection) -> ServiceInfo {
+        guard connection.isOutside else { return info }
+        var info = info
+        info.endpoints = []
+        return info
     }
 
     private func mayRegister() throws(QiError) {

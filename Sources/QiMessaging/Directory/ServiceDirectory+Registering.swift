@@ -139,7 +139,8 @@ extension ServiceDirectory {
         payload.writeQiUInt32(id)
         payload.writeQiString(QiString(name))
         for object in [object, guestObject] {
-            object.subscriptions.emit(signal, payload, flags: [], signature: nil, only: recipients)
+            object.subscriptions.emit(
+                signal, payload, flags: [], signature: nil, only: recipients, hiddenFrom: { recipients == nil && !maySee(name, on: $0) })
         }
     }
 }

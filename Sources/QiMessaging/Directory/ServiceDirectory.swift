@@ -10,6 +10,9 @@ final class ServiceDirectory: ConnectionOwner {
     let machineID: String
     let sessionID = MachineID.uuid()
     var limits: ConnectionLimits
+    /// Who may do what; nil: the robot's own bus everything, devices everything but registering.
+    let accessControl: AccessControl?
+    var policyWatch: PolicyWatch?
     /// What is said to whoever tries to register where registering is not offered; nil where it is.
     let readOnlyReason: String?
     var table: DirectoryTable
@@ -21,7 +24,7 @@ final class ServiceDirectory: ConnectionOwner {
     private(set) var deviceConnections: [Connection] = []
 
     private(set) lazy var object = makeObject(isFull: true)
-    /// What a device on the other side of a tunnel sees: look up and list, nothing that registers.
+    /// What is seen from outside where no policy says more: look up and list, nothing that registers.
     private(set) lazy var guestObject = makeObject(isFull: false)
     /// Services of this process.
     var locals: [UInt32: LocalObject] = [:]
@@ -58,14 +61,16 @@ final class ServiceDirectory: ConnectionOwner {
 
     init(
         bus: Bus, machineID: String, limits: ConnectionLimits = ConnectionLimits(), readOnlyReason: String? = nil,
-        journal: JournalFile? = nil
+        journal: JournalFile? = nil, accessControl: AccessControl? = nil
     ) {
+        self.accessControl = accessControl
         self.bus = bus
         self.machineID = machineID
         self.limits = limits
         self.readOnlyReason = readOnlyReason
         table = DirectoryTable(maximumPerOwner: limits.maximumServices, journal: journal?.journal ?? DirectoryJournal())
         if let journal { remember(in: journal) }
+        if let accessControl { policyWatch = PolicyWatch(accessControl, of: self) }
     }
 
     deinit { for id in locals.keys { InProcessObjects.remove(sessionID: sessionID, serviceID: id) } }
@@ -100,6 +105,7 @@ final class ServiceDirectory: ConnectionOwner {
 
     func opened(_ connection: Connection) {
         connections[ObjectIdentifier(connection)] = connection
+        if let accessControl { connection.enforce(accessControl) }
         if let endReason { connection.close(endReason) }
         // Its listener may outlive the loop's work for a moment.
         if bus.isShutDown { connection.close(QiError(.disconnected, "this directory has ended")) }
@@ -133,8 +139,8 @@ final class ServiceDirectory: ConnectionOwner {
     }
 
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
-        if address == .serviceDirectory { return connection.origin.isDevice ? guestObject : object }
-        guard address.object == 1, !connection.origin.isDevice else { return nil }
+        if address == .serviceDirectory { return object(for: connection) }
+        guard address.object == 1, !connection.isOutside else { return nil }
         // On the local bus an id is as good as a name.
         return locals[address.service] ?? forwarder(for: address, on: connection)
     }

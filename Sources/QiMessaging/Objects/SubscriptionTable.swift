@@ -107,14 +107,16 @@ struct SubscriptionTable {
         }
     }
 
-    /// Sends one emission to everybody, or to `recipients` only. `payload` is the signal's parameters tuple as `signature` says (or a dynamic when
+    /// Sends one emission to everybody whom it is not hidden from, or to `recipients` only. `payload` is the signal's parameters tuple as `signature` says (or a dynamic when
     /// `flags` says so); `rewrite`, when given, makes the payload for a connection (objects inside are per connection).
     func emit(
         _ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags, signature: Signature?,
-        only recipients: [Connection]? = nil, rewrite: ((Subscriber) throws -> ByteBuffer)? = nil
+        only recipients: [Connection]? = nil, rewrite: ((Subscriber) throws -> ByteBuffer)? = nil,
+        hiddenFrom: (Connection) -> Bool = { _ in false }
     ) {
         for subscriber in remote[signal] ?? [] {
             if let recipients, !recipients.contains(where: { $0 === subscriber.connection }) { continue }
+            if hiddenFrom(subscriber.connection) { continue }
             guard subscriber.mayQueue(payload.readableBytes) else { continue }
             var payload = payload
             var flags = flags

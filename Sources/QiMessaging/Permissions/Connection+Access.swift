@@ -6,7 +6,11 @@ extension Connection {
     var isOutside: Bool { zone.isOutside }
 
     /// Who the peer is: what the transport has shown and, if more was proven, that.
-    var principal: Principal { Principal(origin, zone: zone, proven: proven) }
+    var principal: Principal {
+        var principal = Principal(origin, zone: zone, proven: proven)
+        if let fingerprint { principal.fingerprint = fingerprint }
+        return principal
+    }
 
     /// From now on `control` is asked for everything the peer wants, unless its policy leaves the peer alone. To be called when the
     /// connection opens, and again when the policy changed. An exclusive principal that is connected already is closed.

@@ -23,7 +23,7 @@ public struct Decision: Hashable, Sendable {
     /// What a refused caller is told.
     public func refusal(of principal: Principal, _ access: Access, service: String, member: String) -> String {
         let target = member.isEmpty ? service : "\(service).\(member)"
-        let why = rule.map { "rule \($0)" } ?? reason ?? "no rule allows it"
+        let why = rule.map { "rule \($0)" } ?? "no rule allows it"
         return "denied: \(principal) may not \(access.phrase) \(target) (\(why))"
     }
 }

@@ -1,0 +1,63 @@
+public import Foundation
+public import QiMessaging
+
+/// One line of the audit file: a record and when it was made. As JSON with the fields `time`, `event`, `principal`, `zone`, `target`,
+/// `access`, `decision` (`allow`, `deny`), `rule`, `path`, `detail`; those without a value are left out.
+public struct AuditLine: Hashable, Sendable {
+    public var time: Date
+    public var record: AuditRecord
+
+    public init(time: Date, record: AuditRecord) {
+        self.time = time
+        self.record = record
+    }
+
+    /// Texts of peers are cut to this many bytes: they choose how long the names are that they ask for.
+    private static let textLimit = 512
+
+    private struct Fields: Codable {
+        var time: String
+        var event: String
+        var principal: String
+        var zone: String
+        var target: String
+        var access: String
+        var decision: String
+        var rule: Int?
+        var path: String
+        var detail: String?
+    }
+
+    /// The line, without its end.
+    ///
+    /// - Throws: never for a record of ours; what `JSONEncoder` throws.
+    func encoded() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
+        func cut(_ text: String) -> String { text.utf8.count <= Self.textLimit ? text : String(text.prefix(Self.textLimit / 4)) + "…" }
+        return Array(
+            try encoder.encode(
+                Fields(
+                    time: time.formatted(Self.format), event: record.event, principal: cut(record.principal), zone: record.zone.rawValue,
+                    target: cut(record.target), access: cut(record.access), decision: record.isAllowed ? "allow" : "deny",
+                    rule: record.rule, path: cut(record.path), detail: record.detail.map(cut))))
+    }
+
+    /// Reads a line; nil for one that is none, as after a crash.
+    public init?(_ line: some Sequence<UInt8>) {
+        guard let fields = try? JSONDecoder().decode(Fields.self, from: Data(line)), let zone = Zone(rawValue: fields.zone),
+            let time = try? Date(fields.time, strategy: Self.format)
+        else { return nil }
+        self.init(
+            time: time,
+            record: AuditRecord(
+                event: fields.event, principal: fields.principal, zone: zone, target: fields.target, access: fields.access,
+                isAllowed: fields.decision == "allow", rule: fields.rule, path: fields.path, detail: fields.detail))
+    }
+
+    /// UTC with milliseconds (RFC 3339).
+    static let format = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+
+    /// The time as it is in the file.
+    public var timeText: String { time.formatted(Self.format) }
+}

@@ -1,0 +1,76 @@
+import NIOCore
+import QiWire
+
+/// What a policy hides, and what changes when it changes.
+extension ServiceDirectory {
+    /// Service 1 as a connection uses it.
+    func object(for connection: Connection) -> LocalObject {
+        connection.isOutside && connection.access == nil ? guestObject : object
+    }
+
+    func serviceName(of id: UInt32, on connection: Connection) -> String? {
+        if id == 1 { return "ServiceDirectory" }
+        if let entry = table.entries[id] { return entry.info.name }
+        if let hidden = hidden.first(where: { $0.value.id == id }) { return hidden.key }
+        if let lookUp = lookUps.first(where: { $0.value.id == id }) { return lookUp.key }
+        return master?.services.first { $0.serviceID == id }?.name
+    }
+
+    /// Whether a connection may know of a service of this name. By its members where they are known, else by what one of that name could
+    /// have.
+    func maySee(_ name: String, on connection: Connection) -> Bool {
+        guard let access = connection.access else { return true }
+        return maySee(name, on: connection) { access.maySee($0, $1) }
+    }
+
+    private func maySee(_ name: String, on connection: Connection, _ decide: (String, MetaObject?) -> Bool) -> Bool {
+        guard let entry = table.find(name) else { return decide(name, nil) }
+        // Whoever hosts a service knows of it.
+        if entry.owner == .connection(connection.id) { return true }
+        return decide(name, metaObject(of: entry))
+    }
+
+    private func metaObject(of entry: DirectoryTable.Entry) -> MetaObject? {
+        if let local = locals[entry.info.serviceID] { return local.metaObject }
+        if case .ready(let object) = forwards[entry.info.serviceID] { return object.metaObject }
+        return nil
+    }
+
+    /// What a look-up of a hidden service answers: what one of a service that is not there does.
+    func refusal(of name: String, for connection: Connection) -> QiError? {
+        guard let access = connection.access, !maySee(name, on: connection) else { return nil }
+        access.noteHidden(name, "look-up")
+        return Self.notFound(name)
+    }
+
+    // MARK: - Another policy
+
+    /// Applies the policy in force to every connection: ends what is not allowed any more, and tells what came into sight and what went
+    /// out of it.
+    ///
+    /// - Parameter before: the policy until now, and when it was last looked at.
+    func policyChanged(from before: (policy: PermissionPolicy, time: Int64)) {
+        guard let accessControl else { return }
+        for connection in Array(connections.values) {
+            let principal = connection.principal
+            connection.enforce(accessControl)
+            guard !connection.isClosed else { continue }
+            connection.endForbiddenSubscriptions()
+            if let access = connection.access {
+                for object in [object, guestObject] {
+                    object.endSubscriptions(on: connection, at: .serviceDirectory) { access.maySubscribe(to: $0, of: "ServiceDirectory") }
+                }
+            }
+            for entry in table.ready {
+                let name = entry.info.name
+                let was = maySee(name, on: connection) {
+                    before.policy.maySee(principal, $0, members: $1.map(MemberNames.init), at: before.time)
+                }
+                let may = maySee(name, on: connection)
+                guard was != may else { continue }
+                announce(
+                    may ? WellKnownActions.serviceAdded : WellKnownActions.serviceRemoved, entry.info.serviceID, name, only: [connection])
+            }
+        }
+    }
+}

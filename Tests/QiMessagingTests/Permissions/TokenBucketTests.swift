@@ -1,0 +1,96 @@
+import NIOCore
+@testable import QiMessaging
+import Testing
+
+@Suite struct TokenBucketTests {
+    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    @Test func whatIsThereMayBeTakenAtOnceAndComesBackSteadily() {
+        var bucket = TokenBucket(.init(20), at: start)
+        for _ in 0..<20 { #expect(bucket.take(at: start) == nil) }
+        #expect(bucket.take(at: start) == .milliseconds(50))
+        #expect(bucket.take(at: start + .milliseconds(49)) != nil)
+        #expect(bucket.take(at: start + .milliseconds(50)) == nil)
+        #expect(bucket.take(at: start + .milliseconds(50)) == .milliseconds(50))
+    }
+
+    @Test func itHoldsNoMoreThanItsRate() {
+        var bucket = TokenBucket(.init(2, per: .seconds(60)), at: start)
+        let later = start + .hours(10)
+        #expect(bucket.take(at: later) == nil)
+        #expect(bucket.take(at: later) == nil)
+        #expect(bucket.take(at: later) == .seconds(30))
+    }
+
+    @Test func whatIsLargerThanTheBucketPassesOnceAndIsOwed() {
+        var bucket = TokenBucket(.init(2000), at: start)
+        #expect(bucket.take(6000, at: start) == nil)
+        #expect(bucket.take(1, at: start + .seconds(1)) != nil)
+        #expect(!bucket.isOpen(at: start + .seconds(2)))
+        #expect(bucket.take(1, at: start + .seconds(3)) == nil)
+    }
+
+    @Test func aClockThatStandsStillGivesNothing() {
+        var bucket = TokenBucket(.init(1), at: start)
+        #expect(bucket.take(at: start) == nil)
+        #expect(bucket.take(at: start - .seconds(5)) != nil)
+    }
+
+    // MARK: - Accounts
+
+    private func limits(_ change: (inout PrincipalLimits) -> Void) -> PrincipalLimits {
+        var limits = PrincipalLimits()
+        change(&limits)
+        return limits
+    }
+
+    @Test func anAccountRefusesWithWhatToDo() {
+        let account = PrincipalAccount(limits { $0.calls = .init(1) }, at: start)
+        #expect(account.admit(10, isInband: false, isSubscription: false, at: start) == nil)
+        #expect(
+            account.admit(10, isInband: false, isSubscription: false, at: start)
+                == "1 calls per second are allowed: try again in 1 s")
+        #expect(
+            account.admit(10, isInband: false, isSubscription: false, at: start + .milliseconds(900))
+                == "1 calls per second are allowed: try again in 100 ms")
+    }
+
+    @Test func largeArgumentsAreRefused() {
+        let account = PrincipalAccount(limits { $0.payload = 100 })
+        #expect(account.admit(100, isInband: false, isSubscription: false) == nil)
+        #expect(account.admit(101, isInband: false, isSubscription: false) == "the arguments have 101 bytes, and 100 are allowed")
+    }
+
+    @Test func callsInFlightCountUntilTheirTicketIsGone() {
+        let account = PrincipalAccount(limits { $0.callsInFlight = 1 })
+        #expect(account.admit(1, isInband: false, isSubscription: false) == nil)
+        var ticket: CallTicket? = CallTicket(account, isInband: false)
+        #expect(account.admit(1, isInband: false, isSubscription: false) == "1 calls wait for their answers: wait for one")
+        ticket?.answered(5)
+        ticket = nil
+        #expect(account.admit(1, isInband: false, isSubscription: false) == nil)
+    }
+
+    @Test func subscriptionsCountAsLongAsTheyAreHeld() {
+        let account = PrincipalAccount(limits { $0.subscriptions = 1 })
+        #expect(account.admit(1, isInband: false, isSubscription: true) == nil)
+        var ticket: SubscriptionTicket? = SubscriptionTicket(account, isInband: false)
+        #expect(account.admit(1, isInband: false, isSubscription: true) == "1 subscriptions are held: end one")
+        #expect(account.admit(1, isInband: false, isSubscription: false) == nil)
+        #expect(ticket?.queue == nil)
+        ticket = nil
+        #expect(account.admit(1, isInband: false, isSubscription: true) == nil)
+    }
+
+    @Test func inbandBytesCountOnInbandPathsOnlyAndWithTheAnswers() {
+        let account = PrincipalAccount(limits { $0.inband = .init(1000, per: .seconds(3600)) })
+        #expect(account.admit(5000, isInband: false, isSubscription: false) == nil)
+        #expect(account.admit(100, isInband: true, isSubscription: false) == nil)
+        var ticket: CallTicket? = CallTicket(account, isInband: true)
+        ticket?.answered(2000)
+        ticket = nil
+        let refusal = account.admit(1, isInband: true, isSubscription: false)
+        #expect(refusal?.hasPrefix("1000 bytes per hour through XMPP are allowed: try again in ") == true)
+        #expect(!account.isUnused(at: .now()))
+    }
+}
