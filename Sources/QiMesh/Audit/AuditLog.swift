@@ -66,7 +66,7 @@ final class AuditLog: AuditSink {
         guard !lines.isEmpty else { return }
         do {
             // A disk may take its time: not on a thread that others need.
-            try await NIOThreadPool.singleton.runIfActive { [file] in
+            try await NIOThreadPool.singleton.runIfActive { [self] in
                 try file.withLock { file in
                     file.settings = settings
                     try file.append(lines.map { try $0.encoded() })

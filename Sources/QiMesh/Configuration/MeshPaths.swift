@@ -17,6 +17,8 @@ public struct MeshPaths: Hashable, Sendable {
     public var trustFile: String { stateDirectory + "/trust.json" }
     /// The hashes of pairing tokens, and what became of them.
     public var enrollmentFile: String { stateDirectory + "/enrollments.json" }
+    /// Remote applications: their manifests, and the hashes of their session ids.
+    public var appFile: String { stateDirectory + "/apps.json" }
     /// What the directory remembers over a restart.
     public var journalFile: String { stateDirectory + "/directory.journal" }
     /// Denials and changes, one line of JSON each; older ones are beside it, with a number behind.

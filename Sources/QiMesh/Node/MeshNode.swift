@@ -107,6 +107,7 @@ public final class MeshNode: Service {
         _ server: DirectoryServer, machineID: String, identity: CurrentIdentity, trust: TrustStore, policies: PolicyStore
     ) async throws {
         let enrollments = try EnrollmentStore(file: paths.enrollmentFile)
+        let apps = try AppStore(file: paths.appFile, logger: logger) { policies.setGrants($0) }
         let gateways = try configuration.xmpp.map { account in
             try XMPPGateway(
                 account: account,
@@ -120,7 +121,7 @@ public final class MeshNode: Service {
             deviceName: configuration.device.name ?? "")
         let control = NodeControl(
             configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust,
-            additions: [pairing, PolicyControl(policies)])
+            additions: [pairing, AppControl(apps, access: policies.control), PolicyControl(policies)])
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
         var listeners: [Listener] = []

@@ -1,10 +1,10 @@
 import Foundation
-import QiMessaging
-import QiWire
+public import QiMessaging
+public import QiWire
 
 /// Policies and decisions as the control interface tells them.
-enum PolicyText {
-    static func value(of decision: Decision) -> QiValue {
+public enum PolicyText {
+    public static func value(of decision: Decision) -> QiValue {
         .dictionary([
             ("allowed", .bool(decision.isAllowed)), ("rule", .int64(Int64(decision.rule ?? 0))), ("place", .string(decision.place ?? "")),
             ("who", .string(decision.who ?? "")), ("entry", .string(decision.entry ?? "")), ("reason", .string(decision.reason ?? "")),
@@ -12,7 +12,7 @@ enum PolicyText {
         ])
     }
 
-    static func rules(of policy: PermissionPolicy) -> [QiValue] {
+    public static func rules(of policy: PermissionPolicy) -> [QiValue] {
         policy.rules.map { rule in
             let lists = [("deny", rule.deny), ("allow", rule.allow)]
                 + Access.allCases.compactMap { access in rule.only[access].map { (access.rawValue, $0) } }
@@ -32,7 +32,7 @@ enum PolicyText {
     }
 
     /// As in a policy file: `calls: 20/s, inband: 2000/s`.
-    static func limits(_ limits: PrincipalLimits) -> String {
+    public static func limits(_ limits: PrincipalLimits) -> String {
         var parts: [String] = []
         if let rate = limits.calls { parts.append("calls: \(text(rate))") }
         if let rate = limits.inband { parts.append("inband: \(text(rate))") }

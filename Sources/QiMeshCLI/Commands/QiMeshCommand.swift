@@ -14,12 +14,13 @@ struct QiMeshCommand: AsyncParsableCommand {
             JSON, a bare word is a string, @FILE reads JSON from a file, @raw:FILE sends its bytes.
 
             Exit status: 0 done, 1 the remote method raised an error, 2 wrong usage, 3 not found, 4 not allowed or login failed,
-            5 offline, 6 timed out, 7 configuration invalid, 130 interrupted.
+            5 offline, 6 timed out, 7 configuration invalid, 8 not as required, 130 interrupted.
             """,
         version: version,
         subcommands: [
             Up.self, Status.self, Devices.self, Enroll.self, Pair.self, Invite.self, Approve.self, Deny.self, Revoke.self,
-            Identity.self, Trust.self, ListServices.self, Info.self, Call.self, GetProperty.self, SetProperty.self, Watch.self, Tunnel.self, Generate.self, Version.self,
+            Identity.self, Trust.self, App.self, Policy.self, Audit.self,
+            ListServices.self, Info.self, Call.self, GetProperty.self, SetProperty.self, Watch.self, Tunnel.self, Generate.self, Version.self,
         ])
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import QiMesh
+import QiMessaging
 import ServiceLifecycle
 import UnixSignals
 
@@ -65,7 +66,7 @@ struct Up: Verb {
         quiet.logLevel = .error
         let group = ServiceGroup(
             configuration: .init(
-                services: [.init(service: InterruptibleNode(node: node), successTerminationBehavior: .gracefullyShutdownGroup)],
+                services: [.init(service: InterruptibleNode(node: node, logger: logger), successTerminationBehavior: .gracefullyShutdownGroup)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
         try await group.run()
     }
@@ -93,13 +94,30 @@ struct Up: Verb {
 /// The node, with a second signal that ends it at once: who presses Ctrl-C twice means it.
 private struct InterruptibleNode: Service {
     let node: MeshNode
+    let logger: Logger
 
     func run() async throws {
-        try await withGracefulShutdownHandler {
-            try await node.run()
-        } onGracefulShutdown: {
-            signal(SIGINT, SIG_DFL)
-            signal(SIGTERM, SIG_DFL)
+        try await withThrowingTaskGroup { group in
+            group.addTask { await reloadOnRequest() }
+            defer { group.cancelAll() }
+            try await withGracefulShutdownHandler {
+                try await node.run()
+            } onGracefulShutdown: {
+                signal(SIGINT, SIG_DFL)
+                signal(SIGTERM, SIG_DFL)
+            }
+        }
+    }
+
+    /// SIGHUP: as `qimesh policy reload`.
+    private func reloadOnRequest() async {
+        for await _ in await UnixSignalsSequence(trapping: .sighup) {
+            do throws(MeshError) {
+                guard let file = try node.reloadPolicy(by: "SIGHUP") else { continue }
+                logger.notice("policy reloaded", metadata: ["path": "\(file.path)", "rules": "\(file.policy.rules.count)"])
+            } catch {
+                logger.error("policy not reloaded: the rules of before stay in force", metadata: ["error": "\(error.message)"])
+            }
         }
     }
 }

@@ -1,0 +1,71 @@
+import ArgumentParser
+import QiMesh
+import QiWire
+
+/// `qimesh policy`.
+struct Policy: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "policy", abstract: "Who may do what: show the rules, ask them, test them, read them again.",
+        discussion: """
+            The rules stand in policy.yaml beside the configuration. The first rule that names the caller and lists the target
+            decides; inside a rule deny is read before allow; what no rule lists is denied to everybody from outside.
+            """,
+        subcommands: [PolicyShow.self, PolicyCheck.self, PolicyTest.self, PolicyReload.self])
+}
+
+/// `qimesh policy show`.
+struct PolicyShow: PolicyVerb {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "The rules in force, in their order.")
+
+    @OptionGroup var policy: PolicyOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        try await withPolicy(console) { (source) async throws(CommandFailure) in
+            let shown = try await source.show()
+            if console.json { return console.done(JSONValue(control: shown)) }
+            let path = shown.text("path")
+            console.note(path.isEmpty ? "no policy file: contacts may use all services" : path)
+            console.table(Self.table(shown.rows("rules")))
+        }
+    }
+
+    static func table(_ rules: [QiValue]) -> Table {
+        var table = Table(["RULE", "LINE", "WHO", "LISTS", "LIMIT", "EXPIRES"])
+        for (index, rule) in rules.enumerated() {
+            let lists = rule.rows("lists").map { list in
+                "\(list.text("key"))=[\(list.texts("entries").map { "\"\($0)\"" }.joined(separator: ", "))]"
+            }
+            let line = rule.integer("line") ?? 0
+            var limit = rule.text("limit")
+            if rule.member("exclusive")?.asBool == true { limit += (limit.isEmpty ? "" : ", ") + "exclusive" }
+            table.add([
+                .init("\(index + 1)"), .init(line > 0 ? "\(line)" : ""), .init(rule.text("who")), .init(lists.joined(separator: "  ")),
+                .init(limit), .init(rule.text("expires")),
+            ])
+        }
+        return table
+    }
+}
+
+/// `qimesh policy reload`.
+struct PolicyReload: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "reload", abstract: "Read the policy file again and put it in force, without ending a connection.",
+        discussion: "Exit status 7: the file has a mistake, and the rules of before stay in force.")
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        try await withControl(console) { (control, _) async throws(CommandFailure) in
+            let read = try await control.call("reloadPolicy")
+            if console.json { return console.done(JSONValue(control: read)) }
+            let (rules, groups) = (read.integer("rules") ?? 0, read.integer("groups") ?? 0)
+            console.line(
+                Printable.line(
+                    "\(read.text("path")): \(rules) \(rules == 1 ? "rule" : "rules"), \(groups) \(groups == 1 ? "group" : "groups"), in force"))
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import QiMesh
+import QiWire
+
+/// `qimesh policy check`.
+struct PolicyCheck: PolicyVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Which rule decides, and how.",
+        discussion: """
+            WHO is one caller: a JID, app:NAME, user:NAME, cert:FINGERPRINT, host:ADDRESS or zone:lan. ACTION is call, subscribe,
+            read, write, emit or register. Exit status 4: denied.
+            """)
+
+    @Argument(help: "The caller.") var who: String
+    @Argument(help: "Service.member; for register the name of a service.") var target: String
+    @Argument(help: "What it wants to do.") var action = "call"
+
+    @Option(help: "Where the caller comes in: internal, lan or internet (default: the usual one of its kind).")
+    var zone: String?
+
+    @OptionGroup var policy: PolicyOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    /// A denial is an answer, and its exit status one too.
+    func run() async throws {
+        let console = output.console
+        let isAllowed: Bool
+        do throws(CommandFailure) {
+            isAllowed = try await check(console)
+        } catch {
+            console.failure(error)
+            throw ExitCode(error.code.exitStatus)
+        }
+        guard isAllowed else { throw ExitCode(CommandFailure.Code.denied.exitStatus) }
+    }
+
+    func perform(_ console: Console) async throws(CommandFailure) { _ = try await check(console) }
+
+    private func check(_ console: Console) async throws(CommandFailure) -> Bool {
+        let target = try Target(target)
+        let zone = zone ?? ""
+        let question: PolicyQuestion
+        do throws(MeshError) {
+            question = try PolicyQuestion(who: who, target: target.rest, action: action, zone: zone)
+        } catch {
+            throw CommandFailure(error)
+        }
+        return try await withPolicy(console) { (source) async throws(CommandFailure) in
+            if let device = target.device { try await Self.require(device, source) }
+            let answer = try await source.answer(question, who: who, target: target.rest, action: action, zone: zone)
+            if console.json { console.done(Self.json(answer)) } else { console.line(Printable.line(answer.text("text"))) }
+            return answer.member("allowed")?.asBool == true
+        }
+    }
+
+    /// A policy is its own device's: only that one knows it.
+    private static func require(_ device: DeviceName, _ source: PolicySource) async throws(CommandFailure) {
+        // A file is whoever's it is.
+        guard case .node(let control) = source else { return }
+        let identity = try await control.call("identity")
+        guard ([identity.text("name")] + identity.texts("jids")).contains(device.text) else {
+            throw .usage("\(device.text) is another device: its policy is asked there", hint: "run the command on \(device.text), or leave it out")
+        }
+    }
+
+    static func json(_ answer: QiValue) -> JSONValue {
+        func text(_ name: String) -> JSONValue { answer.text(name).isEmpty ? .null : .string(answer.text(name)) }
+        let rule = answer.integer("rule") ?? 0
+        return .object([
+            ("decision", .string(answer.member("allowed")?.asBool == true ? "allow" : "deny")), ("rule", rule > 0 ? .integer(rule) : .null),
+            ("place", text("place")), ("who", text("who")), ("entry", text("entry")), ("limit", text("limit")), ("reason", text("reason")),
+        ])
+    }
+}

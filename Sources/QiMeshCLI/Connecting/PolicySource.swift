@@ -1,0 +1,83 @@
+import ArgumentParser
+import Foundation
+import QiMesh
+import QiMessaging
+import QiWire
+
+/// Where a command takes the policy from.
+struct PolicyOptions: ParsableArguments {
+    @Option(help: "A policy file to ask instead of the node.")
+    var file: String?
+
+    @Option(help: "The configuration, which says where the policy file is when no node runs.")
+    var config: String?
+}
+
+/// The policy that is asked: the one in force on the running node, or a file's.
+enum PolicySource: Sendable {
+    case node(ControlInterface)
+    case file(PolicyFile)
+
+    /// The policy and, for a rule list, its rules as the control interface tells them.
+    func show() async throws(CommandFailure) -> QiValue {
+        switch self {
+        case .node(let control): return try await control.call("policy")
+        case .file(let file):
+            return .map([
+                QiMapEntry(key: .string("path"), value: .dynamic(QiDynamic(.string(QiString(file.path))))),
+                QiMapEntry(key: .string("rules"), value: .dynamic(QiDynamic(.list(PolicyText.rules(of: file.policy))))),
+            ])
+        }
+    }
+
+    /// What the policy says to a question, as ``PolicyText/value(of:)`` tells it.
+    func answer(
+        _ question: PolicyQuestion, who: String, target: String, action: String, zone: String, at time: Int64? = nil
+    ) async throws(CommandFailure) -> QiValue {
+        switch self {
+        case .file(let file): return PolicyText.value(of: question.answer(by: file.policy, at: time ?? WallClock.seconds))
+        case .node(let control):
+            guard time == nil else {
+                throw .usage("a running node is asked about now only", hint: "for another time ask the file: --file policy.yaml")
+            }
+            return try await control.call(
+                "checkPolicy", [.string(QiString(who)), .string(QiString(target)), .string(QiString(action)), .string(QiString(zone))])
+        }
+    }
+}
+
+/// A command about the policy: asks the file that is named, else the node, else the file that the node would read.
+protocol PolicyVerb: NodeVerb {
+    var policy: PolicyOptions { get }
+}
+
+extension PolicyVerb {
+    func withPolicy<Result: Sendable>(
+        _ console: Console, _ body: (PolicySource) async throws(CommandFailure) -> Result
+    ) async throws(CommandFailure) -> Result {
+        if let file = policy.file { return try await body(.file(try Self.load(file))) }
+        do throws(CommandFailure) {
+            return try await withControl(console.silent) { (control, _) async throws(CommandFailure) in
+                console.detail("asking the node")
+                return try await body(.node(control))
+            }
+        } catch {
+            guard error.code == .offline, node.url == nil, let file = try configuredFile() else { throw error }
+            console.note("no node runs: asking \(file)")
+            return try await body(.file(try Self.load(file)))
+        }
+    }
+
+    private static func load(_ path: String) throws(CommandFailure) -> PolicyFile {
+        do throws(MeshError) { return try PolicyFile.load(path) } catch { throw CommandFailure(error) }
+    }
+
+    private func configuredFile() throws(CommandFailure) -> String? {
+        do throws(MeshError) {
+            let paths = try MeshPaths.current(configuration: policy.config)
+            return try MeshConfiguration.load(paths: paths).policyFile(paths: paths)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+}
