@@ -107,7 +107,7 @@ public final class MeshNode: Service {
         _ server: DirectoryServer, machineID: String, identity: CurrentIdentity, trust: TrustStore, policies: PolicyStore
     ) async throws {
         let enrollments = try EnrollmentStore(file: paths.enrollmentFile)
-        let apps = try AppStore(file: paths.appFile, logger: logger) { policies.setGrants($0) }
+        let apps = try AppStore(file: paths.appFile, logger: logger, onChanged: { policies.setGrants($0) })
         let gateways = try configuration.xmpp.map { account in
             try XMPPGateway(
                 account: account,
