@@ -5,7 +5,7 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PYTHON=$ROOT/.build/python/bin/python
-PYTHON_PACKAGES=(qi==3.1.5 slixmpp==1.17.0 pytest==8.4.2 PyYAML==6.0.3)
+PYTHON_PACKAGES=(qi==3.1.5 slixmpp==1.17.0 pytest==8.4.2 PyYAML==6.0.3 qrcode==8.2)
 STARTED=$(date +%s)
 # The nested packages share the root's build folder, and the plan of the one that was built last would be taken for everybody's.
 BUILD=(swift build --disable-build-manifest-caching)
@@ -37,7 +37,8 @@ need_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2 \
         || die "apt-get install ${missing[*]} failed"
     case " ${missing[*]} " in
-        *" prosody "*) say "note: Debian's prosody package may start a server of its own; it is not used here (to stop it: systemctl disable --now prosody)" ;;
+        *" prosody "*) say "note: Debian's prosody package may start a server of its own; it is not used here (to stop it: systemctl disable --now prosody)" ;;&
+        *" ejabberd "*) say "note: Debian's ejabberd package may start a server of its own; it is not used here (to stop it: systemctl disable --now ejabberd)" ;;
     esac
 }
 

@@ -24,6 +24,17 @@ extension XMPPClient {
         host.enqueue { $0.setHandler(namespace: namespace, name: name, handler) }
     }
 
+    /// Answers a request that anybody may make; nil answers as a connection that does not exist would.
+    public typealias OpenHandler = @Sendable (IQRequest) async -> Result<Element?, StanzaError>?
+
+    /// Opens one kind of request, a `set` whose one child has that namespace and name, to accounts that are no contacts. All other
+    /// requests of theirs still get service-unavailable (RFC 6120 §8.3.3.19), and so do these when the handler answers nil, when
+    /// `limits.openHandlersAtOnce` run already, and after `nil` has taken the handler's place. Strangers share one rate limit,
+    /// `limits.requestsPerSecond`; over it they hear nothing. Contacts reach the handler the same way.
+    public func handleIQFromAnybody(namespace: String, name: String, _ handler: OpenHandler?) {
+        host.enqueue { $0.setOpenHandler(namespace: namespace, name: name, handler) }
+    }
+
     /// Round trip of a ping (XEP-0199). An entity that does not know pings still answers with an error: that counts.
     /// - Throws: As ``iq(to:_:_:timeout:)``; `.stanza` when the address is not reachable.
     public func ping(_ address: JID, timeout: Duration = .seconds(10)) async throws(XMPPError) -> Duration {

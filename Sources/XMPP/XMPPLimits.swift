@@ -20,6 +20,8 @@ public struct XMPPLimits: Hashable, Sendable {
     public var capabilities: Int
     /// Handlers of peers' requests that run at one time.
     public var handlersAtOnce: Int
+    /// Handlers of requests that anybody may make that run at one time.
+    public var openHandlersAtOnce: Int
 
     /// The usual limits.
     public init() {
@@ -33,5 +35,6 @@ public struct XMPPLimits: Hashable, Sendable {
         outboundBytes = 4 * 1024 * 1024
         capabilities = 512
         handlersAtOnce = 64
+        openHandlersAtOnce = 4
     }
 }

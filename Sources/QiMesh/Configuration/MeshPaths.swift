@@ -15,6 +15,10 @@ public struct MeshPaths: Hashable, Sendable {
 
     /// The pinned keys, see ``TrustStore``.
     public var trustFile: String { stateDirectory + "/trust.json" }
+    /// The hashes of pairing tokens, and what became of them.
+    public var enrollmentFile: String { stateDirectory + "/enrollments.json" }
+    /// Remote applications: their manifests, and the hashes of their session ids.
+    public var appFile: String { stateDirectory + "/apps.json" }
     /// What the directory remembers over a restart.
     public var journalFile: String { stateDirectory + "/directory.journal" }
     /// The hashed tokens of those who come in at the gateway by name.

@@ -14,10 +14,12 @@ final class XMPPGateway: Sendable {
     let own: JID
     let client: XMPPClient
     let peers: PeerDirectory
-    private let server: DirectoryServer
-    private let trust: TrustStore
-    private let tls: TunnelTLS
-    private let logger: Logger
+    let server: DirectoryServer
+    let trust: TrustStore
+    let identity: CurrentIdentity
+    /// The tokens that were made here; nil where none can be, in a program without a node.
+    let enrollments: EnrollmentStore?
+    let logger: Logger
     private let callsPerPeer: Int
 
     private struct State {
@@ -32,10 +34,12 @@ final class XMPPGateway: Sendable {
     private let announcements = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let decisions = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
     private let refreshes = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
+    private let logins = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
     init(
         account: MeshConfiguration.Account, password: Password, device: MeshConfiguration.Device, server: DirectoryServer,
-        trust: TrustStore, identity: DeviceIdentity, limits: MeshConfiguration.Limits, logger: Logger
+        trust: TrustStore, identity: CurrentIdentity, enrollments: EnrollmentStore? = nil,
+        limits: MeshConfiguration.Limits, logger: Logger
     ) throws(MeshError) {
         guard let jid = JID(account.jid) else { throw MeshError(.configuration, "\(account.jid) is not an XMPP address") }
         self.account = account
@@ -43,7 +47,8 @@ final class XMPPGateway: Sendable {
         self.trust = trust
         self.logger = logger
         own = jid.bare
-        tls = TunnelTLS(identity: identity)
+        self.identity = identity
+        self.enrollments = enrollments
         callsPerPeer = limits.callsPerPeer
         var configuration = XMPPConfiguration(jid: jid, password: password.reveal(), resource: account.resource)
         configuration.server = account.server.map { .init(host: $0.host, port: UInt16(clamping: $0.port)) }
@@ -69,6 +74,7 @@ final class XMPPGateway: Sendable {
             self?.judge(offer) ?? .decline(reason: "shutting down")
         }
         server.onServicesChanged { [weak self] names in self?.servicesChanged(names) }
+        if enrollments?.isListening(account: "\(own)") == true { listenForPairing() }
         // With another policy each contact sees other services.
         let policyToken = server.access?.observe { [announcements] in announcements.continuation.yield() }
         defer { if let policyToken { server.access?.stopObserving(policyToken) } }
@@ -76,6 +82,7 @@ final class XMPPGateway: Sendable {
             group.addTask { [self] in await announce() }
             group.addTask { [self] in await refresh() }
             group.addTask { [self] in await answerRequests() }
+            group.addTask { [self] in await endRevokedContacts() }
             defer { group.cancelAll() }
             do {
                 try await withGracefulShutdownHandler {
@@ -157,13 +164,20 @@ final class XMPPGateway: Sendable {
 
     /// Makes a contact: names it, lets it see us, and asks to see it.
     func invite(_ jid: JID, name: String?) async throws(XMPPError) {
+        readmit(jid)
         try await client.setRosterItem(jid, name: name)
         try await client.approveSubscription(of: jid)
         try await client.subscribe(to: jid)
     }
 
-    /// Takes a contact's request, and asks back.
+    /// Takes a contact's request, as the owner says, and asks back.
     func approve(_ jid: JID) async throws(XMPPError) {
+        readmit(jid)
+        try await befriend(jid)
+    }
+
+    /// Lets an account see us, and asks to see it.
+    func befriend(_ jid: JID) async throws(XMPPError) {
         try await client.approveSubscription(of: jid)
         let item = client.roster().first { $0.jid == jid.bare }
         if item?.subscription != .to, item?.subscription != .both { try await client.subscribe(to: jid) }
@@ -178,9 +192,24 @@ final class XMPPGateway: Sendable {
 
     /// Nobody becomes a contact whom the owner did not invite, or let in by `accept`.
     private func requested(_ request: SubscriptionRequest) -> Bool {
+        if isRevoked(request.from) { return false }
         if account.accept.contains(where: { $0.matches("\(request.from)") }) { return true }
         return client.roster().contains { item in
             item.jid == request.from && (item.isAsking || item.isPreapproved || item.subscription == .to)
+        }
+    }
+
+    /// A server that forgot, or was not reached, must not keep a contact that the owner has revoked.
+    private func endRevokedContacts() async {
+        for await _ in logins.stream {
+            for item in client.roster() where isRevoked(item.jid) {
+                do {
+                    try await deny(item.jid)
+                } catch {
+                    logger.warning(
+                        "a revoked contact is still in the contact list", metadata: ["xmpp.peer.jid": "\(item.jid)", "error": "\(error)"])
+                }
+            }
         }
     }
 
@@ -192,9 +221,9 @@ final class XMPPGateway: Sendable {
             if let refusal = try trust.check(jid: device, key: shown).refusal(jid: device, key: shown) { throw refusal }
         }
         let own = "\(self.own)"
-        return .accept { [tls, server, trust, callsPerPeer, logger] channel in
+        return .accept { [identity, server, trust, callsPerPeer, logger] channel in
             channel.eventLoop.makeCompletedFuture {
-                try tls.addServerHandlers(to: channel, peer: key)
+                try identity.tls.addServerHandlers(to: channel, peer: key)
                 try server.accept(
                     channel, from: device, callsInFlight: callsPerPeer, key: { key.fingerprint?.hexadecimal }
                 ) { (said) throws(QiError) in
@@ -238,8 +267,8 @@ final class XMPPGateway: Sendable {
             _ = try await client.openBytestream(
                 to: resource.jid, application: Element("description", namespace: MeshNamespaces.tunnel), on: eventLoop,
                 timeout: .seconds(20)
-            ) { [tls] channel in
-                channel.eventLoop.makeCompletedFuture { try tls.addClientHandlers(to: channel, peer: key) }
+            ) { [identity] channel in
+                channel.eventLoop.makeCompletedFuture { try identity.tls.addClientHandlers(to: channel, peer: key) }
                     .flatMap { install(channel) }
             }
             peers.asked(device, answered: true)
@@ -302,6 +331,7 @@ final class XMPPGateway: Sendable {
             logger.info("online", metadata: ["xmpp.account": "\(own)"])
             peers.wentOnline()
             announcements.continuation.yield()
+            logins.continuation.yield()
         } else {
             peers.wentOffline()
             if case .waiting(let pause, let reason) = state {
@@ -326,6 +356,10 @@ final class XMPPGateway: Sendable {
 
     private func subscriptionRequested(_ request: SubscriptionRequest) {
         guard requested(request) else {
+            if let token = request.token, enrollments?.expects(handle: token) == true {
+                // Not decided by this: servers have seen the token's name. The request that proves the token comes next.
+                return logger.info("a device begins to pair", metadata: ["xmpp.peer.jid": "\(request.from)"])
+            }
             return logger.notice(
                 "a device asks to be a contact", metadata: ["xmpp.peer.jid": "\(request.from)", "answer": "qimesh approve \(request.from)"])
         }
@@ -336,7 +370,7 @@ final class XMPPGateway: Sendable {
     private func answerRequests() async {
         for await jid in decisions.stream {
             do {
-                try await approve(jid)
+                try await befriend(jid)
             } catch {
                 logger.warning("a contact could not be approved", metadata: ["xmpp.peer.jid": "\(jid)", "error": "\(error)"])
             }

@@ -45,6 +45,16 @@ public struct DeviceIdentity: Sendable {
         return identity
     }
 
+    /// A new key in the place of the one kept in `directory`, which is gone for good: every peer must accept the new one.
+    /// - Throws: `identity` as ``loadOrCreate(directory:)``, and when the file cannot be written; the old key is then kept.
+    public static func rotate(directory: String) throws(MeshError) -> DeviceIdentity {
+        try PrivateDirectory.ensure(directory, code: .identity)
+        let path = directory + "/" + fileName
+        try PrivateFile.replace(path, with: Array(makePEM().utf8), code: .identity)
+        guard let identity = try load(path) else { throw MeshError(.identity, "\(path) vanished while it was made") }
+        return identity
+    }
+
     /// The identity in the file, `nil` when there is no file.
     private static func load(_ path: String) throws(MeshError) -> DeviceIdentity? {
         guard let bytes = try PrivateFile.read(path, limit: sizeLimit, refusing: .readable, code: .identity) else { return nil }

@@ -12,6 +12,9 @@ public struct KeyFingerprint: Hashable, Sendable, LosslessStringConvertible {
 
     private static let prefix = "SHA256:"
 
+    /// A fingerprint from its 32 bytes.
+    init(digest: [UInt8]) { self.digest = digest }
+
     /// The fingerprint of a key given as DER of its SubjectPublicKeyInfo.
     public init(subjectPublicKeyInfo bytes: some Sequence<UInt8>) {
         digest = Array(SHA256.hash(data: Array(bytes)))

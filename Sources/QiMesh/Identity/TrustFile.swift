@@ -1,12 +1,18 @@
 import Foundation
 
-/// The JSON form of a ``TrustTable``, version 1: `{"version": 1, "devices": […], "refused": […]}` with dates in ISO 8601 and
-/// fingerprints as text.
+/// The JSON form of a ``TrustTable``, version 1: `{"version": 1, "devices": […], "refused": […], "revoked": […]}` with dates in
+/// ISO 8601 and fingerprints as text. A file without `revoked` is as good.
 enum TrustFile {
     private struct Document: Codable {
         var version: Int
         var devices: [Device]
         var refused: [Refusal]
+        var revoked: [Revocation]?
+    }
+
+    private struct Revocation: Codable {
+        var jid: String
+        var date: Date
     }
 
     private struct Device: Codable {
@@ -33,7 +39,9 @@ enum TrustFile {
             devices: table.sortedEntries.map {
                 Device(jid: $0.jid, key: $0.key.description, firstSeen: $0.firstSeen, lastSeen: $0.lastSeen)
             },
-            refused: table.sortedRefusals.map { Refusal(jid: $0.jid, key: $0.key.description, seen: $0.date) })
+            refused: table.sortedRefusals.map { Refusal(jid: $0.jid, key: $0.key.description, seen: $0.date) },
+            revoked: table.revocations.isEmpty
+                ? nil : table.revocations.sorted { $0.key < $1.key }.map { Revocation(jid: $0.key, date: $0.value) })
         do {
             return Array(try encoder.encode(document)) + [UInt8(ascii: "\n")]
         } catch {
@@ -59,6 +67,12 @@ enum TrustFile {
             }
             for refusal in document.refused {
                 table.noteRefused(jid: refusal.jid, key: try fingerprint(refusal.key), at: refusal.seen)
+            }
+            for revocation in document.revoked ?? [] {
+                guard table.entry(jid: revocation.jid) == nil else {
+                    throw MeshError(.trust, "\(revocation.jid) is both pinned and revoked")
+                }
+                _ = table.revoke(jid: revocation.jid, at: revocation.date)
             }
             return table
         } catch {

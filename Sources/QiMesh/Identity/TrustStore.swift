@@ -45,7 +45,7 @@ public final class TrustStore: Sendable {
     public func check(jid: String, key: KeyFingerprint) throws(MeshError) -> TrustVerdict {
         let verdict = try reading { (table: TrustTable) in table.verdict(jid: jid, key: key) }
         switch verdict {
-        case .pinned, .new:
+        case .pinned, .new, .revoked:
             break
         case .changed, .keyBelongsTo:
             let known = try reading { (table: TrustTable) in table.refused(jid: jid)?.key }
@@ -79,6 +79,22 @@ public final class TrustStore: Sendable {
     public func remove(jid: String) throws(MeshError) -> Bool {
         try changing { (table, _) throws(MeshError) in table.remove(jid: jid) }
     }
+
+    /// Forgets the key of `jid` and refuses every key it shows, until ``readmit(jid:)``, ``replace(jid:key:)`` or ``remove(jid:)``.
+    /// - Returns: whether a key was pinned.
+    @discardableResult
+    public func revoke(jid: String) throws(MeshError) -> Bool {
+        try changing { (table, now) throws(MeshError) in table.revoke(jid: jid, at: now) }
+    }
+
+    /// Lets a revoked JID in again; the next key it shows will be pinned. Nothing happens to others.
+    public func readmit(jid: String) throws(MeshError) {
+        guard try isRevoked(jid: jid) else { return }
+        try changing { (table, _) throws(MeshError) in table.readmit(jid: jid) }
+    }
+
+    /// Whether the owner has ended all access of `jid`.
+    public func isRevoked(jid: String) throws(MeshError) -> Bool { try reading { $0.revocations[jid] != nil } }
 
     /// All pins, ordered by JID.
     public func entries() throws(MeshError) -> [TrustEntry] {

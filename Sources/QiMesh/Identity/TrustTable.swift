@@ -8,10 +8,14 @@ struct TrustTable: Equatable, Sendable {
     static let entryLimit = 4_096
     /// Refusals kept; the oldest goes first.
     static let refusalLimit = 256
+    /// Revocations kept; the oldest goes first.
+    static let revocationLimit = 4_096
 
     private var entries: [String: TrustEntry] = [:]
     private var owners: [KeyFingerprint: String] = [:]
     private var refusals: [String: RefusedKey] = [:]
+    /// JIDs that stay out whatever key they show, and whatever a server says of the contact list.
+    private(set) var revocations: [String: Date] = [:]
 
     init() {}
 
@@ -22,6 +26,7 @@ struct TrustTable: Equatable, Sendable {
     func refused(jid: String) -> RefusedKey? { refusals[jid] }
 
     func verdict(jid: String, key: KeyFingerprint) -> TrustVerdict {
+        if revocations[jid] != nil { return .revoked }
         // The JID's own pin first: who has one is told of the change, whosever the new key is.
         if let entry = entries[jid] { return entry.key == key ? .pinned : .changed(old: entry.key) }
         if let other = owners[key] { return .keyBelongsTo(jid: other) }
@@ -40,11 +45,28 @@ struct TrustTable: Equatable, Sendable {
         refusals[jid] = nil
     }
 
+    /// Forgets the key, and takes no other until the owner says so.
+    /// - Returns: whether a key was pinned.
+    mutating func revoke(jid: String, at date: Date) -> Bool {
+        let wasPinned = entries[jid] != nil
+        remove(jid: jid)
+        revocations[jid] = date
+        while revocations.count > Self.revocationLimit {
+            guard let oldest = revocations.min(by: { ($0.value, $0.key) < ($1.value, $1.key) })?.key else { break }
+            revocations[oldest] = nil
+        }
+        return wasPinned
+    }
+
+    /// The owner lets a revoked JID in again: the next key it shows will be pinned.
+    mutating func readmit(jid: String) { revocations[jid] = nil }
+
     mutating func replace(jid: String, key: KeyFingerprint, at date: Date) throws(MeshError) {
         if let other = owners[key], other != jid, let refusal = TrustVerdict.keyBelongsTo(jid: other).refusal(jid: jid, key: key)
         {
             throw refusal
         }
+        revocations[jid] = nil
         if entries[jid]?.key != key {
             remove(jid: jid)
             try insert(TrustEntry(jid: jid, key: key, firstSeen: date, lastSeen: date))
@@ -55,7 +77,10 @@ struct TrustTable: Equatable, Sendable {
     @discardableResult
     mutating func remove(jid: String) -> Bool {
         let refusal = refusals.removeValue(forKey: jid)
-        guard let entry = entries.removeValue(forKey: jid) else { return refusal != nil }
+        let revocation = revocations.removeValue(forKey: jid)
+        guard let entry = entries.removeValue(forKey: jid) else {
+            return refusal != nil || revocation != nil
+        }
         owners[entry.key] = nil
         return true
     }

@@ -8,6 +8,8 @@ public enum TrustVerdict: Hashable, Sendable {
     case changed(old: KeyFingerprint)
     /// The JID is unknown and the key is pinned to another JID.
     case keyBelongsTo(jid: String)
+    /// The owner ended all access of the JID, and has not let it in again.
+    case revoked
 
     /// The error to end the connection with, naming the command that accepts the key; `nil` when there is nothing to refuse.
     public func refusal(jid: String, key: KeyFingerprint) -> MeshError? {
@@ -24,6 +26,10 @@ public enum TrustVerdict: Hashable, Sendable {
             MeshError(
                 .trust, "\(jid) shows the key \(key), which is pinned to \(other)",
                 hint: "if the device has moved to the new account: qimesh trust \(other) --forget, then connect again")
+        case .revoked:
+            MeshError(
+                .trust, "\(jid) was revoked on this device",
+                hint: "to let it in again: qimesh enroll here and qimesh pair there, or qimesh approve \(jid)")
         }
     }
 }

@@ -65,7 +65,8 @@ public final class Mesh: Sendable {
             let server = try await DirectoryServer.make(on: loop, machineID: machineID)
             let gateway = try XMPPGateway(
                 account: account, password: secret, device: .init(name: options.name, model: options.model), server: server,
-                trust: trust, identity: identity, limits: .init(), logger: options.logger)
+                trust: trust, identity: CurrentIdentity(identity, directory: paths.stateDirectory), limits: .init(),
+                logger: options.logger)
             try await server.connectDevices(through: AccountPaths([gateway]))
             let mesh = Mesh(server: server, gateway: gateway)
             try await mesh.logIn(within: limit)

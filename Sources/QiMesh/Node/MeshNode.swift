@@ -45,7 +45,8 @@ public final class MeshNode: Service {
     public func run() async throws {
         try paths.prepareDirectories()
         let machineID = try configuration.internal.machineID.resolve(home: paths.homeDirectory)
-        let identity = try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory)
+        let identity = CurrentIdentity(
+            try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory), directory: paths.stateDirectory)
         let trust = try TrustStore(file: paths.trustFile)
         let audit = AuditLog(file: paths.auditFile, logger: logger)
         let policies = try PolicyStore.open(configuration, paths: paths, audit: audit)
@@ -73,7 +74,7 @@ public final class MeshNode: Service {
     }
 
     private func serve(
-        on loop: BusLoop, machineID: String, identity: DeviceIdentity, trust: TrustStore, policies: PolicyStore
+        on loop: BusLoop, machineID: String, identity: CurrentIdentity, trust: TrustStore, policies: PolicyStore
     ) async throws {
         var limits = ConnectionLimits()
         limits.maximumPayload = configuration.limits.payload
@@ -103,19 +104,24 @@ public final class MeshNode: Service {
     }
 
     private func serve(
-        _ server: DirectoryServer, machineID: String, identity: DeviceIdentity, trust: TrustStore, policies: PolicyStore
+        _ server: DirectoryServer, machineID: String, identity: CurrentIdentity, trust: TrustStore, policies: PolicyStore
     ) async throws {
+        let enrollments = try EnrollmentStore(file: paths.enrollmentFile)
+        let apps = try AppStore(file: paths.appFile, logger: logger, onChanged: { policies.setGrants($0) })
         let gateways = try configuration.xmpp.map { account in
             try XMPPGateway(
                 account: account,
                 password: configuration.passwordSource(of: account).password(for: account.jid, environment: environment),
-                device: configuration.device, server: server, trust: trust, identity: identity, limits: configuration.limits,
-                logger: logger)
+                device: configuration.device, server: server, trust: trust, identity: identity, enrollments: enrollments,
+                limits: configuration.limits, logger: logger)
         }
         try await server.connectDevices(through: AccountPaths(gateways), pathLoss: configuration.limits.pathLoss)
+        let pairing = PairingControl(
+            gateways: gateways, server: server, identity: identity, trust: trust, enrollments: enrollments,
+            deviceName: configuration.device.name ?? "")
         let control = NodeControl(
             configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust,
-            additions: [PolicyControl(policies)])
+            additions: [pairing, AppControl(apps, access: policies.control), PolicyControl(policies)])
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
         var listeners: [Listener] = []

@@ -12,14 +12,14 @@ final class NodeControl: Sendable {
     private let configuration: MeshConfiguration
     private let server: DirectoryServer
     private let gateways: [XMPPGateway]
-    private let identity: DeviceIdentity
+    private let identity: CurrentIdentity
     private let trust: TrustStore
     private let additions: [any ControlMembers]
     private let started = Date()
     private let endpoints = Mutex<[String]>([])
 
     init(
-        configuration: MeshConfiguration, server: DirectoryServer, gateways: [XMPPGateway], identity: DeviceIdentity,
+        configuration: MeshConfiguration, server: DirectoryServer, gateways: [XMPPGateway], identity: CurrentIdentity,
         trust: TrustStore, additions: [any ControlMembers] = []
     ) {
         self.configuration = configuration
@@ -67,7 +67,7 @@ final class NodeControl: Sendable {
         builder.advertiseControl("identity", "()") { [self] _, _ in
             .dictionary([
                 ("name", .string(deviceName)), ("fingerprint", .string("\(identity.fingerprint)")),
-                ("jids", .list(gateways.map { .string("\($0.own)") })),
+                ("deviceID", .string(identity.value.deviceID)), ("jids", .list(gateways.map { .string("\($0.own)") })),
             ])
         }
         builder.advertiseControl("trusted", "()") { [self] _, _ in
@@ -219,19 +219,14 @@ final class NodeControl: Sendable {
     // MARK: - Trust
 
     /// A JID, or the name of a device in the roster.
-    private func resolve(_ text: String) throws -> String {
-        for gateway in gateways {
-            if let item = gateway.client.roster().first(where: { $0.name == text }) { return "\(item.jid)" }
-        }
-        guard let jid = JID(text)?.bare else { throw QiError(.invalid, "\"\(text)\" is neither a device nor an address") }
-        return "\(jid)"
-    }
+    private func resolve(_ text: String) throws -> String { "\(try gateways.address(of: text))" }
 
     private func trustEntry(_ jid: String) throws -> QiValue {
         let entry = try trust.entry(jid: jid)
         return .dictionary([
             ("jid", .string(jid)), ("pinned", .string(entry.map { "\($0.key)" } ?? "")),
             ("refused", .string(try trust.refused(jid: jid).map { "\($0.key)" } ?? "")),
+            ("revoked", .bool(try trust.isRevoked(jid: jid))),
             ("firstSeen", .double(entry?.firstSeen.timeIntervalSince1970 ?? -1)),
             ("lastSeen", .double(entry?.lastSeen.timeIntervalSince1970 ?? -1)),
         ])

@@ -44,6 +44,7 @@ struct Status: NodeVerb {
             }
             console.table(table)
         }
+        pairing(status, console, now)
         let tunnels = status.rows("tunnels")
         guard !tunnels.isEmpty else { return }
         var table = Table(["TUNNEL", "DIRECTION", "CALLS", "SINCE", "JID"])
@@ -54,5 +55,14 @@ struct Status: NodeVerb {
             ])
         }
         console.table(table)
+    }
+
+    /// Tokens that somebody may hold, and who was refused.
+    private static func pairing(_ status: QiValue, _ console: Console, _ now: Double) {
+        guard let pairing = status.member("pairing") else { return }
+        if let count = pairing.integer("outstanding"), count > 0 {
+            console.line("\(count) pairing token\(count == 1 ? "" : "s") not used yet: qimesh enroll --list")
+        }
+        for attempt in pairing.rows("refused") { console.line(Enrollments.refusal(attempt, token: nil, now)) }
     }
 }

@@ -8,7 +8,8 @@ struct Trust: NodeVerb {
         commandName: "trust", abstract: "The pinned keys of contacts; accept a changed one.",
         discussion: """
             Compare the refused fingerprint with what `qimesh identity` prints on the other device, by a way that the XMPP server
-            cannot change, before accepting it. On a terminal the command asks; elsewhere only --accept accepts.
+            cannot change, before accepting it. On a terminal the command asks; elsewhere only --accept accepts. A key that is forgotten
+            makes room for the next one the contact shows; to end a contact's access: qimesh revoke.
             """)
 
     @Argument(help: "The address of a contact; without it all pinned keys are listed.")
@@ -17,10 +18,18 @@ struct Trust: NodeVerb {
     @Flag(help: "Pin the refused key from now on.")
     var accept = false
 
+    @Flag(help: "Forget the pinned key; the next one the contact shows is pinned.")
+    var forget = false
+
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
+    func validate() throws {
+        if forget, accept || jid == nil { throw ValidationError("--forget goes with the address of a contact, and without --accept") }
+    }
+
     func perform(_ console: Console) async throws(CommandFailure) {
+        if forget, let jid { return try await forget(jid, console) }
         guard let jid else {
             guard !accept else { throw .usage("--accept needs the address of a contact", hint: "qimesh trust JID --accept") }
             return try await list(console)
@@ -47,6 +56,17 @@ struct Trust: NodeVerb {
         }
     }
 
+    private func forget(_ jid: String, _ console: Console) async throws(CommandFailure) {
+        try await withControl(console) { (control, _) async throws(CommandFailure) in
+            let answer = try await control.call("forgetKey", [.string(jid)], device: jid)
+            guard answer.member("known")?.asBool == true else {
+                throw CommandFailure(.notFound, "no key of \(jid) is pinned", hint: "qimesh trust", device: jid)
+            }
+            if console.json { return console.done(JSONValue(control: answer)) }
+            console.line(Printable.line("forgot the key of \(answer.text("jid"))"))
+        }
+    }
+
     private func list(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
             let rows = try await control.list("trusted")
@@ -66,7 +86,8 @@ struct Trust: NodeVerb {
         let pinned = entry.text("pinned")
         let refused = entry.text("refused")
         console.line(Printable.line(entry.text("jid").isEmpty ? jid : entry.text("jid")))
-        console.line("pinned   " + (pinned.isEmpty ? "no key yet" : Printable.line(pinned)))
+        let absence = entry.member("revoked")?.asBool == true ? "revoked: no key is taken" : "no key yet"
+        console.line("pinned   " + (pinned.isEmpty ? absence : Printable.line(pinned)))
         if !refused.isEmpty { console.line("refused  " + Printable.line(refused)) }
     }
 

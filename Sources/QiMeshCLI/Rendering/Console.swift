@@ -30,10 +30,14 @@ struct Console: Sendable {
     }
 
     /// The columns of the terminal on stdout, nil when there is none.
-    private var width: Int? {
-        guard isTerminal.output else { return nil }
+    private var width: Int? { isTerminal.output ? Self.width(of: STDOUT_FILENO) : nil }
+
+    /// The columns of the terminal on stderr, nil when there is none.
+    var errorWidth: Int? { isTerminal.errors ? Self.width(of: STDERR_FILENO) : nil }
+
+    private static func width(of descriptor: Int32) -> Int? {
         var size = winsize()
-        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
         return Int(size.ws_col)
     }
 
@@ -55,6 +59,11 @@ struct Console: Sendable {
     /// A remark for people.
     func note(_ text: String) {
         if !quiet { Self.write(Printable.line(text) + "\n", to: STDERR_FILENO) }
+    }
+
+    /// Lines of our own making on stderr, escape sequences and all.
+    func picture(_ lines: [String]) {
+        for line in lines { Self.write(line + "\n", to: STDERR_FILENO) }
     }
 
     /// A line on stderr that scripts wait for, quiet or not.

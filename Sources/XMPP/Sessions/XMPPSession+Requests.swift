@@ -117,4 +117,9 @@ extension XMPPSession: StanzaSink {
     ) {
         handlers[HandlerKey(namespace: namespace, name: name)] = handler
     }
+
+    /// `handler` nil takes it away again.
+    func setOpenHandler(namespace: String, name: String, _ handler: XMPPClient.OpenHandler?) {
+        openHandlers[HandlerKey(namespace: namespace, name: name)] = handler
+    }
 }

@@ -49,7 +49,11 @@ extension XMPPSession {
         case "result", "error":
             answered(stanza, from: from)
         case "get", "set":
-            guard let id = usableID(stanza), let sender = admit(from, id: id, own: own) else { return }
+            guard let id = usableID(stanza) else { return }
+            if let from, let handler = openHandler(stanza, from: from, own: own) {
+                return runOpen(handler, IQRequest(id: id, from: from, kind: .set, payload: stanza.children[0]))
+            }
+            guard let sender = admit(from, id: id, own: own) else { return }
             guard let kind = stanza["type"].flatMap(IQRequest.Kind.init(rawValue:)), stanza.children.count == 1 else {
                 return respond(to: from, id: id, with: .failure(.badRequest))
             }
@@ -134,6 +138,38 @@ extension XMPPSession {
         guard !started else { return }
         runningHandlers -= 1
         respond(to: request.from, id: request.id, with: .failure(.resourceConstraint))
+    }
+
+    // MARK: Requests of anybody
+
+    /// The handler of a request that needs no contact; nil for every other request, which then gets what it always gets. Other
+    /// connections of our own account stay strangers.
+    private func openHandler(_ stanza: Element, from: JID, own: JID) -> XMPPClient.OpenHandler? {
+        guard !openHandlers.isEmpty, stanza["type"] == "set", stanza.children.count == 1, from.bare != own.bare else { return nil }
+        let payload = stanza.children[0]
+        return openHandlers[HandlerKey(namespace: payload.namespace ?? "", name: payload.name)]
+    }
+
+    /// Runs a handler within the strangers' share: whatever they do here costs contacts nothing.
+    private func runOpen(_ handler: @escaping XMPPClient.OpenHandler, _ request: IQRequest) {
+        guard strangerMeter.received(from: request.from, now: .now()) == .serve else { return }
+        guard runningOpenHandlers < configuration.limits.openHandlersAtOnce, let runHandler else {
+            return respond(to: request.from, id: request.id, with: .failure(.serviceUnavailable))
+        }
+        runningOpenHandlers += 1
+        let host = self.host
+        let stream = ownJID
+        let started = runHandler {
+            let answer = await handler(request) ?? .failure(.serviceUnavailable)
+            host?.enqueue { session in
+                session.runningOpenHandlers -= 1
+                guard session.ownJID == stream else { return }
+                session.respond(to: request.from, id: request.id, with: answer)
+            }
+        }
+        guard !started else { return }
+        runningOpenHandlers -= 1
+        respond(to: request.from, id: request.id, with: .failure(.serviceUnavailable))
     }
 
     // MARK: Messages

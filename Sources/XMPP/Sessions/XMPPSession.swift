@@ -44,6 +44,9 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var presenceMeter: RequestMeter
     var handlers: [HandlerKey: @Sendable (IQRequest) async -> Result<Element?, StanzaError>] = [:]
     var runningHandlers = 0
+    /// Handlers that strangers reach too; see ``XMPPClient/handleIQFromAnybody(namespace:name:_:)``.
+    var openHandlers: [HandlerKey: XMPPClient.OpenHandler] = [:]
+    var runningOpenHandlers = 0
     var runHandler: (@Sendable (@escaping @Sendable () async -> Void) -> Bool)?
     var addressCache: [String: JID] = [:]
     var capabilityCache: CapabilityCache

@@ -33,6 +33,25 @@ VirtualHost "{domain}"
 MODULES = ["disco", "roster", "saslauth", "tls", "blocklist", "pep", "ping", "private", "version", "time"]
 
 
+def run(*command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise AssertionError("%s: %s%s" % (command[0], done.stdout, done.stderr))
+
+
+def make_certificates(tls):
+    """An authority of its own, `ca.pem`, and the server's certificate and key, in a new folder."""
+    tls.mkdir()
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    run("openssl", "req", "-x509", *key, "-keyout", tls / "ca.key", "-out", tls / "ca.pem", "-subj", "/CN=private CA",
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    run("openssl", "req", *key[:-2], "-keyout", tls / "server.key", "-out", tls / "server.csr", "-subj", "/CN=" + DOMAIN)
+    extensions = tls / "server.ext"
+    extensions.write_text("subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\n" % DOMAIN)
+    run("openssl", "x509", "-req", "-in", tls / "server.csr", "-CA", tls / "ca.pem", "-CAkey", tls / "ca.key",
+        "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", tls / "server.crt")
+
+
 class Prosody:
     """`accounts` maps user names to passwords. `stanzas` writes every stanza that passes to a log (`stanza_log`).
     `rate` is what a server on the open network would allow a client, for example "10kb/s"; without it nothing is throttled."""
@@ -45,7 +64,7 @@ class Prosody:
         self.stanza_log = self.folder / "prosody.stanzas.log"
         self._child = None
         (self.folder / "data").mkdir(parents=True)
-        self._make_certificates()
+        make_certificates(self.folder / "tls")
         modules = MODULES + (["stanza_debug"] if stanzas else []) + (["limits"] if rate else [])
         self.config.write_text(CONFIG.format(
             run_as_root="run_as_root = true" if os.geteuid() == 0 else "",
@@ -64,7 +83,7 @@ class Prosody:
 
     def register(self, user, password):
         as_root = ["--root"] if os.geteuid() == 0 else []
-        self._run("prosodyctl", "--config", self.config, *as_root, "register", user, self.domain, password)
+        run("prosodyctl", "--config", self.config, *as_root, "register", user, self.domain, password)
         self.accounts[user] = password
 
     def start(self):
@@ -85,25 +104,6 @@ class Prosody:
     def passed(self):
         """All that went through the server, as text; for `stanzas` only."""
         return self.stanza_log.read_text(errors="replace")
-
-    def _make_certificates(self):
-        tls = self.folder / "tls"
-        tls.mkdir()
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        self._run("openssl", "req", "-x509", *key, "-keyout", tls / "ca.key", "-out", self.ca, "-subj", "/CN=private CA",
-                  "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        self._run("openssl", "req", *key[:-2], "-keyout", tls / "server.key", "-out", tls / "server.csr",
-                  "-subj", "/CN=" + DOMAIN)
-        extensions = tls / "server.ext"
-        extensions.write_text("subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\n" % DOMAIN)
-        self._run("openssl", "x509", "-req", "-in", tls / "server.csr", "-CA", self.ca, "-CAkey", tls / "ca.key",
-                  "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", tls / "server.crt")
-
-    @staticmethod
-    def _run(*command):
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
-        if done.returncode != 0:
-            raise AssertionError("%s: %s%s" % (command[0], done.stdout, done.stderr))
 
     def __enter__(self):
         return self.start()

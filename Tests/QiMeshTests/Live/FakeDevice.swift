@@ -127,6 +127,32 @@ struct FakeTunnel: Sendable {
     }
 }
 
+/// Runs `body` with an XMPP client that is nobody's contact.
+///
+/// - Parameter resource: what it logs in as; an account may be logged in several times.
+func withStranger(
+    _ user: String, in mesh: LiveMesh, resource: String = "qimesh", _ body: (XMPPClient) async throws -> Void
+) async throws {
+    let jid = try #require(JID("\(user)@\(mesh.xmpp.domain)"))
+    var configuration = XMPPConfiguration(
+        jid: jid, password: LiveMesh.password, server: .init(host: mesh.xmpp.host, port: mesh.xmpp.port))
+    configuration.caFile = mesh.xmpp.caFile
+    configuration.resource = resource
+    let client = XMPPClient(configuration: configuration, logger: quiet, eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await client.run() }
+        do {
+            _ = try await eventually("\(user) is online") { client.state.isOnline ? true : nil }
+            try await body(client)
+            client.shutdown()
+        } catch {
+            client.shutdown()
+            throw error
+        }
+        try await group.waitForAll()
+    }
+}
+
 /// Runs `body` with a device that is none of our nodes, a contact of `node` under its user name.
 ///
 /// - Parameter identity: whose key it has; its own when nil.

@@ -26,6 +26,21 @@ struct LiveMesh: Sendable {
         }
     }
 
+    /// Runs `body` with a third node, with an account and a home of its own.
+    func withNode(_ user: String, _ body: (LiveNode) async throws -> Void) async throws {
+        try xmpp.register(user, password: Self.password)
+        try await withTemporaryDirectory { folder in
+            let node = try LiveNode(user, at: xmpp, in: folder)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await node.run() }
+                try await node.online()
+                try await body(node)
+                group.cancelAll()
+                try await group.waitForAll()
+            }
+        }
+    }
+
     /// Runs `client.py` on desk's machine against a service of pepper's.
     func battery(_ service: String, _ arguments: [String] = []) async throws {
         let usual = ["--across", "--payload", "262144", "--calls", "200", "--deadline", "40", "--service", service]
@@ -43,9 +58,12 @@ struct LiveMesh: Sendable {
 
 /// Runs `body` with two nodes that have met.
 ///
-/// - Parameter services: registers what pepper offers; by default the Swift form of the peers' service, as `Peer`.
+/// - Parameters:
+///   - others: accounts beside theirs.
+///   - meeting: whether they are made contacts of each other; otherwise they are only online.
+///   - services: registers what pepper offers; by default the Swift form of the peers' service, as `Peer`.
 func withMesh(
-    pathLoss: Duration = .seconds(30), others: [String] = [],
+    pathLoss: Duration = .seconds(30), others: [String] = [], meeting: Bool = true,
     services: @escaping @Sendable (DirectoryServer) async throws -> Void = { _ = try await $0.register(PeerService.object(), as: "Peer") },
     _ body: (LiveMesh) async throws -> Void
 ) async throws {
@@ -58,7 +76,11 @@ func withMesh(
             desk: try LiveNode("desk", at: xmpp, in: folder, pathLoss: pathLoss))
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in [mesh.pepper, mesh.desk] { group.addTask { try await node.run() } }
-            try await mesh.meet()
+            if meeting {
+                try await mesh.meet()
+            } else {
+                for node in [mesh.pepper, mesh.desk] { try await node.online() }
+            }
             try await body(mesh)
             group.cancelAll()
             try await group.waitForAll()

@@ -72,8 +72,30 @@ final class LiveNode: Sendable {
 
     /// Asks its control interface, as the command line does.
     func control(_ method: String, _ arguments: String...) async throws -> QiValue {
+        try await control(method, values: arguments.map { .string($0) })
+    }
+
+    /// The same with arguments that are no texts.
+    func control(_ method: String, values: [QiValue]) async throws -> QiValue {
         try await session { session in
-            try await session.service("QiMeshControl").call(method, arguments: arguments.map { .string($0) }, deadline: .seconds(40))
+            try await session.service("QiMeshControl").call(method, arguments: values, deadline: .seconds(40))
+        }
+    }
+
+    /// Makes a pairing token, as `qimesh enroll` does.
+    func enroll(name: String = "", seconds: Int64 = 0) async throws -> QiValue {
+        try await control("enroll", values: [.string(name), .string(""), .int64(seconds)])
+    }
+
+    /// Uses one, as `qimesh pair` does.
+    func pair(_ token: String, name: String = "", seconds: Int64 = 20) async throws -> QiValue {
+        try await control("pair", values: [.string(token), .string(name), .string(""), .int64(seconds), .string("test")])
+    }
+
+    /// Until its account is connected.
+    func online() async throws {
+        _ = try await eventually("\(user) is online") {
+            try await control("status")["accounts"]?.asList?.first?["state"]?.asString == "online" ? true : nil
         }
     }
 

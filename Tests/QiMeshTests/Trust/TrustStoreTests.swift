@@ -30,6 +30,26 @@ import Testing
         }
     }
 
+    @Test func remembersRevocationsAcrossRestarts() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let first = try TrustStore(file: path, now: { [start] in start })
+            try first.pin(jid: "a@x", key: key(1))
+            #expect(try first.revoke(jid: "a@x"))
+            #expect(try !first.revoke(jid: "b@x"))
+            let second = try TrustStore(file: path)
+            #expect(try second.check(jid: "a@x", key: key(1)) == .revoked)
+            #expect(try second.isRevoked(jid: "b@x"))
+            #expect(try second.refused(jid: "a@x") == nil)
+            try second.readmit(jid: "a@x")
+            #expect(try first.check(jid: "a@x", key: key(2)) == .new)
+            try second.readmit(jid: "b@x")
+            #expect(try String(contentsOfFile: path, encoding: .utf8).contains("revoked") == false)
+            try write(#"{"version":1,"devices":[{"jid":"a@x","key":"\#(key(1))","first-seen":"2027-01-15T08:00:00Z","last-seen":"2027-01-15T08:00:00Z"}],"refused":[],"revoked":[{"jid":"a@x","date":"2027-01-15T08:00:00Z"}]}"#, to: path)
+            #expect(throws: MeshError.self) { _ = try second.entries() }
+        }
+    }
+
     @Test func fileIsPrivateAndReadable() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/trust.json"

@@ -16,6 +16,8 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
         case remove(String, Bool)
         case refused(String, UInt8)
         case expectRefused(String, UInt8?)
+        case revoke(String, Bool)
+        case readmit(String)
 
         var description: String {
             switch self {
@@ -26,6 +28,8 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
             case .replaceFails(let jid, let seed): "replace \(jid) \(seed) fails"
             case .remove(let jid, let known): "remove \(jid) = \(known)"
             case .refused(let jid, let seed): "refused \(jid) \(seed)"
+            case .revoke(let jid, let pinned): "revoke \(jid) = \(pinned)"
+            case .readmit(let jid): "readmit \(jid)"
             case .expectRefused(let jid, let seed): "refused key of \(jid) = \(seed.map(String.init) ?? "none")"
             }
         }
@@ -59,6 +63,16 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
         ("accepting clears the refusal", [.pin("a", 1), .refused("a", 2), .replace("a", 2), .expectRefused("a", nil)]),
         ("the right key clears the refusal", [.pin("a", 1), .refused("a", 2), .pin("a", 1), .expectRefused("a", nil)]),
         ("removing clears the refusal", [.refused("a", 2), .remove("a", true), .expectRefused("a", nil)]),
+        (
+            "a revoked device stays out with any key",
+            [.pin("a", 1), .revoke("a", true), .check("a", 1, .revoked), .check("a", 2, .revoked), .check("b", 1, .new)]
+        ),
+        ("revoking again changes nothing", [.revoke("a", false), .revoke("a", false), .check("a", 1, .revoked)]),
+        ("a readmitted device begins anew", [.pin("a", 1), .revoke("a", true), .readmit("a"), .check("a", 2, .new), .pin("a", 2)]),
+        ("readmitting others does nothing", [.pin("a", 1), .readmit("a"), .check("a", 1, .pinned)]),
+        ("accepting a key readmits", [.revoke("a", false), .replace("a", 2), .check("a", 2, .pinned)]),
+        ("forgetting a key readmits", [.revoke("a", false), .remove("a", true), .check("a", 2, .new)]),
+        ("revoking clears the refusal", [.pin("a", 1), .refused("a", 2), .revoke("a", true), .expectRefused("a", nil)]),
         ("a failed pin keeps the refusal", [.pin("a", 1), .refused("a", 2), .pinFails("a", 2), .expectRefused("a", 2)]),
     ]
 
@@ -89,6 +103,10 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
                 #expect(table.remove(jid: jid) == known, "\(name): \(step)")
             case .refused(let jid, let seed):
                 table.noteRefused(jid: jid, key: key(seed), at: date)
+            case .revoke(let jid, let pinned):
+                #expect(table.revoke(jid: jid, at: date) == pinned, "\(name): \(step)")
+                #expect(throws: MeshError.self) { try table.pin(jid: jid, key: key(1), at: date) }
+            case .readmit(let jid): table.readmit(jid: jid)
             case .expectRefused(let jid, let seed):
                 #expect(table.refused(jid: jid)?.key == seed.map(key), "\(name): \(step)")
             }
@@ -114,6 +132,16 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
         let error = #expect(throws: MeshError.self) { try table.pin(jid: "one more", key: key(1), at: .distantPast) }
         #expect(error?.message.contains("4096") == true)
         #expect(table.sortedEntries.count == TrustTable.entryLimit)
+    }
+
+    @Test func boundsRevocationsByDroppingTheOldest() {
+        var table = TrustTable()
+        for index in 0...TrustTable.revocationLimit {
+            _ = table.revoke(jid: "\(index)", at: Date(timeIntervalSince1970: TimeInterval(index)))
+        }
+        #expect(table.revocations.count == TrustTable.revocationLimit)
+        #expect(table.verdict(jid: "0", key: key(1)) == .new)
+        #expect(table.verdict(jid: "1", key: key(1)) == .revoked)
     }
 
     @Test func boundsRefusalsByDroppingTheOldest() {

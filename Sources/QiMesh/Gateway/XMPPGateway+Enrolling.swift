@@ -1,0 +1,120 @@
+import Logging
+import QiMessaging
+import XMPP
+
+/// The side that made a token: answers the request that proves it (reference xmpp §6.3).
+extension XMPPGateway {
+    /// Makes a token for this account, and listens for it.
+    ///
+    /// - Parameters:
+    ///   - name: what the device that uses it shall be called here; empty for the part of its address before the `@`.
+    ///   - lifetime: nil for ten minutes.
+    ///   - ownName: what this device is called.
+    /// - Throws: `tooLarge` when too many tokens are outstanding, `unsupported` in a program without a node.
+    func enroll(
+        name: String, lifetime: Duration?, ownName: String
+    ) throws(MeshError) -> (invitation: PairingInvitation, enrollment: Enrollment) {
+        guard let enrollments else { throw MeshError(.unsupported, "tokens are made by a node", hint: "qimesh up, then qimesh enroll") }
+        let key = identity.fingerprint
+        let (token, enrollment) = try enrollments.enroll(account: "\(own)", name: name, lifetime: lifetime)
+        listenForPairing()
+        let resource = client.boundJID?.resource ?? account.resource
+        logger.info("pairing token made", metadata: ["qimesh.token": "\(enrollment.id)"])
+        return (PairingInvitation(jid: own, token: token, key: key, resource: resource, name: ownName), enrollment)
+    }
+
+    /// Opens the one request that needs no contact. Without a token that somebody may hold it is answered as everything else of
+    /// strangers is.
+    func listenForPairing() {
+        client.handleIQFromAnybody(namespace: MeshNamespaces.pairing, name: PairingOffer.name) { [weak self] request in
+            await self?.answerPairing(request)
+        }
+    }
+
+    private func answerPairing(_ request: IQRequest) async -> Result<Element?, StanzaError>? {
+        guard let enrollments, request.from.node != nil, !request.from.isBare, let offer = PairingOffer(request.payload) else { return nil }
+        let device = request.from.bare
+        let party = PairingTranscript.Party(jid: "\(own)", key: identity.fingerprint)
+        do throws(MeshError) {
+            switch try enrollments.judge(offer, from: "\(device)", to: party) {
+            case .ignore: return nil
+            case .refuse(let reason): return refused(device, offer.key, reason)
+            case .accept(let enrollment):
+                if let reason = try take(offer, device, enrollment, enrollments) { return refused(device, offer.key, reason) }
+                return await welcome(device, offer, enrollment, party)
+            case .acceptAgain(let enrollment): return await welcome(device, offer, enrollment, party)
+            }
+        } catch {
+            logger.error("a pairing could not be judged", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+            return .failure(.resourceConstraint)
+        }
+    }
+
+    /// Uses the token up and pins the key. Returns why that cannot be.
+    private func take(
+        _ offer: PairingOffer, _ device: JID, _ enrollment: Enrollment, _ enrollments: EnrollmentStore
+    ) throws(MeshError) -> PairingRefusal? {
+        let jid = "\(device)"
+        switch try trust.check(jid: jid, key: offer.key) {
+        case .new, .pinned, .revoked: break
+        case .changed, .keyBelongsTo:
+            // The token stays good: its owner may settle this and let the device try again.
+            try enrollments.note(.keyConflict, jid: jid, key: offer.key, of: enrollment.id)
+            return .keyConflict
+        }
+        guard try enrollments.use(enrollment.id, by: jid, key: offer.key) else { return .used }
+        return nil
+    }
+
+    /// Pins the key and makes the device a contact, also when it asks again; then proves that we made the token.
+    private func welcome(
+        _ device: JID, _ offer: PairingOffer, _ enrollment: Enrollment, _ party: PairingTranscript.Party
+    ) async -> Result<Element?, StanzaError> {
+        do {
+            // A token is its owner's word: what was revoked before may come back.
+            try trust.readmit(jid: "\(device)")
+            try trust.pin(jid: "\(device)", key: offer.key)
+            if let name = nickname(for: device, wanted: enrollment.name) { try await client.setRosterItem(device, name: name) }
+            try await befriend(device)
+        } catch {
+            logger.warning("a pairing is not complete yet", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+            return .failure(.resourceConstraint)
+        }
+        logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.token": "\(enrollment.id)", "qimesh.key": "\(offer.key)"])
+        record(device, enrollment.id, isAllowed: true, "paired, key \(offer.key)")
+        let transcript = PairingTranscript(enrolling: party, pairing: .init(jid: "\(device)", key: offer.key))
+        return PairingAnswer.accepted(proof: PairingProof.answer(enrollment.verifier, transcript)).result
+    }
+
+    private func refused(_ device: JID, _ key: KeyFingerprint, _ reason: PairingRefusal) -> Result<Element?, StanzaError> {
+        logger.notice(
+            "pairing refused", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.key": "\(key)", "reason": "\(reason.rawValue)"])
+        record(device, "pairing token", isAllowed: false, "tried to pair \(reason.told), key \(key)")
+        return PairingAnswer.refused(reason).result
+    }
+
+    private func record(_ device: JID, _ target: String, isAllowed: Bool, _ detail: String) {
+        server.access?.record(
+            AuditRecord(
+                event: "pair", principal: "\(device)", zone: .internet, target: target, access: "pair", isAllowed: isAllowed,
+                path: "device \(device)", detail: detail))
+    }
+
+    // MARK: - Names
+
+    /// What a device gets as its name in our contact list: never one it chose itself, and never one that another contact has.
+    /// Nil when its entry has a name already.
+    func nickname(for device: JID, wanted: String) -> String? {
+        let roster = client.roster()
+        if wanted.isEmpty, roster.contains(where: { $0.jid == device && $0.name != nil }) { return nil }
+        let name = wanted.isEmpty ? device.node ?? "\(device)" : wanted
+        return owner(of: name, in: roster, otherThan: device) == nil ? name : "\(device)"
+    }
+
+    /// The other contact that a name means already.
+    func owner(of name: String, otherThan device: JID?) -> JID? { owner(of: name, in: client.roster(), otherThan: device) }
+
+    private func owner(of name: String, in roster: [RosterItem], otherThan device: JID?) -> JID? {
+        roster.first { $0.jid != device && ($0.name == name || "\($0.jid)" == name) }?.jid
+    }
+}

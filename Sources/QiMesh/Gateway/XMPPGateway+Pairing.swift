@@ -1,0 +1,173 @@
+import Logging
+import QiMessaging
+import XMPP
+
+/// The side that was given a token: asks until somebody answers for it, and pins.
+extension XMPPGateway {
+    /// Pairs with the device that made a token: both become contacts, each with a name and with the other's key pinned.
+    ///
+    /// - Parameters:
+    ///   - name: what the device shall be called here; empty for the name in the token, or the part of its address before the `@`.
+    ///   - deadline: when to give up on a device that does not answer.
+    ///   - report: hears what is done and waited for, in words.
+    /// - Returns: what the device is called here.
+    /// - Throws: `.denied` when the token, or the key it names, is refused, `.conflict` for a name that another contact has,
+    ///   `.offline` when nobody answered until the deadline, `.timedOut` when the servers did not make the contact, `.cancelled`.
+    func pair(
+        _ invitation: PairingInvitation, name: String, deadline: ContinuousClock.Instant, report: @Sendable (String) -> Void
+    ) async throws(QiError) -> String {
+        let device = invitation.jid
+        let name = try acceptable(invitation, name)
+        let wasContact = client.roster().contains { $0.jid == device }
+        do throws(QiError) {
+            try await run(PairingAttempt(invitation, name: name, own: own, key: identity.fingerprint), until: deadline, report)
+            logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.key": "\(invitation.key)"])
+            record(device, isAllowed: true, "paired with its token, key \(invitation.key)")
+            return name
+        } catch {
+            if error.code != .timedOut, !wasContact { undo(device) }
+            logger.notice("pairing failed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error.message)"])
+            record(device, isAllowed: false, error.message)
+            throw error
+        }
+    }
+
+    /// The name to use, if nothing here speaks against the token.
+    private func acceptable(_ invitation: PairingInvitation, _ name: String) throws(QiError) -> String {
+        let device = invitation.jid
+        guard device != own else {
+            throw QiError(.invalid, "this token was made for \(own), which is this device", hint: "use it on the other device: qimesh pair")
+        }
+        let known = client.roster().first { $0.jid == device }?.name
+        let wanted = [name, known ?? "", invitation.name, device.node ?? ""].first { !$0.isEmpty } ?? "\(device)"
+        guard !wanted.contains("/") else { throw QiError(.invalid, "\"\(wanted)\" cannot be a name", hint: "--name with one without a slash") }
+        if let other = owner(of: wanted, otherThan: device) {
+            throw QiError(.conflict, "\(other) is called \"\(wanted)\" here already", hint: "choose another name: --name NAME")
+        }
+        do throws(MeshError) {
+            let verdict = try trust.check(jid: "\(device)", key: invitation.key)
+            // A revoked device comes back by a token that somebody brought here.
+            if verdict != .revoked, let refusal = verdict.refusal(jid: "\(device)", key: invitation.key) { throw refusal }
+        } catch {
+            throw QiError(.denied, error.message, hint: error.hint)
+        }
+        return wanted
+    }
+
+    private func run(
+        _ attempt: PairingAttempt, until deadline: ContinuousClock.Instant, _ report: @Sendable (String) -> Void
+    ) async throws(QiError) {
+        let device = attempt.invitation.jid
+        var machine = PairingStateMachine(deadline: deadline)
+        var isPrepared = false
+        var action = machine.started()
+        report("asking \(device)")
+        while true {
+            guard !Task.isCancelled else { throw QiError(.cancelled, "the pairing with \(device) was given up") }
+            switch action {
+            case .ask:
+                let outcome = await ask(attempt, &isPrepared)
+                action = machine.answered(outcome, now: .now)
+                if case .pause = action { report("waiting for \(device): \(machine.trouble)") }
+            case .pause(let duration):
+                await signOfLife(of: device, within: duration)
+                action = machine.paused(now: .now)
+            case .pin:
+                try pin(attempt.invitation)
+                report("\(device) has taken the token; its key is pinned")
+                action = machine.looked(isMutual: client.isMutual(device), now: .now)
+            case .awaitContact(let duration):
+                report("waiting for the servers to make \(device) a contact")
+                await Mesh.race(duration) { [self] in
+                    for await _ in peers.observers.changes() where client.isMutual(device) { return }
+                }
+                action = machine.looked(isMutual: client.isMutual(device), now: .now)
+            case .subscribe:
+                await subscribeAgain(attempt)
+                action = machine.subscribed()
+            case .finish: return
+            case .fail(let failure): throw failure.error(of: "\(device)")
+            }
+        }
+    }
+
+    /// Returns early when the device, or our own connection to the server, gives a sign of life.
+    private func signOfLife(of device: JID, within limit: Duration) async {
+        let wasOnline = client.state.isOnline
+        let wasThere = peers.tunnelResource(of: device) != nil
+        await Mesh.race(limit) { [self] in
+            for await _ in peers.observers.changes()
+            where client.state.isOnline != wasOnline || (peers.tunnelResource(of: device) != nil) != wasThere { return }
+        }
+    }
+
+    // MARK: - Steps
+
+    /// Sends what makes the contact, once, and the request that proves the token.
+    private func ask(_ attempt: PairingAttempt, _ isPrepared: inout Bool) async -> PairingStateMachine.Outcome {
+        let device = attempt.invitation.jid
+        guard let address = attempt.invitation.address else { return .silent("its address is broken") }
+        do throws(XMPPError) {
+            if !isPrepared {
+                try await client.setRosterItem(device, name: attempt.name)
+                try await client.approveSubscription(of: device)
+                try await client.subscribe(to: device, token: attempt.handle)
+                isPrepared = true
+            }
+            let answer = try await client.iq(to: address, .set, attempt.offer.element)
+            guard case .accepted(let proof)? = PairingAnswer(answer) else { return .forged }
+            return attempt.isValid(proof) ? .accepted : .forged
+        } catch {
+            if case .refused(let refusal)? = PairingAnswer(error.stanzaError) { return .refused(refusal) }
+            return .silent(Self.trouble(error, own))
+        }
+    }
+
+    private static func trouble(_ error: XMPPError, _ own: JID) -> String {
+        switch error.code {
+        case .stanza where error.stanzaError?.condition == "resource-constraint": "it is busy"
+        case .stanza where error.stanzaError?.condition.hasPrefix("remote-server") == true: "its server cannot be reached from \(own.domain)"
+        case .stanza: "it is offline, or knows nothing of this token any more"
+        case .timedOut: "no answer came"
+        default: "this device is not connected to \(own.domain)"
+        }
+    }
+
+    private func pin(_ invitation: PairingInvitation) throws(QiError) {
+        do throws(MeshError) {
+            try trust.readmit(jid: "\(invitation.jid)")
+            try trust.pin(jid: "\(invitation.jid)", key: invitation.key)
+        } catch {
+            throw QiError(.denied, error.message, hint: error.hint)
+        }
+    }
+
+    private func subscribeAgain(_ attempt: PairingAttempt) async {
+        let device = attempt.invitation.jid
+        let subscription = client.roster().first { $0.jid == device }?.subscription
+        do throws(XMPPError) {
+            if subscription != .from { try await client.approveSubscription(of: device) }
+            if subscription != .to { try await client.subscribe(to: device, token: attempt.handle) }
+        } catch {
+            logger.debug("subscription not sent again", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+        }
+    }
+
+    /// Leaves no half-made contact behind. In the background: whoever asked for the pairing may be gone.
+    private func undo(_ device: JID) {
+        server.loop.spawn { [self] in
+            do {
+                try await deny(device)
+            } catch {
+                logger.debug("half-made contact not removed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+            }
+        }
+    }
+
+    private func record(_ device: JID, isAllowed: Bool, _ detail: String) {
+        server.access?.record(
+            AuditRecord(
+                event: "pair", principal: "\(device)", zone: .internet, target: "\(own)", access: "pair", isAllowed: isAllowed,
+                path: "device \(device)", detail: detail))
+    }
+}

@@ -1,0 +1,32 @@
+import QiMessaging
+
+/// Why a device that was given a token did not pair.
+enum PairingFailure: Hashable, Sendable {
+    case refused(PairingRefusal)
+    /// Somebody answered for the device who does not know the token.
+    case forged
+    /// Nobody answered in time; what the last attempt met.
+    case unanswered(String)
+    /// The token was taken, but the servers have not made the two contacts.
+    case noContact
+
+    /// What is told on the side that was given the token.
+    /// - Parameter device: the other device's address.
+    func error(of device: String) -> QiError {
+        switch self {
+        case .refused(let refusal): refusal.error(from: device)
+        case .forged:
+            QiError(
+                .denied, "whoever answered for \(device) does not know the token: a server on the way answers in its place",
+                hint: "pair through another XMPP server")
+        case .unanswered(let trouble):
+            QiError(
+                .offline, "\(device) did not answer: \(trouble)",
+                hint: "is qimesh up running there, and was the token made there today? qimesh pair --wait-online 1h waits longer")
+        case .noContact:
+            QiError(
+                .timedOut, "\(device) has taken the token, but the servers have not made it a contact yet",
+                hint: "wait for it: qimesh devices; or qimesh invite \(device), there qimesh approve")
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import ArgumentParser
+import Foundation
+import QiWire
+
+/// `qimesh enroll`: makes a token that lets one other device in.
+struct Enroll: NodeVerb {
+    static let configuration = CommandConfiguration(
+        commandName: "enroll", abstract: "Make a token with which one other device pairs with this one.",
+        discussion: """
+            The token works once and for ten minutes. Whoever has it becomes a contact: show it to the other device alone, as text or
+            as the QR code, and enter it there with `qimesh pair`. --list shows what became of tokens, and who was refused.
+            """)
+
+    @Option(help: "What the device that uses the token is called here (default: the part of its address before the @).")
+    var name: String?
+
+    @Option(name: .customLong("as"), help: "The account to pair with, if this node has several.")
+    var account: String?
+
+    @Option(help: "How long the token is good for, at most 30m (default: 10m).")
+    var valid: TimeSpan?
+
+    @Flag(inversion: .prefixedNo, help: "Draw the QR code (default: on a terminal).")
+    var qr: Bool?
+
+    @Flag(help: "List the tokens of the last day instead of making one.")
+    var list = false
+
+    @Option(help: "Take a token back that nobody has used, by its id, or `all`.")
+    var cancel: String?
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+
+    func validate() throws {
+        if list, cancel != nil { throw ValidationError("--list and --cancel are two commands") }
+        if let valid, valid.duration < .seconds(1) || valid.duration > .seconds(1_800) {
+            throw ValidationError("--valid has to be between 1s and 30m")
+        }
+    }
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        try await withControl(console) { (control, _) async throws(CommandFailure) in
+            if list { return try await Enrollments.show(control, console) }
+            if let cancel { return try await take(cancel, back: control, console) }
+            let seconds = valid.map { $0.duration.components.seconds } ?? 0
+            let answer = try await control.call("enroll", [.string(name ?? ""), .string(account ?? ""), .int64(seconds)])
+            if console.json { return console.done(JSONValue(control: answer)) }
+            let token = answer.text("token")
+            if let code = code(token, console) { console.picture(code) }
+            console.line(Printable.line(token))
+            console.note("good once, for \(TimeText.ago(lifetime(answer))); there: qimesh pair, and this line or the code")
+            if answer.member("online")?.asBool == false { console.note("this node is not connected to its server now; see: qimesh status") }
+        }
+    }
+
+    private func lifetime(_ answer: QiValue) -> Double {
+        ((answer.number("expires") ?? 0) - Date().timeIntervalSince1970).rounded()
+    }
+
+    private func take(_ id: String, back control: ControlInterface, _ console: Console) async throws(CommandFailure) {
+        let answer = try await control.call("cancelEnrollment", [.string(id == "all" ? "" : id)])
+        if console.json { return console.done(JSONValue(control: answer)) }
+        console.line("cancelled \(answer.integer("cancelled") ?? 0)")
+    }
+
+    /// The QR code, where it is wanted and fits.
+    private func code(_ token: String, _ console: Console) -> [String]? {
+        guard qr ?? console.isTerminal.errors else { return nil }
+        guard let code = QRCode(Array(token.utf8)) else {
+            console.note("the token is too long for a QR code")
+            return nil
+        }
+        if qr == nil, let width = console.errorWidth, width < code.terminalWidth {
+            console.note("the terminal is too narrow for the QR code, which takes \(code.terminalWidth) columns")
+            return nil
+        }
+        return code.terminalLines(colour: output.color.isOn(terminal: console.isTerminal.errors, environment: environment))
+    }
+}
