@@ -25,6 +25,7 @@ enum DefaultConfiguration {
         #internal:
         #  listen: ["tcp://127.0.0.1:9559"]
 
+        #policy: policy.yaml                 # who may do what; by default the file of that name beside this one, if there is one
         #limits: { calls-per-peer: 1024, payload: 50MB, path-loss: 30s }
         #log: { level: info }
 

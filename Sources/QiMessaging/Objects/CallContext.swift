@@ -7,8 +7,10 @@ public struct CallContext: Sendable {
     /// calls, and do not change it.
     @TaskLocal public static var current: CallContext?
 
+    /// Who calls, and where the call came in.
+    public let caller: Caller
     /// Where the call came in.
-    public let origin: ConnectionOrigin
+    public var origin: ConnectionOrigin { caller.origin }
     /// The object that was called: emits its signals, sets its properties.
     public let object: HostedObject
     /// What the call came on; nil within this process.
@@ -21,7 +23,7 @@ public struct CallContext: Sendable {
     }
 
     init(_ call: IncomingCall, to object: LocalObject) {
-        origin = call.connection.origin
+        caller = Caller(principal: call.connection.principal, origin: call.connection.origin)
         let address = call.address.target
         self.object = HostedObject(object: object.object, serviceID: address.service)
         path = Path(
@@ -30,7 +32,7 @@ public struct CallContext: Sendable {
 
     /// Of a call within this process.
     init(to object: DynamicObject) {
-        origin = .process
+        caller = Caller(principal: Principal(.process, zone: .internal), origin: .process)
         self.object = HostedObject(object: object, serviceID: 0)
         path = nil
     }
