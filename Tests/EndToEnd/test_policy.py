@@ -41,9 +41,9 @@ def test_check_prints_the_entry_that_decides(guarded, running):
         guarded.up()
     denied = check(guarded, "op@lab.example", "lonely/ALMotion.moveTo", "call")
     assert denied.code == 4
-    assert denied.out == 'deny   rule 2 (policy.yaml:10)  who=group:operators  deny=["ALMotion.*"]\n', str(denied)
+    assert denied.out == 'deny   rule 2 (policy.yaml:11)  who=group:operators  deny=["ALMotion.*"]\n', str(denied)
     allowed = check(guarded, "nao@robots.example", "ALTextToSpeech.say", "call").ok()
-    assert allowed.out == 'allow  rule 2 (policy.yaml:12)  who=group:operators  allow=["ALTextToSpeech.*"]\n', str(allowed)
+    assert allowed.out == 'allow  rule 2 (policy.yaml:13)  who=group:operators  allow=["ALTextToSpeech.*"]\n', str(allowed)
     document = check(guarded, "vision@cloud.example", "Vision1", "register", "--json").ok().json
     assert (document["decision"], document["rule"], document["entry"]) == ("allow", 3, 'register=["Vision*"]')
     stranger = check(guarded, "mallory@evil.example", "ALTextToSpeech.say", "call", "--json")
