@@ -197,9 +197,7 @@ final class Connection {
             guard message.header.version == 0 else { return }
             if message.address.target == .connection { sharedMemory?.received(message); return }
             guard let receiver = receiver(for: message.address.target) else { return }
-            let post = IncomingCall(connection: self, message: message)
-            if let access, refusal(of: post, receiver, access) != nil { return }
-            receiver.receive(post)
+            hand(IncomingCall(connection: self, message: message), to: receiver)
         case .cancel:
             var payload = message.payload
             guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
@@ -234,8 +232,7 @@ final class Connection {
         }
         if access == nil, message.flags.isEmpty, receiver.serveAtOnce(message, on: self) { return }
         let call = IncomingCall(connection: self, message: message)
-        if let access, let refusal = refusal(of: call, receiver, access) { return call.fail(refusal) }
-        receiver.receive(call)
+        hand(call, to: receiver)
         // Most calls of methods that stay on the loop have their answer by now.
         if !call.isAnswered, !isClosed { incoming[message.id] = call } else if isClosed { call.abandon() }
     }
@@ -256,12 +253,14 @@ final class Connection {
 
     private static let noSuchObject = "The call request could not be handled."
 
-    /// What a call that may not reach its receiver is answered; one to a hidden object what one to no object is.
-    private func refusal(of call: IncomingCall, _ receiver: any ObjectReceiver, _ access: ConnectionAccess) -> String? {
+    /// Lets a call or post reach its receiver, if it may: a Post is dropped if not, a call to a hidden object is answered what one to no
+    /// object is.
+    func hand(_ call: IncomingCall, to receiver: any ObjectReceiver) {
+        guard let access else { return receiver.receive(call) }
         switch access.judge(call, receiver, service: owner?.serviceName(of: call.address.service, on: self)) {
-        case .pass: nil
-        case .hidden: Self.noSuchObject
-        case .refused(let reason): reason
+        case .pass: receiver.receive(call)
+        case .hidden: call.fail(Self.noSuchObject)
+        case .refused(let reason): call.fail(reason)
         }
     }
 

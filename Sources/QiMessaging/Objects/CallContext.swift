@@ -7,20 +7,22 @@ public struct CallContext: Sendable {
     /// calls, and do not change it.
     @TaskLocal public static var current: CallContext?
 
+    /// Who calls, and where the call came in.
+    public var caller: Caller { content.caller }
     /// Where the call came in.
-    public var origin: ConnectionOrigin { content.origin }
+    public var origin: ConnectionOrigin { content.caller.origin }
     /// The object that was called: emits its signals, sets its properties.
     public var object: HostedObject { content.object }
 
     /// One reference, for a context goes through a task-local with every call; the same for all calls of an object on a connection.
     private final class Content: Sendable {
-        let origin: ConnectionOrigin
+        let caller: Caller
         let object: HostedObject
         /// What the call came on; nil within this process.
         let path: Path?
 
-        init(_ origin: ConnectionOrigin, _ object: HostedObject, _ path: Path?) {
-            self.origin = origin
+        init(_ caller: Caller, _ object: HostedObject, _ path: Path?) {
+            self.caller = caller
             self.object = object
             self.path = path
         }
@@ -38,12 +40,15 @@ public struct CallContext: Sendable {
     init(on connection: Connection, at address: ObjectAddress, to object: LocalObject) {
         let path = Path(
             executor: object.bus.executor, connection: NIOLoopBound(connection, eventLoop: object.bus.eventLoop), address: address)
-        content = Content(connection.origin, HostedObject(object: object.object, serviceID: address.service), path)
+        content = Content(
+            Caller(principal: connection.principal, origin: connection.origin),
+            HostedObject(object: object.object, serviceID: address.service), path)
     }
 
     /// Of a call within this process.
     init(to object: DynamicObject) {
-        content = Content(.process, HostedObject(object: object, serviceID: 0), nil)
+        content = Content(
+            Caller(principal: Principal(.process, zone: .internal), origin: .process), HostedObject(object: object, serviceID: 0), nil)
     }
 
     /// Whether this is the context of calls to `object` at `address`.

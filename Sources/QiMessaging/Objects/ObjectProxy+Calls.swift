@@ -18,7 +18,7 @@ extension ObjectProxy {
     /// Calls a method by name with dynamic values.
     ///
     /// - Returns: the result, of the method's return type.
-    /// - Throws: `.remote` with the method's own error text, `.notFound` for no such method, `.invalid` for arguments that fit no
+    /// - Throws: `.remote` with the method's own error text, `.denied` when a policy refuses the call, `.notFound` for no such method, `.invalid` for arguments that fit no
     ///   overload, `.timedOut`, `.disconnected`, `.cancelled`.
     public nonisolated(nonsending) func call(
         _ method: String, arguments: [QiValue], deadline: Duration = .seconds(10)

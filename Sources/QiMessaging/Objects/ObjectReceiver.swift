@@ -10,7 +10,8 @@ protocol ObjectReceiver: AnyObject {
     func closed(_ connection: Connection)
     /// The peer dropped its last reference to the object, which it knew under `address` on `connection`.
     func released(_ address: ObjectAddress, on connection: Connection)
-    /// What the object can do, by which a policy judges calls to it; nil while it is not known.
+    /// What the object can do, by which a policy judges calls to it. nil while that is not known: such a receiver does nothing with a call
+    /// but hand it on, later, by `Connection.hand(_:to:)`, or refuse it.
     var memberTable: MemberTable? { get }
     /// Ends the subscriptions made on `connection` under `address`, except to signals whose names may stay.
     func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool)

@@ -255,7 +255,10 @@ extension CallAnswer {
     func failure(of name: String) -> QiError? {
         switch self {
         case .reply: return nil
-        case .error(var payload): return QiError(.remote, payload.readErrorPayload())
+        case .error(var payload):
+            let text = payload.readErrorPayload()
+            // An Error is a text only; by this one a policy refuses (`Decision`).
+            return QiError(text.hasPrefix("denied: ") && text.contains(" may not ") ? .denied : .remote, text)
         case .canceled: return QiError(.cancelled, "the call to \(name) was cancelled")
         case .failure(let error): return error
         }

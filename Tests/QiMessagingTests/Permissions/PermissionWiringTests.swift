@@ -29,7 +29,8 @@ import Testing
     @Test(arguments: [false, true]) func whatIsDeniedIsInvisible(isForwarded: Bool) async throws {
         try await Self.withArm([Self.looking], isForwarded: isForwarded) { directory, _ in
             try await withClient(directory.outside) { client in
-                #expect(try await client.serviceNames() == ["ServiceDirectory", "Arm"])
+                let names = try await client.serviceNames()
+                #expect(names == ["ServiceDirectory", "Arm"])
                 #expect(try await client.refusalOfLookUp("Hidden") == "Cannot find service 'Hidden' in index")
                 #expect(try await client.refusalOfLookUp("Nowhere") == "Cannot find service 'Nowhere' in index")
             }
