@@ -10,7 +10,7 @@ enum CallAnswer: Sendable {
     /// The callee cancelled it.
     case canceled
     /// No answer came.
-    case failure(QiError)
+    indirect case failure(QiError)
 }
 
 typealias CallCompletion = (CallAnswer) -> Void

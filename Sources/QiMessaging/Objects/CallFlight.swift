@@ -4,8 +4,12 @@ import Synchronization
 
 /// One call between the task that waits for it and the loop that carries it: gives it up when the task is cancelled.
 final class CallFlight: Sendable {
-    /// The answer, and its value when that had to be read on the loop, for it holds objects.
-    typealias Outcome = (answer: CallAnswer, value: Result<QiValue, QiError>?)
+    /// How the call ended. Small, for it is handed from function to function.
+    enum Outcome: Sendable {
+        case answer(CallAnswer)
+        /// The value of a reply that had to be read on the loop, for it holds objects.
+        indirect case value(Result<QiValue, QiError>)
+    }
 
     private struct State {
         var continuation: UnsafeContinuation<Void, Never>?
@@ -39,12 +43,14 @@ final class CallFlight: Sendable {
         }
     }
 
-    func complete(_ answer: CallAnswer, value: Result<QiValue, QiError>? = nil) {
+    func complete(_ answer: CallAnswer) { complete(.answer(answer)) }
+
+    func complete(_ outcome: Outcome) {
         let continuation = state.withLock { state in
             let continuation = state.continuation
             guard continuation != nil else { return continuation }
             state.continuation = nil
-            state.outcome = (answer, value)
+            state.outcome = outcome
             return continuation
         }
         continuation?.resume()
@@ -70,5 +76,5 @@ final class CallFlight: Sendable {
 /// What is sent with a call: bytes, or values with objects in them, which are encoded for the connection they leave on.
 enum CallContent: Sendable {
     case bytes(ByteBuffer, MessageFlags)
-    case values(QiValue, QiType, MessageFlags)
+    indirect case values(QiValue, QiType, MessageFlags)
 }

@@ -33,17 +33,17 @@ extension ObjectProxy {
         switch handle.target {
         case .local(let object):
             return try await handle.requireLocal(object).call(method, arguments, label, deadline: deadline, through: handle)
-        case .remote(let loop, let target):
+        case .remote(let path):
             let content = try encode(arguments, for: method)
-            let outcome = await Self.send(method.meta.uid, content, method.returns.type, deadline, loop, target)
-            guard case .reply(let payload, let flags) = outcome.answer else {
-                throw Self.describe(outcome.answer.failure(of: label), label, deadline)
-            }
-            if let value = outcome.value { return try value.get() }
-            do {
-                return try payload.value(of: method.returns.type, flags: flags)
-            } catch {
-                throw QiError(.invalid, "the result of \(label) cannot be read: \(error.message)")
+            switch await Self.send(method.meta.uid, content, method.returns.type, deadline, path) {
+            case .value(let result): return try result.get()
+            case .answer(.reply(let payload, let flags)):
+                do {
+                    return try payload.value(of: method.returns.type, flags: flags)
+                } catch {
+                    throw QiError(.invalid, "the result of \(label) cannot be read: \(error.message)")
+                }
+            case .answer(let answer): throw Self.describe(answer.failure(of: label), label, deadline)
             }
         }
     }
@@ -52,9 +52,9 @@ extension ObjectProxy {
     public func post(_ method: String, arguments: [QiValue]) throws(QiError) {
         let found = try resolve(method, arguments)
         switch handle.target {
-        case .remote(let loop, let target):
+        case .remote(let path):
             let content = try encode(arguments, for: found)
-            loop.submit { bus in Self.post(found.meta.uid, content, target.value, bus) }
+            path.loop.submit { bus in Self.post(found.meta.uid, content, path.object.value, bus) }
         case .local(let object): try handle.requireLocal(object).post(found, arguments)
         }
     }
@@ -104,24 +104,23 @@ extension ObjectProxy {
 
     /// Sends a call and waits for its end. Whoever waits on the loop itself goes on there, without any other thread.
     nonisolated(nonsending) static func send(
-        _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, _ loop: BusLoop,
-        _ target: NIOLoopBound<RemoteObject>
+        _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, _ path: RemotePath
     ) async -> CallFlight.Outcome {
         let flight = CallFlight()
         let end = NIODeadline.now() + TimeAmount(deadline)
         await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 flight.begin(continuation)
-                if loop.eventLoop.inEventLoop {
-                    start(flight, action, content, returns, end, target.value, loop.bus)
+                if path.loop.eventLoop.inEventLoop {
+                    start(flight, action, content, returns, end, path.object.value, path.loop.bus)
                 } else {
-                    loop.submit { bus in start(flight, action, content, returns, end, target.value, bus) }
+                    path.loop.submit { bus in start(flight, action, content, returns, end, path.object.value, bus) }
                 }
             }
         } onCancel: {
-            loop.submit { bus in flight.cancel(on: bus) }
+            path.loop.submit { bus in flight.cancel(on: bus) }
         }
-        return flight.outcome ?? (.failure(QiError(.disconnected, "the call has no answer")), nil)
+        return flight.outcome ?? .answer(.failure(QiError(.disconnected, "the call has no answer")))
     }
 
     private static func start(
@@ -145,7 +144,8 @@ extension ObjectProxy {
                 ObjectPassage(from: connection, name: target.name).releaseUnused(in: payload, as: type)
             }
             waiter = .closure { answer in
-                flight.complete(answer, value: answer.adoptedValue(of: returns, by: target.connection, named: target.name))
+                let value = answer.adoptedValue(of: returns, by: target.connection, named: target.name)
+                flight.complete(value.map { .value($0) } ?? .answer(answer))
             }
         }
         do {
@@ -186,8 +186,8 @@ extension ObjectProxy {
     }
 
     func postSignal(_ signal: UInt32, _ content: CallContent) {
-        guard case .remote(let loop, let target) = handle.target else { return }
-        loop.submit { bus in Self.post(signal, content, target.value, bus) }
+        guard case .remote(let path) = handle.target else { return }
+        path.loop.submit { bus in Self.post(signal, content, path.object.value, bus) }
     }
 }
 
