@@ -30,8 +30,9 @@ public final class GatewayNode: Service {
         let audit = AuditLog(file: paths.auditFile, logger: logger)
         let policies = try PolicyStore.open(configuration, paths: paths, audit: audit)
         self.policies.withLock { $0 = policies }
+        let apps = try AppStore(file: paths.appFile, logger: logger, onChanged: { policies.setGrants($0) })
         let service = try GatewayService(
-            configuration: configuration, paths: paths, access: policies.control, logger: logger, onReady: onReady)
+            configuration: configuration, paths: paths, access: policies.control, stores: [apps], logger: logger, onReady: onReady)
         try await audit.whileWriting { try await service.run() }
     }
 

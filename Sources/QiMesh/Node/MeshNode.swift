@@ -131,7 +131,7 @@ public final class MeshNode: Service {
             let endpoints = listeners.map(\.endpoint.text)
             control.setEndpoints(endpoints)
             onReady(endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-            try await run(gateways, publicDoor(policies))
+            try await run(gateways, publicDoor(policies, apps))
         } catch {
             for listener in listeners { await listener.close() }
             throw error
@@ -151,10 +151,10 @@ public final class MeshNode: Service {
     }
 
     /// The door of the configuration, unless it is a process of its own.
-    private func publicDoor(_ policies: PolicyStore) throws(MeshError) -> GatewayService? {
+    private func publicDoor(_ policies: PolicyStore, _ apps: AppStore) throws(MeshError) -> GatewayService? {
         guard let gateway = configuration.gateway, !gateway.isSeparate else { return nil }
         return try GatewayService(
-            configuration: configuration, paths: paths, access: policies.control, logger: logger
+            configuration: configuration, paths: paths, access: policies.control, stores: [apps], logger: logger
         ) { [logger] urls in
             logger.info("gateway ready", metadata: ["qi.endpoint": "\(urls.joined(separator: " "))"])
         }
