@@ -142,7 +142,7 @@ final class Bus {
         guard !isShutDown else { return }
         let id = nextPause
         nextPause += 1
-        let timer = schedule(at: .now() + pause) { [weak self] in self?.pauses.removeValue(forKey: id)?.resume() }
+        let timer = schedule(at: .now() + pause) { self.pauses.removeValue(forKey: id)?.resume() }
         await withUnsafeContinuation { pauses[id] = $0 }
         timer.cancel()
     }
@@ -177,7 +177,7 @@ final class Bus {
     /// Makes sure that deadlines are looked at while there are any.
     func needTimer() {
         guard timer == nil, !isShutDown else { return }
-        timer = eventLoop.assumeIsolated().scheduleTask(in: Self.tick) { [weak self] in self?.onTick() }
+        timer = eventLoop.assumeIsolated().scheduleTask(in: Self.tick) { self.onTick() }
     }
 
     private func onTick() {

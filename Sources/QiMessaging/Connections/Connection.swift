@@ -386,10 +386,7 @@ final class Connection {
         handedOver += bytes
         guard isBusy else { return nil }
         let promise = channel.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.assumeIsolated().whenSuccess { [weak self, handedOver] in
-            guard let self else { return }
-            departed = max(departed, handedOver)
-        }
+        promise.futureResult.assumeIsolated().whenSuccess { [handedOver] in self.departed = max(self.departed, handedOver) }
         return promise
     }
 
