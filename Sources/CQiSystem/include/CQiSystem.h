@@ -44,6 +44,49 @@ static inline int64_t qimesh_age(const char *path) {
     return (int64_t)(time(NULL) - status.st_mtime);
 }
 
+/// What stat(2) says of a file, in fields of our own.
+struct qimesh_file {
+    uint32_t mode;
+    uint32_t owner;
+    uint64_t inode;
+    int64_t size;
+    int64_t seconds;
+    int64_t nanoseconds;
+};
+typedef struct qimesh_file qimesh_file;
+
+static inline qimesh_file qimesh_file_of(const struct stat *status) {
+    qimesh_file file = {0};
+    file.mode = (uint32_t)status->st_mode;
+    file.owner = (uint32_t)status->st_uid;
+    file.inode = (uint64_t)status->st_ino;
+    file.size = (int64_t)status->st_size;
+#ifdef __APPLE__
+    file.seconds = (int64_t)status->st_mtimespec.tv_sec;
+    file.nanoseconds = (int64_t)status->st_mtimespec.tv_nsec;
+#else
+    file.seconds = (int64_t)status->st_mtim.tv_sec;
+    file.nanoseconds = (int64_t)status->st_mtim.tv_nsec;
+#endif
+    return file;
+}
+
+/// Of an open file; 0, or -1 and errno.
+static inline int qimesh_fstat(int descriptor, qimesh_file *file) {
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) return -1;
+    *file = qimesh_file_of(&status);
+    return 0;
+}
+
+/// Of what a path leads to; 0, or -1 and errno.
+static inline int qimesh_stat(const char *path, qimesh_file *file) {
+    struct stat status;
+    if (stat(path, &status) != 0) return -1;
+    *file = qimesh_file_of(&status);
+    return 0;
+}
+
 /// Whether nobody listens at a socket file that is there; 1 or 0.
 static inline int qimesh_is_refused(const char *path) {
     struct sockaddr_un address;
