@@ -132,6 +132,7 @@ public final class TCPGateway: Sendable {
             let reason = QiError(.disconnected, "this gateway was closed")
             // First those who use it, then what they used.
             directory.value.end(reason)
+            directory.value.master?.end(reason)
             upstream.value.end(reason)
         }
     }
