@@ -5,7 +5,7 @@ import QiWire
 extension Connection {
     /// The URI under which the peer reached us; nil where there is none (a tunnel).
     var localEndpoint: String? {
-        guard let address = channel.localAddress, let host = address.ipAddress, let port = address.port else { return nil }
+        guard let address = channel.localAddress, let host = address.plainHost, let port = address.port else { return nil }
         let scheme = if case .tls(_, let fingerprint) = origin { fingerprint == nil ? "tcps" : "tcpsm" } else { "tcp" }
         return host.contains(":") ? "\(scheme)://[\(host)]:\(port)" : "\(scheme)://\(host):\(port)"
     }

@@ -24,6 +24,9 @@ final class MasterLink: DirectoryFollowing {
     /// Connects to the master, now and after every loss.
     func join() { follower.join() }
 
+    /// Follows it no more.
+    func end(_ error: QiError) { follower.end(error) }
+
     /// The master's directory, on every connection there is in turn.
     var master: RemoteObject? { follower.directory }
 

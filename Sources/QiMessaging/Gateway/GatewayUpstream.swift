@@ -76,7 +76,8 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
         restoreAll()
     }
 
-    func isOwn(_ id: UInt32) -> Bool { false }
+    /// What those outside host has the id there that it has here.
+    func isOwn(_ id: UInt32) -> Bool { presented.table.entries[id] != nil }
 
     nonisolated(nonsending) func reached(_ directory: RemoteObject) async throws(QiError) {
         let answer = try await directory.value(of: WellKnownActions.machineID, [], deadline: .now() + .seconds(10))

@@ -1,4 +1,5 @@
 import Glibc
+import NIOCore
 
 /// An IP address as its bytes: 4, or 16. An IPv4 address inside IPv6 (`::ffff:10.0.0.7`) is the IPv4 address.
 public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
@@ -62,4 +63,9 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
         }
         return count
     }
+}
+
+extension SocketAddress {
+    /// The host as IPv4 peers know it, also where it came in by a socket for both (`::ffff:10.0.0.7`).
+    var plainHost: String? { ipAddress.map { IPAddress($0)?.description ?? $0 } }
 }

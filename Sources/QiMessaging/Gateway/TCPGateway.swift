@@ -20,7 +20,8 @@ public final class TCPGateway: Sendable {
         public var allowsPlain = false
         /// Who may come in, and in which zone.
         public var rules = ListenerRules()
-        /// Who may do what; nil: everybody may look up, call, post to and listen to every service, and host none.
+        /// Who may do what; nil: everybody may look up, call, post to and listen to every service, and host none. Hosting takes a
+        /// ``directory`` at `unix:`.
         public var access: AccessControl?
         /// What clients are told instead of the address they used, see ``TCPGateway/advertise(_:)``.
         public var advertised: [Endpoint] = []
@@ -33,6 +34,10 @@ public final class TCPGateway: Sendable {
             self.directory = directory
             self.machineID = machineID
         }
+
+        /// Whether those outside may host services, if the policy lets them: our own directory reaches what they host on the
+        /// connection that registered it. libqi's would need an address.
+        var mayRegister: Bool { access != nil && directory.isUnix }
     }
 
     private let server: DirectoryServer
@@ -54,7 +59,10 @@ public final class TCPGateway: Sendable {
     public static func open(_ options: Options, at endpoints: [Endpoint], on loop: BusLoop) async throws(QiError) -> TCPGateway {
         for endpoint in endpoints { try check(endpoint, options) }
         let server = try await DirectoryServer.make(
-            on: loop, machineID: options.machineID, limits: options.limits, readOnlyReason: registrationRefusal, access: options.access)
+            on: loop, machineID: options.machineID, limits: options.limits,
+            readOnlyReason: options.mayRegister ? nil : registrationRefusal, access: options.access)
+        // What those outside host is registered inside, as a board's services are with its master.
+        if options.mayRegister { try await server.join(master: options.directory) }
         let gate = try await server.gate(options.rules)
         let directory = server.directory
         let upstream = try await loop.run { (bus) async throws(QiError) in
@@ -124,6 +132,7 @@ public final class TCPGateway: Sendable {
             let reason = QiError(.disconnected, "this gateway was closed")
             // First those who use it, then what they used.
             directory.value.end(reason)
+            directory.value.master?.end(reason)
             upstream.value.end(reason)
         }
     }

@@ -80,7 +80,7 @@ enum QiPipeline {
 
     /// Who is at the other end, as the kernel says.
     private static func origin(of channel: any Channel, _ endpoint: Endpoint) -> EventLoopFuture<ConnectionOrigin> {
-        let host = channel.remoteAddress?.ipAddress
+        let host = channel.remoteAddress?.plainHost
         switch endpoint.kind {
         case .tls(let name, _, _): return channel.eventLoop.makeSucceededFuture(.tls(host: host ?? name, fingerprint: nil))
         case .tcp(let name, _): return channel.eventLoop.makeSucceededFuture(.tcp(host: host ?? name))

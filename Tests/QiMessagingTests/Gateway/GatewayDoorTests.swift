@@ -267,4 +267,41 @@ import Testing
             }
         }
     }
+
+    /// What somebody outside hosts is used inside, and by others outside; it is gone with its host.
+    @Test func whoeverMayRegisterHostsInside() async throws {
+        var rule = PermissionRule(who: [.zone(.lan)])
+        rule.allow = ["Vision*"]
+        rule.register = ["Vision*"]
+        let control = AccessControl(PermissionPolicy(rules: [rule]))
+        try await MortalDirectory.with { directory in
+            try await withGateway(to: directory.endpoint, { $0.access = control }) { _, endpoint in
+                try await withSession(of: directory) { insider in
+                    let removed = try await insider.directory().events(of: "serviceRemoved")
+                    try await withOutsider(endpoint) { host in
+                        let hosted = try await host.register(ProbeTests.probeObject(), as: "VisionOne")
+                        let denied = await #expect(throws: QiError.self) {
+                            _ = try await host.register(ProbeTests.probeObject(), as: "Motion")
+                        }
+                        #expect(denied?.message.contains("may not register Motion") == true)
+                        let service = try await insider.service("VisionOne")
+                        #expect(try await service.call("inc", arguments: [.int32(1)]) == .int32(2))
+                        let events = try await service.events(of: "sig")
+                        try hosted.emit("sig", [.int32(7), .string("")])
+                        #expect(await events.first()?.first == .int32(7))
+                        // Nobody inside is told an address outside.
+                        let endpoints = try await insider.info(of: "VisionOne").endpoints
+                        #expect(endpoints.allSatisfy { $0.hasPrefix("qi:") || $0 == directory.endpoint.text }, "\(endpoints)")
+                        try await withOutsider(endpoint) { other in
+                            let answer = try await other.service("VisionOne").call("inc", arguments: [.int32(2)])
+                            #expect(answer == .int32(3))
+                            let names = try await other.services().map(\.name).sorted()
+                            #expect(names == ["ServiceDirectory", "VisionOne"])
+                        }
+                    }
+                    #expect(await removed.first()?.last?.asString == "VisionOne")
+                }
+            }
+        }
+    }
 }
