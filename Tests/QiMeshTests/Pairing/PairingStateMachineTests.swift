@@ -1,3 +1,4 @@
+import QiMessaging
 import Testing
 
 @testable import QiMesh
