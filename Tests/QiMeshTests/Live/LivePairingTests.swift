@@ -34,7 +34,8 @@ extension Live {
                     return desk == "online" && pepper == "online" ? true : nil
                 }
                 try await mesh.desk.session { session in
-                    #expect(try await session.service("pepper/Peer").call("echo_int32", Int32(7)) == Int32(7))
+                    let service = try await session.service("pepper/Peer")
+                    #expect(try await service.call("echo_int32", Int32(7)) == Int32(7))
                 }
                 let list = try await mesh.pepper.control("enrollments")["enrollments"]?.asList
                 #expect(list?.map { $0["state"]?.asString } == ["used"])

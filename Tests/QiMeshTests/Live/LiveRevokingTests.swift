@@ -64,7 +64,8 @@ extension Live {
                 _ = try await eventually("desk is out") { try await mesh.pepper.row(of: mesh.desk.jid) == nil ? true : nil }
                 try await mesh.meet()
                 try await mesh.desk.session { session in
-                    #expect(try await session.service("pepper/Peer").call("echo_int32", Int32(3)) == Int32(3))
+                    let service = try await session.service("pepper/Peer")
+                    #expect(try await service.call("echo_int32", Int32(3)) == Int32(3))
                 }
                 #expect(try mesh.pepper.pin(of: mesh.desk.jid) == mesh.desk.fingerprint())
             }
@@ -74,7 +75,8 @@ extension Live {
         @Test func aRotatedKeyIsRefusedUntilAccepted() async throws {
             try await withMesh { mesh in
                 try await mesh.desk.session { session in
-                    #expect(try await session.service("pepper/Peer").call("echo_int32", Int32(1)) == Int32(1))
+                    let service = try await session.service("pepper/Peer")
+                    #expect(try await service.call("echo_int32", Int32(1)) == Int32(1))
                     let old = try mesh.pepper.fingerprint()
                     let token = try #require(try await mesh.pepper.enroll()["token"]?.asString)
                     let rotated = try await mesh.pepper.control("rotateKey")

@@ -30,9 +30,9 @@ import Testing
         var table = try table(token)
         let offer = Sample.offer(token)
         #expect(isAccept(judge(&table, offer)))
-        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(1)))
+        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(1)) == true)
         #expect(table.outstanding(at: at(1)).isEmpty)
-        #expect(!table.use("one", by: "eve@mesh.test", key: key(3), at: at(1)))
+        #expect(table.use("one", by: "eve@mesh.test", key: key(3), at: at(1)) == false)
         // A thief with the very same token, and with a proof that is right.
         let stolen = Sample.offer(token, from: "eve@mesh.test", key: key(3))
         #expect(judge(&table, stolen, from: "eve@mesh.test", at: 5) == .refuse(.used))
@@ -44,7 +44,7 @@ import Testing
         let token = PairingToken.random()
         var table = try table(token)
         let offer = Sample.offer(token)
-        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(1)))
+        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(1)) == true)
         #expect(isAcceptAgain(judge(&table, offer, at: 30)))
         // With another key, from another address, or later, it is somebody else's use.
         #expect(judge(&table, Sample.offer(token, key: key(4)), at: 31) == .refuse(.used))
@@ -55,7 +55,7 @@ import Testing
     @Test func aRevokedDeviceCannotComeBackByItsOldToken() throws {
         let token = PairingToken.random()
         var table = try table(token)
-        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(1)))
+        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(1)) == true)
         table.revoked(jid: Sample.desk, at: at(2))
         #expect(judge(&table, Sample.offer(token), at: 3) == .refuse(.used))
     }
@@ -66,7 +66,7 @@ import Testing
         let offer = Sample.offer(token)
         #expect(isAccept(judge(&table, offer, at: 599.9)))
         #expect(judge(&table, offer, at: 600) == .refuse(.expired))
-        #expect(!table.use("one", by: Sample.desk, key: key(2), at: at(600)))
+        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(600)) == false)
         #expect(table.enrollments.first?.word(at: at(600)) == "expired")
         // A day later nothing is remembered, and nobody is told anything.
         #expect(judge(&table, offer, at: 600 + 86_400) == .ignore)
@@ -115,7 +115,7 @@ import Testing
         // One that was used: those who hold it are told, others are not.
         let token = PairingToken.random()
         var table = try table(token)
-        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(1)))
+        #expect(table.use("one", by: Sample.desk, key: key(2), at: at(1)) == true)
         #expect(judge(&table, Sample.offer(PairingToken.random()), from: "eve@mesh.test") == .ignore)
         #expect(table.strangers.isEmpty)
     }
