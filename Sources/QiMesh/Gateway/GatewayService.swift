@@ -68,6 +68,9 @@ public final class GatewayService: Service {
         await opened.close()
     }
 
+    /// Where it listens; empty while it does not run.
+    public var endpoints: [String] { running.withLock { $0 }?.endpoints.map(\.text) ?? [] }
+
     /// How it stands; `nil` while it does not run.
     public func status() async throws(QiError) -> GatewayStatus? {
         guard let gateway = running.withLock({ $0 }) else { return nil }

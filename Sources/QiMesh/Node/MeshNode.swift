@@ -119,9 +119,12 @@ public final class MeshNode: Service {
         let pairing = PairingControl(
             gateways: gateways, server: server, identity: identity, trust: trust, enrollments: enrollments,
             deviceName: configuration.device.name ?? "")
+        let door = try publicDoor(policies, apps)
+        var additions: [any ControlMembers] = [pairing, AppControl(apps, access: policies.control), PolicyControl(policies)]
+        if let door { additions.append(GatewayControl(door)) }
         let control = NodeControl(
             configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust,
-            additions: [pairing, AppControl(apps, access: policies.control), PolicyControl(policies)])
+            additions: additions)
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
         var listeners: [Listener] = []
@@ -131,7 +134,7 @@ public final class MeshNode: Service {
             let endpoints = listeners.map(\.endpoint.text)
             control.setEndpoints(endpoints)
             onReady(endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-            try await run(gateways, publicDoor(policies, apps))
+            try await run(gateways, door)
         } catch {
             for listener in listeners { await listener.close() }
             throw error
