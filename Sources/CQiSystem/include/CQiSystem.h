@@ -150,11 +150,12 @@ static inline int qimesh_connect_abstract(int socket, const char *name) {
 struct qimesh_descriptor_message {
     char byte;
     struct iovec part;
+    struct msghdr message;
+    // Last: a cmsghdr is open at its end.
     union {
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(int))];
     } control;
-    struct msghdr message;
 };
 
 static inline struct msghdr *qimesh_prepare(struct qimesh_descriptor_message *parcel) {
