@@ -10,6 +10,8 @@ protocol DirectoryFollowing: AnyObject {
     nonisolated(nonsending) func reached(_ directory: RemoteObject) async throws(QiError)
     /// What the directory lists is not what it was.
     func changed(_ changes: [ServiceMirror.Change])
+    /// The directory has announced a service, which may be one that it listed all the time.
+    func announced(_ id: UInt32)
     /// The directory can be used, and its list is known.
     func joined(on connection: Connection)
     /// It cannot any more.
@@ -200,6 +202,7 @@ final class DirectoryFollower: ConnectionOwner {
         guard arriving.remove(id) != nil, !user.isOwn(id), let info = try? ServiceInfo(qiValue: value), info.serviceID == id
         else { return }
         user.changed(mirror.entered(info))
+        user.announced(id)
     }
 
     /// A service there is not what the list says.

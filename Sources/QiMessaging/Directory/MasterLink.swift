@@ -43,10 +43,11 @@ final class MasterLink: DirectoryFollowing {
 
     nonisolated(nonsending) func reached(_ master: RemoteObject) async throws(QiError) { try await registerAgain(at: master) }
 
-    func changed(_ changes: [ServiceMirror.Change]) {
-        directory.apply(changes)
-        guard let connection = follower.connection else { return }
-        for case .added(let id, _) in changes { restoreObject(id, on: connection) }
+    func changed(_ changes: [ServiceMirror.Change]) { directory.apply(changes) }
+
+    /// Its board has joined the master after us.
+    func announced(_ id: UInt32) {
+        if let connection = follower.connection { restoreObject(id, on: connection) }
     }
 
     func joined(on connection: Connection) {

@@ -133,14 +133,17 @@ extension ServiceDirectory {
         if isOver { announce(WellKnownActions.serviceRemoved, id, entry.info.name) }
     }
 
-    /// Tells a change to all subscribers, or to `recipients` only.
-    func announce(_ signal: UInt32, _ id: UInt32, _ name: String, only recipients: [Connection]? = nil) {
+    /// Tells a change to all subscribers that may know of it, or to `recipients` only.
+    ///
+    /// - Parameter isInside: whether it is nothing for those outside.
+    func announce(_ signal: UInt32, _ id: UInt32, _ name: String, only recipients: [Connection]? = nil, isInside: Bool = false) {
         var payload = ByteBuffer()
         payload.writeQiUInt32(id)
         payload.writeQiString(QiString(name))
         for object in [object, guestObject] {
             object.subscriptions.emit(
-                signal, payload, flags: [], signature: nil, only: recipients, hiddenFrom: { recipients == nil && !maySee(name, on: $0) })
+                signal, payload, flags: [], signature: nil, only: recipients,
+                hiddenFrom: { recipients == nil && (isInside && $0.isOutside || !maySee(name, on: $0)) })
         }
     }
 }

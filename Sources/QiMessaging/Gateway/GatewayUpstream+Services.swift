@@ -125,7 +125,7 @@ extension GatewayUpstream: NameResolver {
     }
 
     /// Looks for the service of an object that has no path, as long as it is listed.
-    private func restore(_ name: String) {
+    func restore(_ name: String) {
         guard let service = services[name], service.object.connection == nil, !service.isRestoring, !bus.isShutDown, !isEnded else { return }
         service.isRestoring = true
         bus.enqueue { [self] in

@@ -93,6 +93,10 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
         }
     }
 
+    func announced(_ id: UInt32) {
+        if let name = follower.mirror.service(id)?.name { restore(name) }
+    }
+
     func joined(on connection: Connection) {
         for (name, service) in services where follower.mirror.service(named: name) == nil { expect(name, service) }
         restoreAll()
