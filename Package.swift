@@ -70,7 +70,8 @@ let package = Package(
         .target(
             name: "QiMesh",
             dependencies: [
-                "QiMessaging", "QiWire", "XMPP", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nioSSL,
+                "QiMessaging", "QiWire", "CQiSystem", "XMPP", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"),
+                nioSSL,
                 .product(name: "X509", package: "swift-certificates"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 crypto, .product(name: "Yams", package: "Yams"), logging, lifecycle, nio("NIOTLS"),

@@ -9,6 +9,8 @@ PYTHON_PACKAGES=(qi==3.1.5 slixmpp==1.17.0 pytest==8.4.2 PyYAML==6.0.3 qrcode==8
 STARTED=$(date +%s)
 # The nested packages share the root's build folder, and the plan of the one that was built last would be taken for everybody's.
 BUILD=(swift build --disable-build-manifest-caching)
+# What release builds of ours are made with, as in docker/Dockerfile: a package that others depend on may not carry these itself.
+SHIPPED=(-Xswiftc -enforce-exclusivity=unchecked --static-swift-stdlib)
 
 # What happens, on stderr, with the seconds since the start: data stays on stdout.
 say() { printf '[%4ds] %s\n' "$(($(date +%s) - STARTED))" "$*" >&2; }

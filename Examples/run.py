@@ -36,6 +36,12 @@ def on_one_machine(folder):
         home.write_config().up()
         hello = home.start("hello", [program("Hello"), home.url])
         until(lambda: "Greeter" in home.services(), 20, hello.describe)
+        expect(run(home, "Permissions") == [
+            'allow  rule 1  who=group:operators  allow=["ALTextToSpeech.*"]',
+            'deny   rule 2  who=everyone  deny=["ALMotion.*"]',
+            "deny   no rule lists it (zone internet: denied)",
+            "outside of a call: home only",
+        ], "Permissions")
         expect(run(home, "Call", home.url)[0] == "Hello Ada", "Call")
         expect(run(home, "Signals", home.url) == ["greeted: Ada", "greeted: Grace", "volume: 9"], "Signals")
         expect(hello.stop() == 0, hello.describe())

@@ -70,15 +70,16 @@ class Cast:
         self.baseline, self.benchmarks = baseline, benchmarks
         self.python = (python, libqi)
 
-    def servers(self, folder):
-        """Name -> command. One C server for each link."""
+    def servers(self, folder, ours=None):
+        """Name -> command. One C server for each link. `ours`: the address of our directory, which the gateway presents."""
         certificate, key = folder / "certificate.pem", folder / "key.pem"
-        ours = [self.benchmarks, "serve", *OFFERED.format(folder=folder).split()]
+        served_by_us = [self.benchmarks, "serve", *OFFERED.format(folder=folder).split()]
         return {
             "c unix": [self.baseline, "serve", f"unix:{folder}/c"],
             "c tcp": [self.baseline, "serve", "tcp:0"],
             "c tls": [self.baseline, "serve", "tls:0", certificate, key],
-            "ours": ours,
+            "ours": served_by_us,
+            "gateway": [self.benchmarks, "gateway", ours],
             "libqi": [*self.python, "serve"],
         }
 
@@ -89,6 +90,8 @@ class Cast:
             yield Pair(label, 1, "ours", (self.benchmarks, "drive"), service, caller)
         if link != "tcp":
             return
+        if work.word in ("latency", "inflight", "bulk"):
+            yield Pair("gateway -> ours", 1, "gateway", (self.benchmarks, "drive"), "DirectAsync", "loop")
         yield Pair("libqi", 2, "libqi", (*self.python, "drive"), "Echo")
         yield Pair("ours -> libqi", 2, "libqi", (self.benchmarks, "drive"), "Echo", "loop")
         yield Pair("libqi -> ours", 2, "ours", (*self.python, "drive"), "Direct")

@@ -42,7 +42,10 @@ class Run:
     def server(self, name, place):
         if (name, place) not in self.servers:
             own = self.folder / place
-            command = self.cast.servers(own)[name]
+            ours = None
+            if name == "gateway":
+                ours = next(url for url in self.server("ours", place).ready["endpoints"] if url.startswith("tcp:"))
+            command = self.cast.servers(own, ours)[name]
             self.servers[name, place] = self.stack.enter_context(Server(command, place))
         return self.servers[name, place]
 
@@ -71,7 +74,7 @@ class Run:
 
     def in_process(self):
         count = 200 if self.options.short else 100_000
-        for label, service, _ in plan.KINDS[:3]:
+        for label, service in [(label, service) for label, service, _ in plan.KINDS[:3]] + [("ours, typed", "Typed")]:
             result = measure([self.cast.benchmarks, "local", service, count])
             self.add("call", "in process", "free", label, result)
         result = measure([*self.cast.python, "local", "Strand", count // 100 + 10])
@@ -136,7 +139,7 @@ def show(rows):
         base = find(row, "XMPP ping") or c
         print(
             f"{row.work:24}{row.link:11}{row.place:5}{row.who:16}" + "".join(number(getattr(row, field)) for field in FIELDS)
-            + f"{ratio(row, base)}{ratio(row, q):>8}  {targets.verdicts(row, c, q)}".rstrip())
+            + f"{ratio(row, base)}{ratio(row, q):>8}  {targets.verdicts(row, find)}".rstrip())
 
 
     summary = targets.summary(rows, find)

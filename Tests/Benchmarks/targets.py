@@ -41,6 +41,14 @@ def p999_c(ours, c, q):
     return ours.p999 / c.p999
 
 
+def p50_direct(ours, c, direct):
+    return ours.p50 / direct.p50
+
+
+def rate_direct(ours, c, direct):
+    return ours.speed / direct.speed
+
+
 def rate_c(ours, c, q):
     return ours.speed / c.speed
 
@@ -78,9 +86,19 @@ TARGETS = [
     Target("10", "10 MiB echo", "unix", "one", ">= 3.5 C", at_least(3.5, rate_c)),
     Target("11", "connect, first call", "tcp", "one", "<= 1/10 libqi", at_most(1 / 10, p50_q)),
     Target("12", "KB per idle connection", "tcp", "free", "<= 1/8 libqi", at_most(1 / 8, p50_q)),
+    Target("13", "call", "tcp", "one", "p50 <= 2.1 direct", at_most(2.1, p50_direct), who="gateway -> ours"),
+    Target("13", "64 in flight", "tcp", "one", ">= 0.45 direct", at_least(0.45, rate_direct), who="gateway -> ours"),
+    Target("13", "1 MiB echo", "tcp", "one", ">= 0.45 direct", at_least(0.45, rate_direct), who="gateway -> ours"),
     Target("14", "call", "tcp", "one", "p50 <= 0.65 libqi", at_most(0.65, p50_q), who="ours -> libqi"),
     Target("14", "call", "tcp", "one", "p50 <= 0.75 libqi", at_most(0.75, p50_q), who="libqi -> ours"),
 ]
+
+
+def baselines(row, find):
+    """What a row is judged by: raw C, and libqi; for what went through a gateway the same without it."""
+    if row.who.startswith("gateway"):
+        return find(row, "raw C"), find(row, "ours, loop")
+    return find(row, "raw C"), find(row, "libqi") or find(row, "libqi", "tcp")
 
 
 def judged(row, c, q):
@@ -100,16 +118,16 @@ def said(target, figure, is_met):
     return f"#{target.number} {target.text}: {figure:.3g} {'met' if is_met else 'MISSED'}"
 
 
-def verdicts(row, c, q):
+def verdicts(row, find):
     """What the targets say of a row, as text."""
-    return "; ".join(said(*verdict) for verdict in judged(row, c, q))
+    return "; ".join(said(*verdict) for verdict in judged(row, *baselines(row, find)))
 
 
 def summary(rows, find):
     """One line for each target that was measured: met when one of our kinds meets it."""
     best = {}
     for row in rows:
-        for target, figure, is_met in judged(row, find(row, "raw C"), find(row, "libqi") or find(row, "libqi", "tcp")):
+        for target, figure, is_met in judged(row, *baselines(row, find)):
             known = best.get(target)
             is_better = known is None or (figure > known[0] if target.text.startswith(">=") else figure < known[0])
             if is_better:

@@ -48,4 +48,43 @@ struct DirectoryInteropTests {
             }
         }
     }
+
+    /// A Python client that works on, while a hundred services come, are met, and go again.
+    @Test func aHundredServicesComeAndGoUnderLoad() async throws {
+        try await withHome { home in
+            try await withDirectory(home: home) { directory, url in
+                _ = try await directory.register(PeerService.object(), as: "Peer")
+                try await withPeer("visitors.py", ["--url", url, "--count", "100"], home: home) { client in
+                    #expect(try await client.requiredLine().contains("watching"))
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for owner in 0..<10 {
+                            group.addTask {
+                                try await withSession(url, home: home) { session in
+                                    for number in 0..<10 { try await Self.visit(session, "Guest \(owner).\(number)") }
+                                }
+                            }
+                        }
+                        try await group.waitForAll()
+                    }
+                    let names = try await expectChecks(of: client)
+                    #expect(names.last == "still served")
+                }
+                #expect(try await directory.services().map(\.name) == ["Peer"])
+            }
+        }
+    }
+
+    /// A service that stays until it is told to leave.
+    private static func visit(_ session: Session, _ name: String) async throws {
+        let (left, leave) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        var builder = ObjectBuilder()
+        builder.advertiseMethod("greet", "(s)", returns: "s") { arguments, _ in arguments[0] }
+        builder.advertiseMethod("leave", "()") { _, _ in
+            leave.yield()
+            return .void
+        }
+        let guest = try await session.register(builder, as: name)
+        for await _ in left { break }
+        try await session.unregister(guest)
+    }
 }

@@ -74,6 +74,40 @@ struct SessionTests {
         }
     }
 
+    private struct WeakObject: Sendable {
+        weak let object: DynamicObject?
+        init(_ object: DynamicObject) { self.object = object }
+    }
+
+    /// A method that pays no heed to the end of its call: what it answers nobody wants, and an object in it is let go.
+    @Test func anObjectInALateReplyIsReleased() async throws {
+        try await withDirectory { directory, endpoint in
+            let (made, making) = AsyncStream.makeStream(of: WeakObject.self)
+            var builder = ObjectBuilder()
+            builder.advertiseMethod("late", "()", returns: "o") { _, context in
+                await untilCancelled()
+                let (reference, hosted) = try await context.host(ObjectBuilder())
+                making.yield(WeakObject(hosted.object))
+                return .object(reference)
+            }
+            builder.advertiseMethod("now", "()") { _, _ in .void }
+            _ = try await directory.register(builder, as: "Late")
+            try await withSession(endpoint) { session in
+                let service = try await session.service("Late")
+                let error = await #expect(throws: QiError.self) {
+                    _ = try await service.call("late", arguments: [], deadline: .milliseconds(1))
+                }
+                #expect(error?.code == .timedOut)
+                for await late in made {
+                    // Each call is a round trip behind the release.
+                    while late.object != nil { _ = try await service.call("now", arguments: []) }
+                    return
+                }
+                Issue.record("the method made no object")
+            }
+        }
+    }
+
     @Test func closingTheSessionFailsWhatWaits() async throws {
         try await withDirectory { directory, endpoint in
             let patience = Patience()

@@ -44,6 +44,42 @@ static inline int64_t qimesh_age(const char *path) {
     return (int64_t)(time(NULL) - status.st_mtime);
 }
 
+/// What stat(2) says of a file, as far as we ask.
+struct qimesh_file_status {
+    uint32_t mode;
+    uint32_t owner;
+    uint64_t inode;
+    int64_t size;
+    int64_t seconds;
+    int64_t nanoseconds;
+};
+typedef struct qimesh_file_status qimesh_file_status;
+
+static inline void qimesh_take_status(const struct stat *status, qimesh_file_status *result) {
+    result->mode = status->st_mode;
+    result->owner = status->st_uid;
+    result->inode = status->st_ino;
+    result->size = status->st_size;
+    result->seconds = status->st_mtim.tv_sec;
+    result->nanoseconds = status->st_mtim.tv_nsec;
+}
+
+/// Of an open file; -1 and errno when it cannot be asked.
+static inline int qimesh_fstat(int descriptor, qimesh_file_status *result) {
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) return -1;
+    qimesh_take_status(&status, result);
+    return 0;
+}
+
+/// Of what a path leads to; -1 and errno when it cannot be asked.
+static inline int qimesh_stat(const char *path, qimesh_file_status *result) {
+    struct stat status;
+    if (stat(path, &status) != 0) return -1;
+    qimesh_take_status(&status, result);
+    return 0;
+}
+
 /// Whether nobody listens at a socket file that is there; 1 or 0.
 static inline int qimesh_is_refused(const char *path) {
     struct sockaddr_un address;

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// Kept in one file, mode 0600, of hashes and manifests. A node and a gateway that is a process of its own use the same file: what one
 /// changes counts for the other at its next question.
-final class AppStore: Sendable {
+final class AppStore: CredentialStore {
     private struct State {
         var apps: [InstalledApp] = []
         /// What they were read from; nil while there is no file.
@@ -64,6 +64,11 @@ final class AppStore: Sendable {
             isRight = ConstantTime.areEqual(app.sessionHash, hash) && app.approved != nil
         }
         return isRight ? .app(name) : nil
+    }
+
+    /// The applications among those who may come in by a name and a secret.
+    func identity(of credentials: Credentials) -> Principal.Identity? {
+        authenticate(name: credentials.user, session: credentials.token)
     }
 
     /// Whether an application that was admitted may stay; true for whoever is no application.

@@ -17,6 +17,9 @@ extension MeshConfiguration {
     public struct Internal: Hashable, Sendable {
         /// URLs (`unix:/path`, `tcp://host:port`); `nil` is the default of ``MeshConfiguration/listeners(paths:)``.
         public var listen: [String]?
+        /// The network interfaces of the robot's own network, `lo` among them: nothing is listened at elsewhere, and nobody from elsewhere
+        /// let in. `nil`: not looked at.
+        public var interfaces: [String]?
         /// Where the machine id comes from.
         public var machineID = MachineIDSource.automatic
     }
@@ -70,7 +73,7 @@ extension MeshConfiguration.Device: Decodable {
 
 extension MeshConfiguration.Internal: Decodable {
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case listen
+        case interfaces, listen
         case machineID = "machine-id"
     }
 
@@ -81,6 +84,14 @@ extension MeshConfiguration.Internal: Decodable {
         for (index, url) in (listen ?? []).enumerated() {
             if let complaint = Self.complaint(about: url) { throw container.wrong(.listen, index: index, complaint) }
         }
+        interfaces = try container.decodeIfPresent([String].self, forKey: .interfaces)
+        for (index, name) in (interfaces ?? []).enumerated() {
+            // IFNAMSIZ, less the end.
+            guard (1...15).contains(name.utf8.count), name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }) else {
+                throw container.wrong(.interfaces, index: index, "\"\(name)\" is no name of a network interface, such as eth0")
+            }
+        }
+        if interfaces?.isEmpty == true { throw container.wrong(.interfaces, "there is no interface in this list, not even lo") }
         if let text = try container.text(.machineID, limit: 4_096) {
             guard let source = MachineIDSource(text) else {
                 throw container.wrong(

@@ -7,6 +7,8 @@ public struct MeshConfiguration: Sendable {
     public var device: Device
     /// The robot's own bus.
     public var `internal`: Internal
+    /// The public door; `nil`: none.
+    public var gateway: Gateway?
     /// The accounts under which the device meets others; none is allowed.
     public var xmpp: [Account]
     /// The file that says who may do what, absolute; nil: `policy.yaml` beside the configuration, if there is one.
@@ -39,7 +41,7 @@ public struct MeshConfiguration: Sendable {
 }
 
 extension MeshConfiguration: Decodable {
-    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, xmpp, policy, limits, log }
+    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, gateway, xmpp, policy, limits, log }
 
     /// Decodes the whole document; used through ``load(_:)``, which turns decoding errors into places in the file.
     public init(from decoder: any Decoder) throws {
@@ -47,6 +49,7 @@ extension MeshConfiguration: Decodable {
         self.init()
         device = try container.decodeIfPresent(Device.self, forKey: .device) ?? device
         `internal` = try container.decodeIfPresent(Internal.self, forKey: .internal) ?? `internal`
+        gateway = try container.decodeIfPresent(Gateway.self, forKey: .gateway)
         xmpp = try container.decodeIfPresent([Account].self, forKey: .xmpp) ?? xmpp
         policy = try container.path(.policy)
         limits = try container.decodeIfPresent(Limits.self, forKey: .limits) ?? limits

@@ -21,6 +21,8 @@ public struct MeshPaths: Hashable, Sendable {
     public var appFile: String { stateDirectory + "/apps.json" }
     /// What the directory remembers over a restart.
     public var journalFile: String { stateDirectory + "/directory.journal" }
+    /// The hashed tokens of those who come in at the gateway by name.
+    public var userFile: String { stateDirectory + "/users" }
     /// Denials and changes, one line of JSON each; older ones are beside it, with a number behind.
     public var auditFile: String { stateDirectory + "/audit.jsonl" }
     /// The socket of the control interface; never reachable from outside this user's account.

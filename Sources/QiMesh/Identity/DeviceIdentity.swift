@@ -30,6 +30,11 @@ public struct DeviceIdentity: Sendable {
     /// - Throws: `identity` when the directory or the file is open to other users, belongs to somebody else, or is damaged. A
     ///   damaged file is never replaced: peers would take the new key for an impostor.
     public static func loadOrCreate(directory: String) throws(MeshError) -> DeviceIdentity {
+        try loadOrCreate(directory: directory, fileName: fileName)
+    }
+
+    /// As above, under another name: a key for another purpose.
+    static func loadOrCreate(directory: String, fileName: String) throws(MeshError) -> DeviceIdentity {
         try PrivateDirectory.ensure(directory, code: .identity)
         let path = directory + "/" + fileName
         if let identity = try load(path) { return identity }

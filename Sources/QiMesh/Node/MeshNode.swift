@@ -119,18 +119,22 @@ public final class MeshNode: Service {
         let pairing = PairingControl(
             gateways: gateways, server: server, identity: identity, trust: trust, enrollments: enrollments,
             deviceName: configuration.device.name ?? "")
+        let door = try publicDoor(policies, apps)
+        var additions: [any ControlMembers] = [pairing, AppControl(apps, access: policies.control), PolicyControl(policies)]
+        if let door { additions.append(GatewayControl(door)) }
         let control = NodeControl(
             configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust,
-            additions: [pairing, AppControl(apps, access: policies.control), PolicyControl(policies)])
+            additions: additions)
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
         var listeners: [Listener] = []
         do {
-            for text in configuration.listeners(paths: paths) { listeners.append(try await listen(text, server)) }
+            let inside = try InternalListening(configuration.internal, configuration.listeners(paths: paths))
+            for text in inside.urls { listeners.append(try await listen(text, server, from: inside.networks)) }
             let endpoints = listeners.map(\.endpoint.text)
             control.setEndpoints(endpoints)
             onReady(endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-            try await runGateways(gateways)
+            try await run(gateways, door)
         } catch {
             for listener in listeners { await listener.close() }
             throw error
@@ -138,25 +142,36 @@ public final class MeshNode: Service {
         for listener in listeners { await listener.close() }
     }
 
-    private func listen(_ text: String, _ server: DirectoryServer) async throws(MeshError) -> Listener {
+    private func listen(_ text: String, _ server: DirectoryServer, from networks: [IPNetwork]?) async throws(MeshError) -> Listener {
         guard let endpoint = Endpoint(text) else {
             throw MeshError(.configuration, "internal.listen: \"\(text)\" is not an endpoint", hint: "use tcp://HOST:PORT or unix:/PATH")
         }
         do throws(QiError) {
-            return try await server.listen(at: endpoint)
+            return try await server.listen(at: endpoint, networks: networks)
         } catch {
             throw MeshError(.system, error.message, hint: error.hint, cause: error)
         }
     }
 
-    /// Returns at the shutdown; an account that cannot be used ends the node, for its owner counts on it.
-    private func runGateways(_ gateways: [XMPPGateway]) async throws {
-        guard !gateways.isEmpty else {
+    /// The door of the configuration, unless it is a process of its own.
+    private func publicDoor(_ policies: PolicyStore, _ apps: AppStore) throws(MeshError) -> GatewayService? {
+        guard let gateway = configuration.gateway, !gateway.isSeparate else { return nil }
+        return try GatewayService(
+            configuration: configuration, paths: paths, access: policies.control, stores: [apps], logger: logger
+        ) { [logger] urls in
+            logger.info("gateway ready", metadata: ["qi.endpoint": "\(urls.joined(separator: " "))"])
+        }
+    }
+
+    /// Returns at the shutdown; an account or a door that cannot be used ends the node, for its owner counts on it.
+    private func run(_ gateways: [XMPPGateway], _ door: GatewayService?) async throws {
+        guard !gateways.isEmpty || door != nil else {
             do { try await gracefulShutdown() } catch is CancellationError { return }
             return
         }
         try await withThrowingTaskGroup { group in
             for gateway in gateways { group.addTask { try await gateway.run() } }
+            if let door { group.addTask { try await door.run() } }
             while try await group.next() != nil {}
         }
     }

@@ -25,6 +25,14 @@ enum DefaultConfiguration {
         #internal:
         #  listen: ["tcp://127.0.0.1:9559"]
 
+        # The public door, for clients on other networks: one address for all services. Who may come in: qimesh user add NAME;
+        # what they may do: policy.yaml.
+        #gateway:
+        #  listen: ["tcps://0.0.0.0:9503"]
+        #  advertise: ["tcps://pepper.lab.example:9503"]   # where the door is seen from outside, if not there
+        #  naoqi: tcp://127.0.0.1:9557                     # serve this directory instead of our own
+
+        #policy: policy.yaml                 # who may do what; by default the file of that name beside this one, if there is one
         #limits: { calls-per-peer: 1024, payload: 50MB, path-loss: 30s }
         #log: { level: info }
 

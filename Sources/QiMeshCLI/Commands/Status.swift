@@ -25,6 +25,7 @@ struct Status: NodeVerb {
             status.text("name") + (model.isEmpty ? "" : "  \(model)") + "  qimesh \(status.text("version"))"
                 + "  machine \(status.text("machineId"))"))
         for url in status.texts("directory") { console.line("directory  " + Printable.line(url)) }
+        for url in status.texts("gateway") { console.line("gateway    " + Printable.line(url)) }
         let master = status.text("master")
         if !master.isEmpty {
             let trouble = status.text("masterTrouble")

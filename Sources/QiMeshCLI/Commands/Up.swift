@@ -1,10 +1,6 @@
 import ArgumentParser
 import Foundation
-import Logging
 import QiMesh
-import QiMessaging
-import ServiceLifecycle
-import UnixSignals
 
 /// `qimesh up`: the node.
 struct Up: Verb {
@@ -31,13 +27,8 @@ struct Up: Verb {
     func perform(_ console: Console) async throws(CommandFailure) {
         do {
             try await serve(console)
-        } catch let failure as CommandFailure {
-            throw failure
-        } catch let error as MeshError {
-            if console.verbosity > 1 { console.note(error.detailedDescription()) }
-            throw CommandFailure(error)
         } catch {
-            throw CommandFailure(.system, "the node ended: \(error)")
+            throw CommandFailure(ending: error, console)
         }
     }
 
@@ -50,34 +41,11 @@ struct Up: Verb {
             configuration.internal.listen = listen + (hasSocket ? [] : ["unix:" + paths.directorySocket])
         }
         if paths.configurationFile == nil { DefaultConfiguration.offer(paths, console) }
-        let level = try chosenLevel() ?? configuration.log.level
-        LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = level
-            return handler
+        let level = try ForegroundNode.level(logLevel, environment) ?? configuration.log.level
+        let listening = configuration
+        try await ForegroundNode.run(level: level) { logger in
+            MeshNode(configuration: listening, paths: paths, logger: logger) { urls in Self.ready(urls, console) }
         }
-        var logger = Logger(label: "qimesh")
-        logger.logLevel = level
-        let node = MeshNode(configuration: configuration, paths: paths, logger: logger) { urls in
-            Self.ready(urls, console)
-        }
-        // Its own remarks on starting and stopping say nothing that ours do not.
-        var quiet = Logger(label: "qimesh.lifecycle")
-        quiet.logLevel = .error
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [.init(service: InterruptibleNode(node: node, logger: logger), successTerminationBehavior: .gracefullyShutdownGroup)],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
-        try await group.run()
-    }
-
-    private func chosenLevel() throws(CommandFailure) -> Logger.Level? {
-        let named = environment["QIMESH_LOG"].flatMap { $0.isEmpty ? nil : $0 }
-        guard let text = logLevel ?? named else { return nil }
-        guard let level = Logger.Level(rawValue: text.lowercased()) else {
-            throw .usage("\"\(text)\" is no log level", hint: Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))
-        }
-        return level
     }
 
     /// What whoever started us waits for; with `--json` also the one document on stdout.
@@ -91,38 +59,18 @@ struct Up: Verb {
     }
 }
 
-/// The node, with a second signal that ends it at once: who presses Ctrl-C twice means it.
-private struct InterruptibleNode: Service {
-    let node: MeshNode
-    let logger: Logger
-
-    func run() async throws {
-        try await withThrowingTaskGroup { group in
-            group.addTask { await reloadOnRequest() }
-            defer { group.cancelAll() }
-            try await withGracefulShutdownHandler {
-                try await node.run()
-            } onGracefulShutdown: {
-                signal(SIGINT, SIG_DFL)
-                signal(SIGTERM, SIG_DFL)
-            }
-        }
-    }
-
-    /// SIGHUP: as `qimesh policy reload`.
-    private func reloadOnRequest() async {
-        for await _ in await UnixSignalsSequence(trapping: .sighup) {
-            do throws(MeshError) {
-                guard let file = try node.reloadPolicy(by: "SIGHUP") else { continue }
-                logger.notice("policy reloaded", metadata: ["path": "\(file.path)", "rules": "\(file.policy.rules.count)"])
-            } catch {
-                logger.error("policy not reloaded: the rules of before stay in force", metadata: ["error": "\(error.message)"])
-            }
-        }
-    }
-}
-
 extension CommandFailure {
+    /// Why a node that ran in the foreground has ended.
+    init(ending error: any Error, _ console: Console) {
+        switch error {
+        case let failure as CommandFailure: self = failure
+        case let error as MeshError:
+            if console.verbosity > 1 { console.note(error.detailedDescription()) }
+            self.init(error)
+        default: self.init(.system, "the node ended: \(error)")
+        }
+    }
+
     /// What the node says went wrong. Both have the same words for codes; one that this command does not know counts as the
     /// system's.
     init(_ error: MeshError, device: String? = nil) {

@@ -63,7 +63,7 @@ extension CommandFailure {
 
     /// The failure of a question to the node itself, where an error text is the node's own.
     init(ofNode error: QiError, device: String? = nil) {
-        if error.code == .remote {
+        if error.code == .remote || (error.code == .denied && error.message.hasPrefix("denied: ")) {
             self.init(nodeText: error.message, device: device)
         } else {
             self.init(error, device: device)

@@ -56,14 +56,10 @@ public enum TransportConformance {
     /// All cases.
     public static let cases: [Case] = callCases + channelCases
     /// Those that calls within a process can run.
-    public static let callCases: [Case] = smallCallCases + [
-        Case(name: "carries 8 MiB and 10 MiB, many times", needsChannel: false, body: bigFrames)
-    ]
-    /// Those that a transport of some hundred kilobytes a second can run in a test's time.
-    public static let slowCases: [Case] = smallCallCases + channelCases
-    private static let smallCallCases: [Case] = [
+    public static let callCases: [Case] = [
         Case(name: "opens and authenticates", needsChannel: false, body: opens),
         Case(name: "echoes every size", needsChannel: false, body: echoes),
+        Case(name: "carries 8 MiB and 10 MiB, many times", needsChannel: false, body: bigFrames),
         Case(name: "ends calls in flight when the other side is lost", needsChannel: false, body: loss),
         Case(name: "cancels a call", needsChannel: false, body: cancels),
         Case(name: "carries 1000 calls at once", needsChannel: false, body: parallelCalls),

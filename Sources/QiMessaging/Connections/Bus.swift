@@ -29,6 +29,8 @@ final class Bus {
 
     private var buffers: [ByteBuffer] = []
     private var dirty: [Connection] = []
+    /// Empty but while it is gone through: the two keep their storage.
+    private var flushing: [Connection] = []
     private var connections: [UInt64: Connection] = [:]
     private var nextConnectionID: UInt64 = 1
     private var timer: Scheduled<Void>?
@@ -140,7 +142,7 @@ final class Bus {
         guard !isShutDown else { return }
         let id = nextPause
         nextPause += 1
-        let timer = schedule(at: .now() + pause) { [weak self] in self?.pauses.removeValue(forKey: id)?.resume() }
+        let timer = schedule(at: .now() + pause) { self.pauses.removeValue(forKey: id)?.resume() }
         await withUnsafeContinuation { pauses[id] = $0 }
         timer.cancel()
     }
@@ -166,16 +168,16 @@ final class Bus {
     /// Called by the executor when no job is ready any more.
     func flushDirty() {
         while !dirty.isEmpty {
-            var batch: [Connection] = []
-            swap(&batch, &dirty)
-            for connection in batch { connection.flush() }
+            swap(&flushing, &dirty)
+            for connection in flushing { connection.flush() }
+            flushing.removeAll(keepingCapacity: true)
         }
     }
 
     /// Makes sure that deadlines are looked at while there are any.
     func needTimer() {
         guard timer == nil, !isShutDown else { return }
-        timer = eventLoop.assumeIsolated().scheduleTask(in: Self.tick) { [weak self] in self?.onTick() }
+        timer = eventLoop.assumeIsolated().scheduleTask(in: Self.tick) { self.onTick() }
     }
 
     private func onTick() {

@@ -18,6 +18,8 @@ public actor BusLoop {
         box = NIOLoopBoundBox.makeBoxSendingValue(Bus(executor: executor, logger: logger), eventLoop: eventLoop)
     }
 
+    deinit { executor.submit { [executor] in executor.onIdle {} } }
+
     /// The bus itself; on the loop only.
     nonisolated var bus: Bus { box.value }
 
@@ -25,8 +27,8 @@ public actor BusLoop {
     public func start() {
         guard pool == nil, !bus.isShutDown else { return }
         bus.loop = self
-        // Weak: the bus keeps the executor, which would keep the bus for ever.
-        executor.onIdle { [weak bus = self.bus] in bus?.flushDirty() }
+        // The bus keeps the executor and this the bus, until this handle goes.
+        executor.onIdle { [bus = self.bus] in bus.flushDirty() }
         // Owned: `shutDown` ends it, and every worker is its child.
         pool = Task(executorPreference: executor) { await self.runPool() }
     }
@@ -82,6 +84,14 @@ public actor BusLoop {
     /// Runs `job` in the pool; ``shutDown()`` cancels it and waits for it.
     public nonisolated func spawn(_ job: @escaping @Sendable () async -> Void) {
         submit { bus in bus.enqueue { await job() } }
+    }
+
+    /// A buffer for what is about to be sent: on the loop one that comes back.
+    nonisolated func takeBuffer() -> ByteBuffer { eventLoop.inEventLoop ? bus.takeBuffer() : ByteBuffer() }
+
+    /// Ends the use of such a buffer.
+    nonisolated func giveBuffer(_ buffer: ByteBuffer) {
+        if eventLoop.inEventLoop { bus.giveBuffer(buffer) }
     }
 
     /// Runs `body` on the loop.

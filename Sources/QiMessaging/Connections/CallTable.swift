@@ -11,6 +11,8 @@ struct CallTable<Completion> {
         var completion: Completion
         var address: ActionAddress
         var deadline: NIODeadline?
+        /// Told of a reply that comes when the call was given up.
+        var late: LateReply?
     }
 
     private enum Slot {
@@ -29,8 +31,10 @@ struct CallTable<Completion> {
     private(set) var deadlines = 0
 
     /// The id for a new call, or nil when 65 536 are outstanding.
-    mutating func insert(_ completion: Completion, address: ActionAddress, deadline: NIODeadline?) -> UInt32? {
-        let entry = Entry(completion: completion, address: address, deadline: deadline)
+    mutating func insert(
+        _ completion: Completion, address: ActionAddress, deadline: NIODeadline?, late: LateReply? = nil
+    ) -> UInt32? {
+        let entry = Entry(completion: completion, address: address, deadline: deadline, late: late)
         let index: Int
         if firstFree >= 0 {
             index = Int(firstFree)
@@ -54,6 +58,11 @@ struct CallTable<Completion> {
         guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), case .used(let entry) = slots[index]
         else { return nil }
         return entry.address
+    }
+
+    /// Takes a call out of the table, if it is outstanding and was sent to that address.
+    mutating func remove(_ id: UInt32, sentTo address: ActionAddress) -> Entry? {
+        self.address(of: id) == address ? remove(id) : nil
     }
 
     /// Takes a call out of the table; nil when the id is not outstanding.

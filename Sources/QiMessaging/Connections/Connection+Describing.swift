@@ -5,7 +5,7 @@ import QiWire
 extension Connection {
     /// The URI under which the peer reached us; nil where there is none (a tunnel).
     var localEndpoint: String? {
-        guard let address = channel.localAddress, let host = address.ipAddress, let port = address.port else { return nil }
+        guard let address = channel.localAddress, let host = address.plainHost, let port = address.port else { return nil }
         let scheme = if case .tls(_, let fingerprint) = origin { fingerprint == nil ? "tcps" : "tcpsm" } else { "tcp" }
         return host.contains(":") ? "\(scheme)://[\(host)]:\(port)" : "\(scheme)://\(host):\(port)"
     }
@@ -23,7 +23,13 @@ extension Connection {
                 return completion(.failure(answer.failure(of: name) ?? QiError(.invalid, "no metaobject")))
             }
             do throws(WireError) {
-                completion(.success(try MetaObject(qiValue: try payload.value(of: MetaObject.signature.type, flags: flags))))
+                var bytes = payload
+                let isPlain = !flags.contains(.dynamicPayload)
+                completion(
+                    .success(
+                        isPlain
+                            ? try MetaObject(reading: &bytes)
+                            : try MetaObject(qiValue: try payload.value(of: MetaObject.signature.type, flags: flags))))
             } catch {
                 completion(.failure(QiError(.invalid, "the metaobject of \(name) cannot be read: \(error.message)")))
             }

@@ -26,7 +26,7 @@ final class Connection {
     private(set) weak var owner: (any ConnectionOwner)?
 
     /// Judges a client's credentials; what it returns is added to the answer. Throwing refuses the client.
-    typealias Authenticator = (Capabilities) throws -> Capabilities
+    typealias Authenticator = (Connection, Capabilities) throws -> Capabilities
     private let authenticator: Authenticator?
 
     private var decoder: MessageDecoder
@@ -37,7 +37,8 @@ final class Connection {
     private var openHandlers: [(Result<Void, QiError>) -> Void] = []
     private var closeHandlers: [(QiError) -> Void] = []
 
-    private var calls = CallTable<CallCompletion>()
+    private var calls = CallTable<CallWaiter>()
+    private var lateReplies = LateReplies()
     private var incoming: [UInt32: IncomingCall] = [:]
     /// Objects that only this connection reaches: looked-up services, objects sent as values.
     private var receivers: [ObjectAddress: any ObjectReceiver] = [:]
@@ -51,6 +52,7 @@ final class Connection {
     private var handedOver = 0
     private var departed = 0
     private var isReadingPaused = false
+    private var lastContext: CallContext?
     private var nextEventIDValue: UInt32 = 0x8000_0001
     private var nextReturnedObjectID: UInt32 = 3
     private var nextPassedObjectID: UInt32 = 0x8000_0000
@@ -74,7 +76,9 @@ final class Connection {
         self.owner = owner
         self.limits = limits
         self.logger = bus.logger
-        decoder = MessageDecoder(maximumPayload: limits.maximumPayload)
+        // Whoever has to prove first who it is has nothing big to say before.
+        decoder = MessageDecoder(
+            maximumPayload: authenticator == nil ? limits.maximumPayload : min(limits.maximumPayload, Capabilities.maximumBytes))
         self.authenticator = authenticator
         handshake = Handshake(
             role: role == .client ? .client : .server, capabilities: SharedMemoryLink.capabilities(origin, limits: limits),
@@ -133,7 +137,10 @@ final class Connection {
         isOpen = false
         bus.forget(id)
         sharedMemory?.ended()
-        for entry in calls.removeAll() { entry.completion(.failure(error)) }
+        for entry in calls.removeAll() { entry.completion.ended(.failure(error)) }
+        lateReplies = LateReplies()
+        // It leads back here.
+        lastContext = nil
         let pending = incoming
         incoming = [:]
         for call in pending.values { call.abandon() }
@@ -159,9 +166,7 @@ final class Connection {
             return false
         }
         for id in calls.expired(at: now) {
-            guard let entry = calls.remove(id) else { continue }
-            sendCancel(id, entry.address)
-            entry.completion(.failure(QiError(.timedOut, "no answer before the deadline")))
+            abandon(id, QiError(.timedOut, "no answer before the deadline"))
         }
         return calls.deadlines > 0 || (authenticationDeadline != nil && !isOpen)
     }
@@ -192,9 +197,7 @@ final class Connection {
             guard message.header.version == 0 else { return }
             if message.address.target == .connection { sharedMemory?.received(message); return }
             guard let receiver = receiver(for: message.address.target) else { return }
-            let post = IncomingCall(connection: self, message: message)
-            if let access, refusal(of: post, receiver, access) != nil { return }
-            receiver.receive(post)
+            hand(IncomingCall(connection: self, message: message), to: receiver)
         case .cancel:
             var payload = message.payload
             guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
@@ -206,38 +209,58 @@ final class Connection {
     }
 
     private func callReceived(_ message: Message) {
-        let call = IncomingCall(connection: self, message: message)
         // Two outstanding calls with one id: the first is answered with an Error, as libqi does (reference §29).
         if !incoming.isEmpty, let first = incoming[message.id] {
             first.cancel()
             first.fail("another call with the id \(message.id) took the place of this one")
         }
         guard message.header.version == 0 else {
-            return call.fail(
+            return refuse(
+                message,
                 "Cannot negotiate QiMessaging connection: remote end doesn't support binary protocol v\(message.header.version)")
         }
-        if message.address.target == .connection { return handle(message) }
-        guard let receiver = receiver(for: message.address.target) else {
+        let target = message.address.target
+        if target == .connection { return handle(message) }
+        let owner = owner
+        let known = receivers.isEmpty ? nil : receivers[target]
+        guard let receiver = known ?? owner?.receiver(for: target, on: self) else {
             access?.noteHidden("\(message.address)", Access.call.rawValue)
-            return call.fail(Self.noSuchObject)
+            return refuse(message, Self.noSuchObject)
         }
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
-            return call.fail("too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
+            return refuse(message, "too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
         }
-        if let access, let refusal = refusal(of: call, receiver, access) { return call.fail(refusal) }
-        receiver.receive(call)
+        if access == nil, message.flags.isEmpty, receiver.serveAtOnce(message, on: self) { return }
+        let call = IncomingCall(connection: self, message: message)
+        hand(call, to: receiver)
         // Most calls of methods that stay on the loop have their answer by now.
         if !call.isAnswered, !isClosed { incoming[message.id] = call } else if isClosed { call.abandon() }
     }
 
+    private func refuse(_ message: Message, _ text: String) { IncomingCall(connection: self, message: message).fail(text) }
+
+    /// Answers a call with what `body` makes of it, without an object that stands for the call.
+    func answer(_ message: Message, immediately body: ObjectMethod.Immediate) {
+        var frame = MethodCall(bytes: message.payload, result: bus.takeBuffer(), givesValue: false)
+        do {
+            try body(&frame)
+            send(.reply, id: message.id, address: message.address, payload: frame.result)
+        } catch {
+            refuse(message, error.callText)
+        }
+        bus.giveBuffer(frame.result)
+    }
+
     private static let noSuchObject = "The call request could not be handled."
 
-    /// What a call that may not reach its receiver is answered; one to a hidden object what one to no object is.
-    private func refusal(of call: IncomingCall, _ receiver: any ObjectReceiver, _ access: ConnectionAccess) -> String? {
+    /// Lets a call or post reach its receiver, if it may: a Post is dropped if not, a call to a hidden object is answered what one to no
+    /// object is.
+    func hand(_ call: IncomingCall, to receiver: any ObjectReceiver) {
+        guard let access else { return receiver.receive(call) }
         switch access.judge(call, receiver, service: owner?.serviceName(of: call.address.service, on: self)) {
-        case .pass: nil
-        case .hidden: Self.noSuchObject
-        case .refused(let reason): reason
+        case .pass: receiver.receive(call)
+        case .hidden: call.fail(Self.noSuchObject)
+        case .refused(let reason): call.fail(reason)
         }
     }
 
@@ -250,11 +273,11 @@ final class Connection {
 
     /// An answer repeats id, service, object and action of its call (reference §5); one that does not is nobody's.
     private func answerReceived(_ message: Message) {
-        guard calls.address(of: message.id) == message.address, let entry = calls.remove(message.id) else { return }
+        guard let entry = calls.remove(message.id, sentTo: message.address) else { return lateReplies.received(message) }
         switch message.kind {
-        case .reply: entry.completion(.reply(message.payload, flags: message.flags))
-        case .error: entry.completion(.error(message.payload))
-        default: entry.completion(.canceled)
+        case .reply: entry.completion.ended(.reply(message.payload, flags: message.flags))
+        case .error: entry.completion.ended(.error(message.payload))
+        default: entry.completion.ended(.canceled)
         }
     }
 
@@ -289,7 +312,7 @@ final class Connection {
 
     private func judge(_ given: Capabilities, _ message: Message) {
         do {
-            let answer = try authenticator?(given) ?? Capabilities()
+            let answer = try authenticator?(self, given) ?? Capabilities()
             let payload = try handshake.accept(adding: answer)
             send(.reply, id: message.id, address: message.address, payload: payload)
             opened()
@@ -302,6 +325,7 @@ final class Connection {
 
     private func opened() {
         isOpen = true
+        decoder.maximumPayload = limits.maximumPayload
         authenticationDeadline = nil
         sharedMemory?.opened(handshake.remoteCapabilities)
         owner?.opened(self)
@@ -362,10 +386,7 @@ final class Connection {
         handedOver += bytes
         guard isBusy else { return nil }
         let promise = channel.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.assumeIsolated().whenSuccess { [weak self, handedOver] in
-            guard let self else { return }
-            departed = max(departed, handedOver)
-        }
+        promise.futureResult.assumeIsolated().whenSuccess { [handedOver] in self.departed = max(self.departed, handedOver) }
         return promise
     }
 
@@ -424,18 +445,27 @@ final class Connection {
 
     // MARK: - Calling
 
-    /// Calls an action of the peer. `completion` runs exactly once, on the loop; the id is for ``cancel(_:)``.
+    /// Calls an action of the peer. `completion` runs exactly once, on the loop; the id is for ``cancel(_:)``. `late` is told of a reply
+    /// that comes when the call was given up: objects in it are to be released.
     @discardableResult
     func call(
         _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
-        completion: @escaping CallCompletion
+        late: LateReply? = nil, completion: @escaping CallCompletion
+    ) -> UInt32? {
+        call(address, payload, flags: flags, deadline: deadline, late: late, waiter: .closure(completion))
+    }
+
+    @discardableResult
+    func call(
+        _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags, deadline: NIODeadline?, late: LateReply? = nil,
+        waiter: CallWaiter
     ) -> UInt32? {
         guard !isClosed else {
-            completion(.failure(QiError(.disconnected, "the connection is closed")))
+            waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
             return nil
         }
-        guard let id = calls.insert(completion, address: address, deadline: deadline) else {
-            completion(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
+        guard let id = calls.insert(waiter, address: address, deadline: deadline, late: late) else {
+            waiter.ended(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
             return nil
         }
         if deadline != nil { bus.needTimer() }
@@ -457,7 +487,8 @@ final class Connection {
     func abandon(_ id: UInt32, _ error: QiError) {
         guard let entry = calls.remove(id) else { return }
         sendCancel(id, entry.address)
-        entry.completion(.failure(error))
+        if let late = entry.late { lateReplies.expect(id, entry.address, late) }
+        entry.completion.ended(.failure(error))
     }
 
     private func sendCancel(_ id: UInt32, _ address: ActionAddress) {
@@ -465,6 +496,14 @@ final class Connection {
         var payload = ByteBuffer()
         payload.writeQiUInt32(id)
         send(.cancel, id: newEventID(), address: ActionAddress(address.target, action: 0), payload: payload)
+    }
+
+    /// What methods of an object are told of calls that come on this connection: most go to the object of the call before.
+    func context(of address: ObjectAddress, _ object: LocalObject) -> CallContext {
+        if let last = lastContext, last.belongs(to: object, at: address) { return last }
+        let context = CallContext(on: self, at: address, to: object)
+        lastContext = context
+        return context
     }
 
     /// Calls of ours that wait for an answer, and calls of the peer that we have not answered.

@@ -1,4 +1,5 @@
 import NIOCore
+import QiWire
 
 /// The connections to service hosts, shared by whoever needs them. Confined to the bus loop.
 final class ConnectionCache {
@@ -56,6 +57,26 @@ final class ConnectionCache {
         case .dial(let dial, let endpoints): race(dial, endpoints)
         }
         return try await waiter.value()
+    }
+
+    /// The connection that leads to a service: the directory's own, or one to its host, shared with everything else that is used there.
+    ///
+    /// - Throws: `.offline` when none of its endpoints answers, or none is for us.
+    nonisolated(nonsending) func connection(
+        to info: ServiceInfo, by choice: EndpointSelection.Choice, of directory: RemoteObject, deadline: NIODeadline
+    ) async throws(QiError) -> Connection {
+        switch choice {
+        case .directoryConnection:
+            guard let shared = directory.connection else { throw directory.lostError }
+            return shared
+        case .dial(let endpoints):
+            if endpoints.isEmpty {
+                throw QiError(
+                    .offline, "no reachable endpoint for \(info.name): its directory lists \(info.endpoints)",
+                    hint: "the service listens on another machine's loopback; start it with an address of its network")
+            }
+            return try await connection(to: endpoints, on: info.machineID, deadline: deadline)
+        }
     }
 
     private func race(_ dial: UInt64, _ endpoints: [Endpoint]) {

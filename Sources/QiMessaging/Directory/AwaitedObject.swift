@@ -10,7 +10,7 @@ final class AwaitedObject: ObjectReceiver {
 
     func receive(_ call: IncomingCall) {
         switch outcome {
-        case .success(let object): object.receive(call)
+        case .success(let object): call.connection.hand(call, to: object)
         case .failure(let error): call.fail(error.message)
         case nil:
             guard !call.isPost || calls.count(where: \.isPost) < Self.maximumPosts else { return }

@@ -31,21 +31,14 @@ extension DirectoryServer {
         limits.maximumCallsInFlight = callsInFlight
         // A tunnel is slow: events that wait in front of answers for minutes help nobody.
         limits.maximumEventBacklog = min(limits.maximumEventBacklog, 4 << 20)
-        let place = Place()
         let connection = try QiPipeline.install(
             on: channel, bus: loop.bus, role: .server, origin: .device(name: device), owner: directory.value, limits: limits
-        ) { said in
+        ) { connection, said in
             let answer = try judge(said)
-            place.connection?.fingerprint = key()
+            connection.fingerprint = key()
             return answer
         }
-        place.connection = connection
         directory.value.deviceConnected(connection)
-    }
-
-    /// Where a connection's own judge finds it.
-    private final class Place {
-        weak var connection: Connection?
     }
 
     /// The services of a device, through its tunnel. 30 s.

@@ -53,10 +53,29 @@ public final class DirectoryServer: Sendable {
     ///   - tls: the certificates of a `tcps` or `tcpsm` endpoint.
     ///   - transport: what listens, for schemes that are not of this module.
     ///   - zone: which door it is. Through one to the outside every service is reached on the client's own connection.
+    ///   - networks: whom to let in: peers in one of these, and on this machine; nil: everybody.
     /// - Returns: the listener, whose ``Listener/endpoint`` has the real port.
     /// - Throws: `.conflict` when the address is taken, `.invalid` when it cannot be listened on.
     public func listen(
-        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil, zone: Zone = .internal
+        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil, zone: Zone = .internal,
+        networks: [IPNetwork]? = nil
+    ) async throws(QiError) -> Listener {
+        guard let networks else { return try await listen(at: endpoint, tls: tls, transport: transport, zone: zone, gate: nil) }
+        var rules = ListenerRules(zone: zone)
+        rules.networks = networks
+        // Only of a gateway's listeners one need fear that they are flooded.
+        rules.limits = .unlimited
+        return try await listen(at: endpoint, tls: tls, transport: transport, zone: zone, gate: gate(rules))
+    }
+
+    func gate(_ rules: ListenerRules) async throws(QiError) -> NIOLoopBound<ListenerGate> {
+        try await loop.run { (bus) async throws(QiError) in
+            NIOLoopBound(ListenerGate(bus: bus, rules), eventLoop: bus.eventLoop)
+        }
+    }
+
+    func listen(
+        at endpoint: Endpoint, tls: TLSOptions, transport: (any Transport)? = nil, zone: Zone, gate: NIOLoopBound<ListenerGate>?
     ) async throws(QiError) -> Listener {
         let directory = self.directory
         let limits = try await loop.run { (_) async throws(QiError) in directory.value.limits }
@@ -65,7 +84,7 @@ public final class DirectoryServer: Sendable {
         }
         let transports = TransportSet(transport.map { [$0] } ?? [], tls: tls)
         let listener = try await Listener.open(
-            at: endpoint, on: loop, transports: transports, owner: owner, limits: limits, zone: zone)
+            at: endpoint, on: loop, transports: transports, owner: owner, limits: limits, zone: zone, gate: gate)
         if zone.isOutside { return listener }
         try await loop.run { (_) async throws(QiError) in
             for endpoint in listener.endpoints { directory.value.listening(at: endpoint.text) }

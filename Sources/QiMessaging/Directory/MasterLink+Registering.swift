@@ -11,7 +11,7 @@ extension MasterLink {
         bus.enqueue { [self] in
             while true {
                 do throws(QiError) {
-                    let master = try await joined(until: deadline)
+                    let master = try await follower.joined(until: deadline)
                     return completion(.success(try await register(info, at: master)))
                 } catch {
                     if error.isRetryable, !bus.isShutDown, NIODeadline.now() < deadline { continue }
@@ -40,7 +40,7 @@ extension MasterLink {
         let deadline = NIODeadline.now() + Self.registrationTime
         bus.enqueue { [self] in
             do throws(QiError) {
-                let master = try await joined(until: deadline)
+                let master = try await follower.joined(until: deadline)
                 _ = try await master.value(of: WellKnownActions.serviceReady, [.uint32(id)], deadline: deadline)
                 completion(.success(()))
             } catch {

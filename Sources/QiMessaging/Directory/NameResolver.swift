@@ -8,8 +8,15 @@ protocol NameResolver: AnyObject {
     func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void)
     /// No connection uses `name` any more.
     func released(_ name: String)
+    /// Whether those may use what it finds who came in by a door to the outside.
+    var isForOutside: Bool { get }
     /// What services() lists beside the directory's own; `completion` runs exactly once.
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void)
+}
+
+extension NameResolver {
+    /// No transit: what we ourselves reach through a tunnel does not exist for another device.
+    var isForOutside: Bool { false }
 }
 
 /// A service behind a gateway: how to reach it, and what its own directory says of it.

@@ -5,14 +5,15 @@ import QiWire
 extension ServiceDirectory {
     /// Service 1 as a connection uses it.
     func object(for connection: Connection) -> LocalObject {
-        connection.isOutside && connection.access == nil ? guestObject : object
+        // One that refuses to register says why.
+        connection.isOutside && connection.access == nil && readOnlyReason == nil ? guestObject : object
     }
 
     func serviceName(of id: UInt32, on connection: Connection) -> String? {
         if id == 1 { return "ServiceDirectory" }
         if let entry = table.entries[id] { return entry.info.name }
         if let hidden = hidden.first(where: { $0.value.id == id }) { return hidden.key }
-        if let lookUp = lookUps.first(where: { $0.value.id == id }) { return lookUp.key }
+        if let name = lookUpNames[id] { return name }
         return master?.services.first { $0.serviceID == id }?.name
     }
 
@@ -24,7 +25,7 @@ extension ServiceDirectory {
     }
 
     private func maySee(_ name: String, on connection: Connection, _ decide: (String, MetaObject?) -> Bool) -> Bool {
-        guard let entry = table.find(name) else { return decide(name, nil) }
+        guard let entry = table.find(name) else { return decide(name, lookUps[name]?.service.object.metaObject) }
         // Whoever hosts a service knows of it.
         if entry.owner == .connection(connection.id) { return true }
         return decide(name, metaObject(of: entry))
@@ -37,8 +38,9 @@ extension ServiceDirectory {
     }
 
     /// What a look-up of a hidden service answers: what one of a service that is not there does.
-    func refusal(of name: String, for connection: Connection) -> QiError? {
-        guard let access = connection.access, !maySee(name, on: connection) else { return nil }
+    func refusal(of name: String, with members: MetaObject? = nil, for connection: Connection) -> QiError? {
+        guard let access = connection.access else { return nil }
+        guard members.map({ !access.maySee(name, $0) }) ?? !maySee(name, on: connection) else { return nil }
         access.noteHidden(name, "look-up")
         return Self.notFound(name)
     }
@@ -61,15 +63,15 @@ extension ServiceDirectory {
                     object.endSubscriptions(on: connection, at: .serviceDirectory) { access.maySubscribe(to: $0, of: "ServiceDirectory") }
                 }
             }
-            for entry in table.ready {
-                let name = entry.info.name
+            let known = table.ready.map { ($0.info.serviceID, $0.info.name) } + mirroredIDs.map { ($0.value, $0.key) }
+            for (id, name) in known {
                 let was = maySee(name, on: connection) {
                     before.policy.maySee(principal, $0, members: $1.map(MemberNames.init), at: before.time)
                 }
                 let may = maySee(name, on: connection)
                 guard was != may else { continue }
                 announce(
-                    may ? WellKnownActions.serviceAdded : WellKnownActions.serviceRemoved, entry.info.serviceID, name, only: [connection])
+                    may ? WellKnownActions.serviceAdded : WellKnownActions.serviceRemoved, id, name, only: [connection])
             }
         }
     }

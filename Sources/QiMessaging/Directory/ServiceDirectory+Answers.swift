@@ -12,13 +12,17 @@ extension ServiceDirectory {
             endpoints: ownEndpoints(for: connection), sessionID: "0", objectUID: [])
     }
 
-    /// Addresses of ours never travel to the outside, except the one this client used, which on the local bus comes first.
+    /// Addresses of ours never travel to the outside, except the one this client used, which on the local bus comes first, and those a
+    /// gateway advertises.
     func ownEndpoints(for connection: Connection) -> [String] {
         let used = connection.localEndpoint
         var result: [String] = []
-        if connection.shared.relativeEndpointURI || used == nil { result.append("qi:ServiceDirectory") }
+        let isRelative = connection.shared.relativeEndpointURI || used == nil
+        if isRelative { result.append("qi:ServiceDirectory") }
+        if connection.isOutside {
+            return result + (outsideAddresses ?? GatewayAddresses()).endpoints(used: used, isRelative: isRelative)
+        }
         if let used { result.append(used) }
-        if connection.isOutside { return result }
         let rest = endpoints.filter { !result.contains($0) }
         return result + rest
     }

@@ -22,8 +22,7 @@ extension ServiceDirectory {
         if let master, let info = master.service(named: name), !connection.isOutside {
             return answer(info, of: master, for: connection, completion)
         }
-        // No transit: what we ourselves reach through a gateway does not exist for another device.
-        guard !connection.isOutside, let resolver, resolver.handles(name) else { return completion(.failure(Self.notFound(name))) }
+        guard let resolver = resolver(for: connection), resolver.handles(name) else { return completion(.failure(Self.notFound(name))) }
         guard (lookUps.values.count { $0.connections.contains { $0 === connection } }) < connection.limits.maximumLookUps else {
             return completion(.failure(QiError(.limit, "too many services behind gateways are in use on this connection")))
         }
@@ -35,6 +34,11 @@ extension ServiceDirectory {
         }
     }
 
+    private func resolver(for connection: Connection) -> (any NameResolver)? {
+        guard let resolver, !connection.isOutside || resolver.isForOutside else { return nil }
+        return resolver
+    }
+
     static func notFound(_ name: String) -> QiError { QiError(.notFound, "Cannot find service '\(name)' in index") }
 
     private func found(_ name: String, _ service: ResolvedService, for connection: Connection) -> Result<ServiceInfo, QiError> {
@@ -43,11 +47,17 @@ extension ServiceDirectory {
             if lookUps[name] == nil { resolver?.released(name) }
             return .failure(QiError(.disconnected, "the asking connection is gone"))
         }
+        // Now that its members are known there may be none for this asker.
+        if let refusal = refusal(of: name, with: service.object.metaObject, for: connection) {
+            if lookUps[name] == nil { resolver?.released(name) }
+            return .failure(refusal)
+        }
         if let known = lookUps[name], known.service.object !== service.object { retire(name) }
         var lookUp = lookUps[name] ?? LookUp(id: mirroredIDs[name] ?? newLookUpID(), service: service)
         lookUp.service = service
         if !lookUp.connections.contains(where: { $0 === connection }) { lookUp.connections.append(connection) }
         lookUps[name] = lookUp
+        lookUpNames[lookUp.id] = name
         connection.bind(service.object, at: .main(ofService: lookUp.id))
         return .success(
             answerInfo(name: name, id: lookUp.id, sessionID: service.info.sessionID, uid: service.info.objectUID, for: connection))
@@ -61,6 +71,7 @@ extension ServiceDirectory {
     /// A service behind a gateway is not what it was: whoever looked it up is told, and must ask again.
     func retire(_ name: String) {
         guard let lookUp = lookUps.removeValue(forKey: name) else { return }
+        lookUpNames[lookUp.id] = nil
         for connection in lookUp.connections { connection.unbind(.main(ofService: lookUp.id)) }
         // An id means one object for ever: the name's next one is another.
         let isListed = mirroredIDs.removeValue(forKey: name) != nil
@@ -70,6 +81,7 @@ extension ServiceDirectory {
     func forgetIfUnused(_ name: String) {
         guard let lookUp = lookUps[name], lookUp.connections.isEmpty else { return }
         lookUps[name] = nil
+        lookUpNames[lookUp.id] = nil
         resolver?.released(name)
     }
 
@@ -98,12 +110,12 @@ extension ServiceDirectory {
     /// Answers services() for a connection.
     func list(for connection: Connection, completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) {
         let own = services(for: connection)
-        guard let resolver, !connection.isOutside else { return completion(.success(own)) }
+        guard let resolver = resolver(for: connection) else { return completion(.success(own)) }
         resolver.list { [self] result in
             completion(
                 result.map { listed in
                     own
-                        + listed.filter { $0.serviceID != 1 }.compactMap { info in
+                        + listed.filter { $0.serviceID != 1 && maySee($0.name, on: connection) }.compactMap { info in
                             mirroredID(info.name).map { id in
                                 answerInfo(
                                     name: info.name, id: id, sessionID: info.sessionID, uid: info.objectUID, for: connection)

@@ -53,13 +53,15 @@ extension ServiceDirectory {
 
     /// Tells what changed in the master's list.
     func apply(_ changes: [ServiceMirror.Change]) {
+        // Those outside are not shown what the master lists.
+        let inside = connections.values.filter { !$0.isOutside }
         for change in changes {
             switch change {
-            case .added(let id, let name): announce(WellKnownActions.serviceAdded, id, name)
+            case .added(let id, let name): announce(WellKnownActions.serviceAdded, id, name, only: inside)
             case .removed(let id, let name):
                 master?.objectRemoved(id)
                 for connection in connections.values { connection.unbind(service: id) }
-                announce(WellKnownActions.serviceRemoved, id, name)
+                announce(WellKnownActions.serviceRemoved, id, name, only: inside)
             }
         }
     }

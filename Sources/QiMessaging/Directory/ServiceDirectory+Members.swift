@@ -66,7 +66,7 @@ extension ServiceDirectory {
             let info = directory.told(try ServiceInfo(qiValue: arguments[0]), by: call.connection)
             try call.connection.access?.checkRegistering(info.name)
             directory.register(info, owner: .connection(call.connection.id)) { result in
-                answer(result.map { .uint32($0) })
+                answer(result.map { .uint32($0) }.mapError { directory.told($0, to: call.connection) })
             }
         }
         add(WellKnownActions.unregisterService, "unregisterService", "(I)", "v") { directory, call, arguments, answer in
@@ -77,7 +77,7 @@ extension ServiceDirectory {
         add(WellKnownActions.serviceReady, "serviceReady", "(I)", "v") { directory, call, arguments, answer in
             try directory.mayRegister()
             directory.ready(arguments[0].asUInt32 ?? 0, owner: .connection(call.connection.id)) { result in
-                answer(result.map { .void })
+                answer(result.map { .void }.mapError { directory.told($0, to: call.connection) })
             }
         }
         add(WellKnownActions.updateServiceInfo, "updateServiceInfo", infoParameters, "v") { directory, call, arguments, answer in
@@ -86,6 +86,12 @@ extension ServiceDirectory {
             try directory.update(info, owner: .connection(call.connection.id))
             answer(.success(.void))
         }
+    }
+
+    /// Why a registration failed, in words for this peer: those outside are not told where the master is.
+    private func told(_ error: QiError, to connection: Connection) -> QiError {
+        guard connection.isOutside, error.isRetryable else { return error }
+        return QiError(.offline, "the directory is away: try again in a moment")
     }
 
     /// What a host says of its service. Nobody here may dial where one from outside says that it listens: it is reached on its own

@@ -19,6 +19,8 @@ final class ServiceDirectory: ConnectionOwner {
     /// Where it listens, as registered in its own entry.
     private(set) var endpoints: [String] = []
     private(set) var resolver: (any NameResolver)?
+    /// What those outside are told of where this directory is, when it is a gateway's; nil: the address they used.
+    var outsideAddresses: GatewayAddresses?
     private(set) var gateway: DeviceGateway?
     /// Tunnels that devices opened to us, those included that have not authenticated yet.
     private(set) var deviceConnections: [Connection] = []
@@ -31,6 +33,7 @@ final class ServiceDirectory: ConnectionOwner {
     /// Services of others that are reached through their registering connection.
     var forwards: [UInt32: Forward] = [:]
     var lookUps: [String: LookUp] = [:]
+    var lookUpNames: [UInt32: String] = [:]
     var nextLookUpID: UInt32 = 0x8000_0000
     /// The ids of names that a mirrored directory lists, so that listing and looking up agree.
     var mirroredIDs: [String: UInt32] = [:]

@@ -7,12 +7,29 @@ public struct CallContext: Sendable {
     /// calls, and do not change it.
     @TaskLocal public static var current: CallContext?
 
+    /// Who calls, and where the call came in.
+    public var caller: Caller { content.caller }
     /// Where the call came in.
-    public let origin: ConnectionOrigin
+    public var origin: ConnectionOrigin { content.caller.origin }
     /// The object that was called: emits its signals, sets its properties.
-    public let object: HostedObject
-    /// What the call came on; nil within this process.
-    private let path: Path?
+    public var object: HostedObject { content.object }
+
+    /// One reference, for a context goes through a task-local with every call; the same for all calls of an object on a connection.
+    private final class Content: Sendable {
+        let caller: Caller
+        let object: HostedObject
+        /// What the call came on; nil within this process.
+        let path: Path?
+
+        init(_ caller: Caller, _ object: HostedObject, _ path: Path?) {
+            self.caller = caller
+            self.object = object
+            self.path = path
+        }
+    }
+
+    private let content: Content
+    private var path: Path? { content.path }
 
     private struct Path: Sendable {
         let executor: LoopExecutor
@@ -20,19 +37,23 @@ public struct CallContext: Sendable {
         let address: ObjectAddress
     }
 
-    init(_ call: IncomingCall, to object: LocalObject) {
-        origin = call.connection.origin
-        let address = call.address.target
-        self.object = HostedObject(object: object.object, serviceID: address.service)
-        path = Path(
-            executor: object.bus.executor, connection: NIOLoopBound(call.connection, eventLoop: object.bus.eventLoop), address: address)
+    init(on connection: Connection, at address: ObjectAddress, to object: LocalObject) {
+        let path = Path(
+            executor: object.bus.executor, connection: NIOLoopBound(connection, eventLoop: object.bus.eventLoop), address: address)
+        content = Content(
+            Caller(principal: connection.principal, origin: connection.origin),
+            HostedObject(object: object.object, serviceID: address.service), path)
     }
 
     /// Of a call within this process.
     init(to object: DynamicObject) {
-        origin = .process
-        self.object = HostedObject(object: object, serviceID: 0)
-        path = nil
+        content = Content(
+            Caller(principal: Principal(.process, zone: .internal), origin: .process), HostedObject(object: object, serviceID: 0), nil)
+    }
+
+    /// Whether this is the context of calls to `object` at `address`.
+    func belongs(to object: LocalObject, at address: ObjectAddress) -> Bool {
+        content.path?.address == address && content.object.object === object.object
     }
 
     /// Runs `body` once, when the connection the call came on has ended, which may be now. Never for a call within this process.

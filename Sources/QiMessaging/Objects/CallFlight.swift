@@ -4,11 +4,16 @@ import Synchronization
 
 /// One call between the task that waits for it and the loop that carries it: gives it up when the task is cancelled.
 final class CallFlight: Sendable {
-    /// The answer, and its value when that had to be read on the loop, for it holds objects.
-    typealias Outcome = (answer: CallAnswer, value: Result<QiValue, QiError>?)
+    /// How the call ended. Small, for it is handed from function to function.
+    enum Outcome: Sendable {
+        case answer(CallAnswer)
+        /// The value of a reply that had to be read on the loop, for it holds objects.
+        indirect case value(Result<QiValue, QiError>)
+    }
 
     private struct State {
-        var continuation: UnsafeContinuation<Outcome, Never>?
+        var continuation: UnsafeContinuation<Void, Never>?
+        var outcome: Outcome?
         var sent: (connection: UInt64, id: UInt32)?
         /// It waits for the path of its object.
         var waiting: (target: NIOLoopBound<RemoteObject>, token: UInt64)?
@@ -17,7 +22,10 @@ final class CallFlight: Sendable {
 
     private let state = Mutex(State())
 
-    func begin(_ continuation: UnsafeContinuation<Outcome, Never>) { state.withLock { $0.continuation = continuation } }
+    func begin(_ continuation: UnsafeContinuation<Void, Never>) { state.withLock { $0.continuation = continuation } }
+
+    /// What it came to, once it has ended.
+    var outcome: Outcome? { state.withLock { $0.outcome } }
 
     /// The call is on its way; answers whether it is still wanted.
     func sent(_ connection: UInt64, _ id: UInt32) -> Bool {
@@ -35,12 +43,17 @@ final class CallFlight: Sendable {
         }
     }
 
-    func complete(_ answer: CallAnswer, value: Result<QiValue, QiError>? = nil) {
+    func complete(_ answer: CallAnswer) { complete(.answer(answer)) }
+
+    func complete(_ outcome: Outcome) {
         let continuation = state.withLock { state in
-            defer { state.continuation = nil }
-            return state.continuation
+            let continuation = state.continuation
+            guard continuation != nil else { return continuation }
+            state.continuation = nil
+            state.outcome = outcome
+            return continuation
         }
-        continuation?.resume(returning: (answer, value))
+        continuation?.resume()
     }
 
     /// On the loop: the task does not want the answer any more.
@@ -63,5 +76,5 @@ final class CallFlight: Sendable {
 /// What is sent with a call: bytes, or values with objects in them, which are encoded for the connection they leave on.
 enum CallContent: Sendable {
     case bytes(ByteBuffer, MessageFlags)
-    case values(QiValue, QiType, MessageFlags)
+    indirect case values(QiValue, QiType, MessageFlags)
 }

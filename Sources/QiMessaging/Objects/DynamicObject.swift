@@ -52,6 +52,19 @@ final class DynamicObject: ObjectAttachment, Sendable {
 
     var metaObject: MetaObject { members.metaObject }
 
+    private let encodedMetaObject = Mutex<ByteBuffer?>(nil)
+
+    /// The metaobject as it is sent, encoded at its first use.
+    var metaObjectBytes: ByteBuffer {
+        encodedMetaObject.withLock { known in
+            if let known { return known }
+            var bytes = ByteBuffer()
+            metaObject.write(to: &bytes)
+            known = bytes
+            return bytes
+        }
+    }
+
     /// The name of a member, for messages.
     func name(of member: UInt32) -> String {
         members.method(member)?.meta.name ?? members.signal(member)?.meta.name ?? "#\(member)"

@@ -36,6 +36,12 @@ final class LocalObject: ObjectReceiver {
 
     // MARK: - Receiving
 
+    func serveAtOnce(_ message: Message, on connection: Connection) -> Bool {
+        guard let body = object.methods[message.address.action]?.immediate, !object.isObserved else { return false }
+        connection.answer(message, immediately: body)
+        return true
+    }
+
     func receive(_ call: IncomingCall) {
         let action = call.address.action
         if call.isPost, let signal = members.signal(action) {
@@ -149,6 +155,12 @@ final class LocalObject: ObjectReceiver {
 
     private func receiveGeneric(_ call: IncomingCall) {
         let action = call.address.action
+        // Every user of the object begins with this one.
+        if action == WellKnownActions.metaObject, call.header.flags.isEmpty, call.payload.readableBytes >= 4, !object.isObserved,
+            call.connection.access == nil
+        {
+            return call.reply(object.metaObjectBytes)
+        }
         do {
             guard let method = members.method(action) else {
                 return call.fail("No such method {\(call.address), id:\(call.header.id)}")

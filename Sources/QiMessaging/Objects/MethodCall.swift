@@ -12,7 +12,13 @@ public struct MethodCall: Sendable {
     @usableFromInline var values: [QiValue]
     @usableFromInline let takesValues: Bool
     @usableFromInline let givesValue: Bool
-    @usableFromInline var resultValue: QiValue?
+    /// The result, when it is a value: none or one. An array, for it costs a pointer where a value costs many words in every copy.
+    @usableFromInline var results: [QiValue] = []
+
+    var resultValue: QiValue? {
+        get { results.first }
+        set { results = newValue.map { [$0] } ?? [] }
+    }
 
     /// A call whose arguments are bytes of the declared types.
     init(bytes: ByteBuffer, result: ByteBuffer, givesValue: Bool) {
@@ -57,7 +63,7 @@ public struct MethodCall: Sendable {
     /// - Throws: as `QiConvertible.write(to:)`.
     @inlinable
     public mutating func reply<Result: QiConvertible>(_ value: Result) throws(WireError) {
-        if givesValue { resultValue = value.qiValue } else { try value.write(to: &result) }
+        if givesValue { results = [value.qiValue] } else { try value.write(to: &result) }
     }
 }
 

@@ -1,7 +1,7 @@
 import QiWire
 
-/// A method of an object of this process: what is declared, and what runs.
-struct ObjectMethod: Sendable {
+/// A method of an object of this process: what is declared, and what runs. A class, so that a call passes it on as one reference.
+final class ObjectMethod: Sendable {
     /// One that never suspends.
     typealias Immediate = @Sendable (inout MethodCall) throws -> Void
 
@@ -17,6 +17,8 @@ struct ObjectMethod: Sendable {
     /// Whether arguments or result may hold an object, which has an address of its own on every connection.
     let takesObjects: Bool
     let givesObjects: Bool
+    /// The body of an immediate method whose arguments and result are plain bytes.
+    let immediate: Immediate?
 
     init(_ declared: MemberTable.Method, _ body: Body, _ callType: CallType) {
         self.declared = declared
@@ -24,6 +26,7 @@ struct ObjectMethod: Sendable {
         self.callType = callType
         takesObjects = declared.parameters.type.mayHoldObject
         givesObjects = declared.returns.type.mayHoldObject
+        if case .immediate(let body) = body, !takesObjects, !givesObjects { immediate = body } else { immediate = nil }
     }
 }
 

@@ -18,7 +18,7 @@ extension ObjectProxy {
     /// Calls a method by name with dynamic values.
     ///
     /// - Returns: the result, of the method's return type.
-    /// - Throws: `.remote` with the method's own error text, `.notFound` for no such method, `.invalid` for arguments that fit no
+    /// - Throws: `.remote` with the method's own error text, `.denied` when a policy refuses the call, `.notFound` for no such method, `.invalid` for arguments that fit no
     ///   overload, `.timedOut`, `.disconnected`, `.cancelled`.
     public nonisolated(nonsending) func call(
         _ method: String, arguments: [QiValue], deadline: Duration = .seconds(10)
@@ -33,17 +33,17 @@ extension ObjectProxy {
         switch handle.target {
         case .local(let object):
             return try await handle.requireLocal(object).call(method, arguments, label, deadline: deadline, through: handle)
-        case .remote(let loop, let target):
+        case .remote(let path):
             let content = try encode(arguments, for: method)
-            let outcome = await Self.send(method.meta.uid, content, method.returns.type, deadline, loop, target)
-            guard case .reply(let payload, let flags) = outcome.answer else {
-                throw Self.describe(outcome.answer.failure(of: label), label, deadline)
-            }
-            if let value = outcome.value { return try value.get() }
-            do {
-                return try payload.value(of: method.returns.type, flags: flags)
-            } catch {
-                throw QiError(.invalid, "the result of \(label) cannot be read: \(error.message)")
+            switch await Self.send(method.meta.uid, content, method.returns.type, deadline, path) {
+            case .value(let result): return try result.get()
+            case .answer(.reply(let payload, let flags)):
+                do {
+                    return try payload.value(of: method.returns.type, flags: flags)
+                } catch {
+                    throw QiError(.invalid, "the result of \(label) cannot be read: \(error.message)")
+                }
+            case .answer(let answer): throw Self.describe(answer.failure(of: label), label, deadline)
             }
         }
     }
@@ -52,9 +52,9 @@ extension ObjectProxy {
     public func post(_ method: String, arguments: [QiValue]) throws(QiError) {
         let found = try resolve(method, arguments)
         switch handle.target {
-        case .remote(let loop, let target):
+        case .remote(let path):
             let content = try encode(arguments, for: found)
-            loop.submit { bus in Self.post(found.meta.uid, content, target.value, bus) }
+            path.loop.submit { bus in Self.post(found.meta.uid, content, path.object.value, bus) }
         case .local(let object): try handle.requireLocal(object).post(found, arguments)
         }
     }
@@ -104,23 +104,23 @@ extension ObjectProxy {
 
     /// Sends a call and waits for its end. Whoever waits on the loop itself goes on there, without any other thread.
     nonisolated(nonsending) static func send(
-        _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, _ loop: BusLoop,
-        _ target: NIOLoopBound<RemoteObject>
+        _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, _ path: RemotePath
     ) async -> CallFlight.Outcome {
         let flight = CallFlight()
         let end = NIODeadline.now() + TimeAmount(deadline)
-        return await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<CallFlight.Outcome, Never>) in
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 flight.begin(continuation)
-                if loop.eventLoop.inEventLoop {
-                    start(flight, action, content, returns, end, target.value, loop.bus)
+                if path.loop.eventLoop.inEventLoop {
+                    start(flight, action, content, returns, end, path.object.value, path.loop.bus)
                 } else {
-                    loop.submit { bus in start(flight, action, content, returns, end, target.value, bus) }
+                    path.loop.submit { bus in start(flight, action, content, returns, end, path.object.value, bus) }
                 }
             }
         } onCancel: {
-            loop.submit { bus in flight.cancel(on: bus) }
+            path.loop.submit { bus in flight.cancel(on: bus) }
         }
+        return flight.outcome ?? .answer(.failure(QiError(.disconnected, "the call has no answer")))
     }
 
     private static func start(
@@ -135,17 +135,22 @@ extension ObjectProxy {
             guard let token, !flight.waits(for: NIOLoopBound(target, eventLoop: bus.eventLoop), token) else { return }
             return target.stopWaiting(token, CallFlight.cancellation)
         }
-        let completion: CallCompletion
+        var waiter = CallWaiter.flight(flight)
+        var late: LateReply?
         if returns.mayHoldObject {
-            completion = { answer in
-                flight.complete(answer, value: answer.adoptedValue(of: returns, by: target.connection, named: target.name))
+            late = { [weak connection = target.connection] payload, flags in
+                guard let connection else { return }
+                let type = flags.contains(.dynamicPayload) ? .dynamic : returns
+                ObjectPassage(from: connection, name: target.name).releaseUnused(in: payload, as: type)
             }
-        } else {
-            completion = { flight.complete($0) }
+            waiter = .closure { answer in
+                let value = answer.adoptedValue(of: returns, by: target.connection, named: target.name)
+                flight.complete(value.map { .value($0) } ?? .answer(answer))
+            }
         }
         do {
             let (payload, flags) = try Self.payload(content, for: target)
-            let sent = target.call(action, payload, flags: flags, deadline: end, completion: completion)
+            let sent = target.call(action, payload, flags: flags, deadline: end, late: late, waiter: waiter)
             if let sent, !flight.sent(sent.connection.id, sent.id) { CallFlight.abandon(sent.connection.id, sent.id, bus) }
         } catch {
             flight.complete(.failure(error))
@@ -181,8 +186,8 @@ extension ObjectProxy {
     }
 
     func postSignal(_ signal: UInt32, _ content: CallContent) {
-        guard case .remote(let loop, let target) = handle.target else { return }
-        loop.submit { bus in Self.post(signal, content, target.value, bus) }
+        guard case .remote(let path) = handle.target else { return }
+        path.loop.submit { bus in Self.post(signal, content, path.object.value, bus) }
     }
 }
 

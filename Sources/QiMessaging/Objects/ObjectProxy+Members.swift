@@ -70,9 +70,10 @@ extension ObjectProxy {
     /// A proxy for an object that a call to this one returned. It is released when no copy of the proxy is left.
     public func object(_ reference: ObjectReference) async throws(QiError) -> ObjectProxy {
         if let handle = reference.attachment as? ProxyHandle { return ObjectProxy(handle) }
-        guard case .remote(let loop, let target) = handle.target else {
+        guard case .remote(let path) = handle.target else {
             throw QiError(.notFound, "the reference leads to no object of this process")
         }
+        let (loop, target) = (path.loop, path.object)
         let label = "an object of \(name)"
         return try await loop.run { (_) async throws(QiError) in
             guard let connection = target.value.connection else { throw target.value.lostError }
@@ -85,10 +86,11 @@ extension ObjectProxy {
     ///
     /// - Returns: the reference to pass, and the object itself for its signals and properties.
     public func host(_ object: ObjectBuilder) async throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
-        guard case .remote(let loop, let target) = handle.target else {
+        guard case .remote(let path) = handle.target else {
             let made = object.makeObject()
             return (ObjectProxy(made).reference, HostedObject(object: made, serviceID: 0))
         }
+        let (loop, target) = (path.loop, path.object)
         return try await loop.run { (_) async throws(QiError) in
             guard let connection = target.value.connection else { throw target.value.lostError }
             let address = target.value.address

@@ -7,7 +7,8 @@ extension ObjectProxy {
     public func whenReachable(within time: Duration = .seconds(10)) async throws(QiError) {
         switch handle.target {
         case .local(let object): _ = try handle.requireLocal(object)
-        case .remote(let loop, let target):
+        case .remote(let path):
+            let (loop, target) = (path.loop, path.object)
             if let failure = await Self.wait(for: target, on: loop, until: .now() + TimeAmount(time)) { throw failure }
         }
     }

@@ -20,7 +20,7 @@ public struct ObjectProxy: Sendable {
     init(loop: BusLoop, object: RemoteObject, uid: ObjectUID? = nil, whenDropped: @escaping @Sendable () -> Void = {}) {
         if !object.isMain { object.addHolder() }
         handle = ProxyHandle(
-            .remote(loop, NIOLoopBound(object, eventLoop: loop.eventLoop)), members: object.members, name: object.name, uid: uid,
+            .remote(RemotePath(object, on: loop)), members: object.members, name: object.name, uid: uid,
             isValue: !object.isMain, whenDropped: whenDropped)
     }
 
@@ -55,7 +55,7 @@ extension ProxyHandle {
             metaObject: reference.metaObject ?? .empty, isMain: false)
         object.addHolder()
         self.init(
-            .remote(loop, NIOLoopBound(object, eventLoop: loop.eventLoop)), members: object.members, name: name, uid: reference.uid,
+            .remote(RemotePath(object, on: loop)), members: object.members, name: name, uid: reference.uid,
             isValue: true)
     }
 }

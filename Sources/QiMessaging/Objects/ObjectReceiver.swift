@@ -4,17 +4,21 @@ import QiWire
 protocol ObjectReceiver: AnyObject {
     /// Takes a Call or Post addressed to this object. A call must be answered exactly once, now or later.
     func receive(_ call: IncomingCall)
+    /// Answers a Call without flags here and now, by ``Connection/answer(_:immediately:)``, if that is all it takes.
+    func serveAtOnce(_ message: Message, on connection: Connection) -> Bool
     /// The connection is gone, with every subscription made on it.
     func closed(_ connection: Connection)
     /// The peer dropped its last reference to the object, which it knew under `address` on `connection`.
     func released(_ address: ObjectAddress, on connection: Connection)
-    /// What the object can do, by which a policy judges calls to it; nil while it is not known.
+    /// What the object can do, by which a policy judges calls to it. nil while that is not known: such a receiver does nothing with a call
+    /// but hand it on, later, by `Connection.hand(_:to:)`, or refuse it.
     var memberTable: MemberTable? { get }
     /// Ends the subscriptions made on `connection` under `address`, except to signals whose names may stay.
     func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool)
 }
 
 extension ObjectReceiver {
+    func serveAtOnce(_ message: Message, on connection: Connection) -> Bool { false }
     func released(_ address: ObjectAddress, on connection: Connection) {}
     var memberTable: MemberTable? { nil }
     func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool) {}

@@ -3,11 +3,23 @@ import NIOCore
 import QiWire
 import Synchronization
 
+/// Where an object of another process is: its loop, and what stands for it there. One reference, for every call hands it on.
+final class RemotePath: Sendable {
+    let loop: BusLoop
+    let object: NIOLoopBound<RemoteObject>
+
+    /// On the loop.
+    init(_ object: RemoteObject, on loop: BusLoop) {
+        self.loop = loop
+        self.object = NIOLoopBound(object, eventLoop: loop.eventLoop)
+    }
+}
+
 /// What every copy of an ``ObjectProxy`` shares: the way to the object, and its end.
 final class ProxyHandle: ObjectAttachment, Sendable {
     enum Target: Sendable {
         /// On the far side of a connection.
-        case remote(BusLoop, NIOLoopBound<RemoteObject>)
+        case remote(RemotePath)
         /// In this process.
         case local(DynamicObject)
     }
@@ -42,7 +54,8 @@ final class ProxyHandle: ObjectAttachment, Sendable {
 
     deinit {
         whenDropped()
-        guard isValue, case .remote(let loop, let object) = target else { return }
+        guard isValue, case .remote(let path) = target else { return }
+        let (loop, object) = (path.loop, path.object)
         // At once where that is possible: whoever lets go and then calls finds it released.
         if loop.eventLoop.inEventLoop { object.value.removeHolder() } else { loop.submit { _ in object.value.removeHolder() } }
     }
@@ -95,7 +108,8 @@ final class ProxyHandle: ObjectAttachment, Sendable {
     func receiver(on bus: Bus) throws(QiError) -> any ObjectReceiver {
         switch target {
         case .local(let object): return LocalObject(bus: bus, object: try requireLocal(object))
-        case .remote(_, let object):
+        case .remote(let path):
+            let object = path.object
             guard bus.eventLoop === object.eventLoop, object.value.bus === bus else {
                 throw QiError(
                     .unsupported, "\(name) belongs to another session: objects can be passed on within their own session only",
@@ -110,7 +124,7 @@ final class ProxyHandle: ObjectAttachment, Sendable {
 extension ProxyHandle {
     /// Logs what a call that cannot throw could not do.
     func log(_ message: Logger.Message, _ error: any Error) {
-        guard case .remote(let loop, _) = target else { return }
-        loop.logger.warning(message, metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error)"])
+        guard case .remote(let path) = target else { return }
+        path.loop.logger.warning(message, metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error)"])
     }
 }

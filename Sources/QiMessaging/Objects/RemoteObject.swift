@@ -24,6 +24,8 @@ final class RemoteObject: EventSink {
     private(set) var connection: Connection?
     private(set) var address: ObjectAddress
     private(set) var lostError = QiError(.disconnected, "not connected")
+    /// What peers are told when the path fails, where they are not to know it; nil: what happened.
+    var concealedLoss: QiError?
     var subscriptions = SubscriptionTable()
     /// Gone for good: no path will come back.
     private(set) var isEnded = false
@@ -120,16 +122,23 @@ final class RemoteObject: EventSink {
         _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
         completion: @escaping CallCompletion
     ) -> (connection: Connection, id: UInt32)? {
+        call(action, payload, flags: flags, deadline: deadline, waiter: .closure(completion))
+    }
+
+    @discardableResult
+    func call(
+        _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags, deadline: NIODeadline?, late: LateReply? = nil, waiter: CallWaiter
+    ) -> (connection: Connection, id: UInt32)? {
         guard let connection else {
-            completion(.failure(lostError))
+            waiter.ended(.failure(lostError))
             return nil
         }
         guard flags.isEmpty || connection.shared.messageFlags else {
-            completion(.failure(QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types")))
+            waiter.ended(.failure(QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types")))
             return nil
         }
         let id = connection.call(
-            ActionAddress(address, action: action), payload, flags: flags, deadline: deadline, completion: completion)
+            ActionAddress(address, action: action), payload, flags: flags, deadline: deadline, late: late, waiter: waiter)
         return id.map { (connection, $0) }
     }
 
@@ -246,7 +255,10 @@ extension CallAnswer {
     func failure(of name: String) -> QiError? {
         switch self {
         case .reply: return nil
-        case .error(var payload): return QiError(.remote, payload.readErrorPayload())
+        case .error(var payload):
+            let text = payload.readErrorPayload()
+            // An Error is a text only; by this one a policy refuses (`Decision`).
+            return QiError(text.hasPrefix("denied: ") && text.contains(" may not ") ? .denied : .remote, text)
         case .canceled: return QiError(.cancelled, "the call to \(name) was cancelled")
         case .failure(let error): return error
         }

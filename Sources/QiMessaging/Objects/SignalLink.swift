@@ -55,7 +55,8 @@ public final class SignalLink: Sendable {
                 handle.stopListening(end)
                 object.stopListening(token, to: uid)
             }
-        case .remote(let loop, let target):
+        case .remote(let path):
+            let (loop, target) = (path.loop, path.object)
             let (failure, token) = try await loop.run { (_) async throws(QiError) -> (QiError?, UInt64) in
                 if target.value.waitsInGap { try await target.value.attached(until: .now() + .seconds(10)) }
                 var token: UInt64 = 0

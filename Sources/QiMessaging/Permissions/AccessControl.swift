@@ -64,7 +64,7 @@ public final class AccessControl: Sendable {
     /// The account of a principal under the rule that made `decision`; nil when that grants without limits.
     func account(_ principal: Principal, _ decision: Decision) -> PrincipalAccount? {
         guard let limits = decision.limits, !limits.isEmpty else { return nil }
-        let key = AccountKey(identity: principal.identity, rule: decision.rule ?? 0, limits: limits)
+        let key = AccountKey(identity: principal.identity, rule: decision.limitedBy ?? 0, limits: limits)
         return state.withLock { state in
             if let known = state.accounts[key] { return known }
             if state.accounts.count >= Self.maximumAccounts {

@@ -4,8 +4,10 @@ import QiWire
 enum AccessRequest {
     /// To do something with a member.
     case member(Access, uid: UInt32, name: String)
-    /// What everybody may who may see the object: to learn what it is, to end what it has, and what will fail anyway.
+    /// What everybody may who may see the object: to learn what it is, and what will fail anyway.
     case object
+    /// To give up what it has of the object.
+    case release
 
     /// - Throws: when the arguments of a generic member cannot be read; such a call must go nowhere.
     init(_ call: IncomingCall, _ members: MemberTable) throws(WireError) {
@@ -17,8 +19,8 @@ enum AccessRequest {
                 return
             }
             self = .member(.subscribe, uid: uid, name: signal.meta.name)
-        case WellKnownActions.unregisterEvent, WellKnownActions.metaObject, WellKnownActions.terminate, WellKnownActions.properties:
-            self = .object
+        case WellKnownActions.metaObject, WellKnownActions.properties: self = .object
+        case WellKnownActions.unregisterEvent, WellKnownActions.terminate: self = .release
         case WellKnownActions.property: self = try Self.property(.read, call, members)
         case WellKnownActions.setProperty: self = try Self.property(.write, call, members)
         default:

@@ -16,14 +16,16 @@ extension Connection {
     /// connection opens, and again when the policy changed. An exclusive principal that is connected already is closed.
     func enforce(_ control: AccessControl) {
         let principal = self.principal
+        guard !control.policy.leavesAlone(principal) else {
+            access?.end()
+            access = nil
+            return
+        }
         if let access, access.control === control, access.principal == principal {
             access.refresh()
             return
         }
-        guard !control.policy.leavesAlone(principal) else {
-            access = nil
-            return
-        }
+        access?.end()
         let access = ConnectionAccess(control, principal, origin)
         do throws(QiError) {
             try access.begin()

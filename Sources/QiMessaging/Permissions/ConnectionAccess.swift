@@ -33,6 +33,8 @@ final class ConnectionAccess {
     private var decisions: [Key: Known] = [:]
     private var visibleObjects: [ObjectAddress: Bool] = [:]
     private var claim: UInt64?
+    /// What is counted of requests that no rule decides.
+    private var generalAccount: PrincipalAccount?
 
     /// More decisions than this are not remembered: the peer chooses what it asks for.
     private static let maximumDecisions = 16_384
@@ -45,6 +47,7 @@ final class ConnectionAccess {
         revision = control.revision
         policy = control.policy
         expiry = policy.nextExpiry(after: WallClock.seconds)
+        generalAccount = control.account(principal, policy.implied(principal, "", WallClock.seconds))
     }
 
     // MARK: - The connection
@@ -76,6 +79,7 @@ final class ConnectionAccess {
         expiry = policy.nextExpiry(after: WallClock.seconds)
         decisions.removeAll(keepingCapacity: true)
         visibleObjects.removeAll(keepingCapacity: true)
+        generalAccount = control.account(principal, policy.implied(principal, "", WallClock.seconds))
         return true
     }
 
@@ -89,25 +93,29 @@ final class ConnectionAccess {
         let target = call.address.target
         // We passed it to a service that the peer hosts: it was given the object to use it.
         if target.isPassed { return .pass }
-        guard let members = receiver.memberTable else { return .hidden }
+        // It waits for what it stands for, and hands the call on then.
+        guard let members = receiver.memberTable else { return .pass }
         let request: AccessRequest
         do {
             request = try AccessRequest(call, members)
         } catch {
             return isVisible(target, members, service()) ? .refused(error.message) : .hidden
         }
-        guard case .member(let access, let uid, let name) = request else {
-            return isVisible(target, members, service()) ? .pass : .hidden
+        switch request {
+        case .release: return isVisible(target, members, service()) ? .pass : .hidden
+        case .object:
+            guard isVisible(target, members, service()) else { return .hidden }
+            return admit(call, .call, generalAccount, nil, service(), "metaObject")
+        case .member(let access, let uid, let name):
+            let key = Key(object: target, member: uid, access: access)
+            guard let known = decisions[key] ?? decide(key, name, service()) else { return .hidden }
+            guard known.decision.isAllowed else { return refuse(target, members, access, service(), name, known.decision) }
+            let verdict = admit(call, access, known.account, known.decision.limitedBy, service(), name)
+            if policy.auditsAllCalls, case .pass = verdict {
+                note("call", "\(service() ?? "").\(name)", access.rawValue, true, known.decision.rule)
+            }
+            return verdict
         }
-        let key = Key(object: target, member: uid, access: access)
-        guard let known = decisions[key] ?? decide(key, name, service()) else { return .hidden }
-        guard known.decision.isAllowed else { return refuse(target, members, access, service(), name, known.decision) }
-        if let account = known.account, let reason = admit(call, access, account) {
-            note("limited", "\(service() ?? "").\(name)", access.rawValue, false, known.decision.rule, detail: reason)
-            return .refused("limit: \(principal): \(reason)" + (known.decision.rule.map { " (rule \($0))" } ?? ""))
-        }
-        if policy.auditsAllCalls { note("call", "\(service() ?? "").\(name)", access.rawValue, true, known.decision.rule) }
-        return .pass
     }
 
     private func decide(_ key: Key, _ name: String, _ service: String?) -> Known? {
@@ -141,12 +149,20 @@ final class ConnectionAccess {
         return isVisible
     }
 
-    private func admit(_ call: IncomingCall, _ access: Access, _ account: PrincipalAccount) -> String? {
+    /// Counts a call that is allowed, where that is limited.
+    private func admit(
+        _ call: IncomingCall, _ access: Access, _ account: PrincipalAccount?, _ rule: Int?, _ service: @autoclosure () -> String?,
+        _ name: String
+    ) -> Verdict {
+        guard let account else { return .pass }
         let isSubscription = access == .subscribe
-        if let reason = account.admit(call.payload.readableBytes, isInband: isInband, isSubscription: isSubscription) { return reason }
+        if let reason = account.admit(call.payload.readableBytes, isInband: isInband, isSubscription: isSubscription) {
+            note("limited", "\(service() ?? "").\(name)", access.rawValue, false, rule, detail: reason)
+            return .refused("limit: \(principal): \(reason)" + (rule.map { " (rule \($0))" } ?? ""))
+        }
         call.ticket = CallTicket(account, isInband: isInband)
         if isSubscription { call.subscription = SubscriptionTicket(account, isInband: isInband) }
-        return nil
+        return .pass
     }
 
     // MARK: - Seeing

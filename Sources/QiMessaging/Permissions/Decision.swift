@@ -11,8 +11,10 @@ public struct Decision: Hashable, Sendable {
     public var entry: String?
     /// In words, when no rule decided.
     public var reason: String?
-    /// What the rule grants at most.
+    /// What is granted at most.
     public var limits: PrincipalLimits?
+    /// The rule that says so, which is another one where none decided.
+    var limitedBy: Int?
 
     public init(isAllowed: Bool, rule: Int? = nil, reason: String? = nil) {
         self.isAllowed = isAllowed

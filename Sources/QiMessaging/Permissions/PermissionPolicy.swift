@@ -75,6 +75,7 @@ public struct PermissionPolicy: Sendable {
         decision.who = rule.whoText
         decision.entry = "\(key)=[\"\(pattern)\"]"
         decision.limits = rule.limits
+        decision.limitedBy = index + 1
         return decision
     }
 
@@ -84,13 +85,23 @@ public struct PermissionPolicy: Sendable {
         guard principal.zone.isOutside else { return Decision(isAllowed: true, reason: "no rule lists it (zone internal: allowed)") }
         if service == "ServiceDirectory", access != .register {
             if GenericMembers.lookingUp.contains(member), grantsAnything(to: principal, at: now) {
-                return Decision(isAllowed: true, reason: "needed to use what it may use")
+                return implied(principal, "needed to use what it may use", now)
             }
             if GenericMembers.registering.contains(member), mayRegisterAnything(principal, at: now) {
-                return Decision(isAllowed: true, reason: "needed to register what it may register")
+                return implied(principal, "needed to register what it may register", now)
             }
         }
         return Decision(isAllowed: false, reason: "no rule lists it (zone \(principal.zone): denied)")
+    }
+
+    /// What follows from being let in at all: allowed within the limits of the first rule that has some for the principal.
+    func implied(_ principal: Principal, _ reason: String, _ now: Int64) -> Decision {
+        var decision = Decision(isAllowed: true, reason: reason)
+        if let index = rules.firstIndex(where: { $0.limits != nil && $0.names(principal, at: now) }) {
+            decision.limits = rules[index].limits
+            decision.limitedBy = index + 1
+        }
+        return decision
     }
 
     // MARK: - Seeing

@@ -7,6 +7,9 @@ struct TokenBucket {
     private var level: Double
     private var filledAt: NIODeadline
 
+    /// What floating point may lose.
+    private static let rounding = 1e-6
+
     init(_ rate: PrincipalLimits.Rate, at now: NIODeadline) {
         capacity = Double(max(rate.count, 1))
         let interval = TimeAmount(rate.interval).nanoseconds
@@ -26,11 +29,11 @@ struct TokenBucket {
     mutating func take(_ amount: Int = 1, at now: NIODeadline) -> TimeAmount? {
         fill(now)
         let wanted = min(Double(amount), capacity)
-        guard level < wanted else {
+        guard level + Self.rounding < wanted else {
             level -= Double(amount)
             return nil
         }
-        return .nanoseconds(Int64(((wanted - level) / perNanosecond).rounded(.up)))
+        return .nanoseconds(Int64(((wanted - level) / perNanosecond).rounded()))
     }
 
     /// Takes what has been used already, whether it was there or not.
@@ -48,6 +51,6 @@ struct TokenBucket {
     /// Whether it is as good as a new one.
     mutating func isFull(at now: NIODeadline) -> Bool {
         fill(now)
-        return level >= capacity
+        return level + Self.rounding >= capacity
     }
 }

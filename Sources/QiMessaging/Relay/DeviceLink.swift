@@ -375,7 +375,7 @@ final class DeviceLink: ConnectionOwner {
             } catch {
                 // One that cannot be described any more must not keep the others away.
                 switch error.code {
-                case .notFound, .remote, .invalid: drop(service, error)
+                case .notFound, .remote, .invalid, .denied: drop(service, error)
                 default: failure = error
                 }
             }

@@ -111,7 +111,9 @@ extension RemoteObject: ObjectReceiver {
         }
     }
 
-    private func pathError(_ error: QiError) -> String { "\(name): \(error.message)" }
+    private func pathError(_ error: QiError) -> String {
+        "\(name): \((error.isRetryable ? concealedLoss : nil)?.message ?? error.message)"
+    }
 
     // MARK: - Generic members answered here
 

@@ -26,18 +26,7 @@ extension SessionCore {
         let choice = EndpointSelection.choose(
             for: info, machineID: machineID, directoryMachineID: directoryMachineID, directoryEndpoint: directoryEndpoint.text,
             usesMutualTLS: reach.transports.tls.isMutual)
-        switch choice {
-        case .directoryConnection:
-            guard let shared = directory.connection else { throw directory.lostError }
-            return shared
-        case .dial(let endpoints):
-            if endpoints.isEmpty {
-                throw QiError(
-                    .offline, "no reachable endpoint for \(info.name): its directory lists \(info.endpoints)",
-                    hint: "the service listens on another machine's loopback; start it with an address of its network")
-            }
-            return try await hosts.connection(to: endpoints, on: info.machineID, deadline: deadline)
-        }
+        return try await hosts.connection(to: info, by: choice, of: directory, deadline: deadline)
     }
 }
 

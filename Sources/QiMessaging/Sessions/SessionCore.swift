@@ -32,7 +32,8 @@ final class SessionCore: ConnectionOwner {
     var hostedInfos: [UInt32: ServiceInfo] = [:]
     var listeners: [Listener] = []
     var endpointCheck: Scheduled<Void>?
-    private(set) weak var directoryConnection: Connection?
+    /// Not weak: a connection that anybody knows weakly is counted slowly, with every call.
+    private(set) var directoryConnection: Connection?
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     /// The directory's, those to hosts and those of clients.
     var connectionCount: Int { connections.count }
@@ -67,7 +68,9 @@ final class SessionCore: ConnectionOwner {
             proxies[name] = nil
             tracked.object.end(error)
         }
-        if connection === directoryConnection { directoryLost(error) }
+        guard connection === directoryConnection else { return }
+        directoryConnection = nil
+        directoryLost(error)
     }
 
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {

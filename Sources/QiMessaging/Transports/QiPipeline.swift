@@ -25,6 +25,8 @@ enum QiPipeline {
         let limits: ConnectionLimits
         /// Which door accepted channels come in by.
         var zone = Zone.internal
+        /// Whom that door lets in, and its zone; nil: everybody.
+        var gate: NIOLoopBound<ListenerGate>?
     }
 
     /// TLS where the endpoint says so, and the protocol, on a channel that was accepted or connected at an endpoint.
@@ -38,23 +40,47 @@ enum QiPipeline {
             guard mayTalk(origin, role) else {
                 throw QiError(.denied, "the process at the other end of \(setup.endpoint) belongs to another user")
             }
-            try setup.transports.tls.install(on: channel, for: setup.endpoint, isServer: role == .server)
-            let bus = bound.value
-            let connection = Connection(
-                bus: bus, channel: channel, role: role, origin: origin, owner: setup.owner?.value, limits: setup.limits)
-            connection.zone = setup.zone
-            let pipeline = channel.pipeline.syncOperations
-            if case .tls(_, _, let mutual) = setup.endpoint.kind {
-                try pipeline.addHandler(TLSIdentityHandler(connection, mutual: mutual))
+            let gate = setup.gate?.value
+            let ticket = try gate?.enter(origin)
+            do {
+                let connection = try install(on: channel, setup, bus: bound.value, role: role, origin: origin)
+                if let gate, let ticket { gate.watch(connection, as: ticket) }
+                return NIOLoopBound(connection, eventLoop: channel.eventLoop)
+            } catch {
+                if let gate, let ticket { gate.leave(ticket) }
+                throw error
             }
-            try pipeline.addHandler(ConnectionHandler(connection))
-            return NIOLoopBound(connection, eventLoop: channel.eventLoop)
+        }
+    }
+
+    private static func install(
+        on channel: any Channel, _ setup: Setup, bus: Bus, role: Connection.Role, origin: ConnectionOrigin
+    ) throws -> Connection {
+        try setup.transports.tls.install(on: channel, for: setup.endpoint, isServer: role == .server)
+        let connection = Connection(
+            bus: bus, channel: channel, role: role, origin: origin, owner: setup.owner?.value, limits: setup.limits,
+            authenticator: setup.gate.flatMap { authenticator($0.value) })
+        connection.zone = setup.gate?.value.rules.zone(of: origin.host) ?? setup.zone
+        let pipeline = channel.pipeline.syncOperations
+        if case .tls(_, _, let mutual) = setup.endpoint.kind {
+            try pipeline.addHandler(TLSIdentityHandler(connection, mutual: mutual))
+        }
+        try pipeline.addHandler(ConnectionHandler(connection))
+        return connection
+    }
+
+    /// nil where nobody is asked who he is.
+    private static func authenticator(_ gate: ListenerGate) -> Connection.Authenticator? {
+        guard gate.asks else { return nil }
+        return { connection, given in
+            connection.proven = try gate.identify(connection, given)
+            return Capabilities()
         }
     }
 
     /// Who is at the other end, as the kernel says.
     private static func origin(of channel: any Channel, _ endpoint: Endpoint) -> EventLoopFuture<ConnectionOrigin> {
-        let host = channel.remoteAddress?.ipAddress
+        let host = channel.remoteAddress?.plainHost
         switch endpoint.kind {
         case .tls(let name, _, _): return channel.eventLoop.makeSucceededFuture(.tls(host: host ?? name, fingerprint: nil))
         case .tcp(let name, _): return channel.eventLoop.makeSucceededFuture(.tcp(host: host ?? name))

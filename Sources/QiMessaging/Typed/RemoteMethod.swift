@@ -11,8 +11,24 @@ public struct RemoteMethod: Sendable {
         case missing(QiError)
     }
 
-    let name: String
-    let resolution: Resolution
+    /// One reference, for every call hands it on.
+    final class Content: Sendable {
+        let name: String
+        let resolution: Resolution
+        /// Of one whose bytes pass as they are: its id and its return type.
+        let exact: (uid: UInt32, returns: QiType)?
+
+        init(_ name: String, _ resolution: Resolution) {
+            self.name = name
+            self.resolution = resolution
+            exact = if case .exact(let method) = resolution { (method.meta.uid, method.returns.type) } else { nil }
+        }
+    }
+
+    let content: Content
+    var name: String { content.name }
+
+    init(name: String, resolution: Resolution) { content = Content(name, resolution) }
 }
 
 extension ObjectProxy {
@@ -59,34 +75,49 @@ extension ObjectProxy {
 
     private enum Answer {
         case bytes(ByteBuffer)
-        case value(QiValue)
+        indirect case value(QiValue)
     }
 
     private nonisolated(nonsending) func perform(
         _ method: RemoteMethod, _ deadline: Duration, _ arguments: (inout MethodArguments) throws(WireError) -> Void
     ) async throws(QiError) -> Answer {
-        switch (method.resolution, handle.target) {
-        case (.missing(let error), _): throw error
-        case (.exact(let found), .remote(let loop, let target)):
-            let payload = try fill(arguments, takesValues: false, method).bytes
-            let outcome = await Self.send(found.meta.uid, .bytes(payload, []), found.returns.type, deadline, loop, target)
-            guard case .reply(let reply, let flags) = outcome.answer else {
-                let label = "\(name).\(method.name)"
-                throw Self.describe(outcome.answer.failure(of: label), label, deadline)
-            }
+        guard let exact = method.content.exact, case .remote(let path) = handle.target else {
+            return .value(try await convert(method, deadline, arguments))
+        }
+        let payload = try fill(arguments, into: MethodArguments(bytes: path.loop.takeBuffer(), takesValues: false), method).bytes
+        let outcome = await Self.send(exact.uid, .bytes(payload, []), exact.returns, deadline, path)
+        path.loop.giveBuffer(payload)
+        switch outcome {
+        case .answer(.reply(let reply, let flags)):
             if flags.isEmpty { return .bytes(reply) }
-            do { return .value(try reply.value(of: found.returns.type, flags: flags)) } catch {
+            do { return .value(try reply.value(of: exact.returns, flags: flags)) } catch {
                 throw QiError(.invalid, "the result of \(name).\(method.name) cannot be read: \(error.message)")
             }
-        case (.exact(let found), .local), (.converting(let found), _):
-            return .value(try await call(found, try fill(arguments, takesValues: true, method).values, deadline))
+        case .answer(let answer): throw failure(answer, method, deadline)
+        case .value(let result): return .value(try result.get())
+        }
+    }
+
+    private func failure(_ answer: CallAnswer, _ method: RemoteMethod, _ deadline: Duration) -> QiError {
+        let label = "\(name).\(method.name)"
+        return Self.describe(answer.failure(of: label), label, deadline)
+    }
+
+    /// A call whose arguments or result are converted, or that stays within the process.
+    private nonisolated(nonsending) func convert(
+        _ method: RemoteMethod, _ deadline: Duration, _ arguments: (inout MethodArguments) throws(WireError) -> Void
+    ) async throws(QiError) -> QiValue {
+        switch method.content.resolution {
+        case .missing(let error): throw error
+        case .exact(let found), .converting(let found):
+            let values = try fill(arguments, into: MethodArguments(bytes: ByteBuffer(), takesValues: true), method).values
+            return try await call(found, values, deadline)
         }
     }
 
     private func fill(
-        _ arguments: (inout MethodArguments) throws(WireError) -> Void, takesValues: Bool, _ method: RemoteMethod
+        _ arguments: (inout MethodArguments) throws(WireError) -> Void, into filled: consuming MethodArguments, _ method: RemoteMethod
     ) throws(QiError) -> MethodArguments {
-        var filled = MethodArguments(bytes: ByteBuffer(), takesValues: takesValues)
         do {
             try arguments(&filled)
         } catch {

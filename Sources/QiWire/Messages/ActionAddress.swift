@@ -22,7 +22,7 @@ public struct ActionAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// `authenticate` of the connection itself, 0.0.8.
-    public static let authenticate = ActionAddress(service: 0, object: 0, action: WellKnownActions.authenticate)
+    @inlinable public static var authenticate: ActionAddress { ActionAddress(service: 0, object: 0, action: WellKnownActions.authenticate) }
 
     /// The object part.
     @inlinable

@@ -26,13 +26,13 @@ public struct Message: Hashable, Sendable {
     }
 
     /// The header's id.
-    public var id: UInt32 { header.id }
+    @inlinable public var id: UInt32 { header.id }
     /// The header's kind.
-    public var kind: MessageKind { header.kind }
+    @inlinable public var kind: MessageKind { header.kind }
     /// The header's flags.
-    public var flags: MessageFlags { header.flags }
+    @inlinable public var flags: MessageFlags { header.flags }
     /// The header's address.
-    public var address: ActionAddress { header.address }
+    @inlinable public var address: ActionAddress { header.address }
 
     /// The answer to this call: same id and address (reference §2).
     public func answer(_ kind: MessageKind, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer()) -> Message {

@@ -8,7 +8,7 @@ public struct MessageFlags: OptionSet, Hashable, Sendable {
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// The payload is one dynamic, whose value has the shape that the declared signature should have.
-    public static let dynamicPayload = MessageFlags(rawValue: 1)
+    @inlinable public static var dynamicPayload: MessageFlags { MessageFlags(rawValue: 1) }
     /// The payload ends with a signature as string: the type that the caller wants returned.
-    public static let returnType = MessageFlags(rawValue: 2)
+    @inlinable public static var returnType: MessageFlags { MessageFlags(rawValue: 2) }
 }

@@ -3,9 +3,9 @@ public import NIOCore
 /// The 28 bytes before every payload (reference §2). The magic is not kept.
 public struct MessageHeader: Hashable, Sendable {
     /// The bytes a header takes.
-    public static let length = 28
+    @inlinable public static var length: Int { 28 }
     /// The first four bytes, `42 DE AD 42`, read as a little-endian integer.
-    public static let magic: UInt32 = 0x42AD_DE42
+    @inlinable public static var magic: UInt32 { 0x42AD_DE42 }
 
     /// Pairs an answer with its call.
     public var id: UInt32
@@ -51,17 +51,23 @@ extension ByteBuffer {
     @inlinable
     public func peekMessageHeader() throws(WireError) -> MessageHeader? {
         guard readableBytes >= MessageHeader.length else { return nil }
-        var copy = self
-        guard
-            let (magic, id, size, version, kind, flags, service, object, action) = copy.readMultipleIntegers(
-                endianness: .little,
-                as: (UInt32, UInt32, UInt32, UInt16, UInt8, UInt8, UInt32, UInt32, UInt32).self)
-        else { return nil }
+        // Four loads instead of nine reads.
+        let (head, kinds, target, action) = withUnsafeReadableBytes { bytes in
+            (
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+                UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt32.self))
+            )
+        }
+        let magic = UInt32(truncatingIfNeeded: head)
         guard magic == MessageHeader.magic else { throw .wrongMagic(magic) }
         return MessageHeader(
-            id: id, payloadLength: size, version: version, kind: MessageKind(rawValue: kind),
-            flags: MessageFlags(rawValue: flags),
-            address: ActionAddress(service: service, object: object, action: action))
+            id: UInt32(truncatingIfNeeded: head >> 32), payloadLength: UInt32(truncatingIfNeeded: kinds),
+            version: UInt16(truncatingIfNeeded: kinds >> 32), kind: MessageKind(rawValue: UInt8(truncatingIfNeeded: kinds >> 48)),
+            flags: MessageFlags(rawValue: UInt8(truncatingIfNeeded: kinds >> 56)),
+            address: ActionAddress(
+                service: UInt32(truncatingIfNeeded: target), object: UInt32(truncatingIfNeeded: target >> 32), action: action))
     }
 
     /// Writes a header, magic included.

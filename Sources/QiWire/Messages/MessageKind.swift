@@ -8,23 +8,23 @@ public struct MessageKind: RawRepresentable, Hashable, Sendable, CustomStringCon
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// 0, ignored when received.
-    public static let none = MessageKind(rawValue: 0)
+    @inlinable public static var none: MessageKind { MessageKind(rawValue: 0) }
     /// 1, wants exactly one reply, error or canceled.
-    public static let call = MessageKind(rawValue: 1)
+    @inlinable public static var call: MessageKind { MessageKind(rawValue: 1) }
     /// 2, the value that a call returned.
-    public static let reply = MessageKind(rawValue: 2)
+    @inlinable public static var reply: MessageKind { MessageKind(rawValue: 2) }
     /// 3, a dynamic holding the text of a failure.
-    public static let error = MessageKind(rawValue: 3)
+    @inlinable public static var error: MessageKind { MessageKind(rawValue: 3) }
     /// 4, a call or emission without answer.
-    public static let post = MessageKind(rawValue: 4)
+    @inlinable public static var post: MessageKind { MessageKind(rawValue: 4) }
     /// 5, a signal's emission.
-    public static let event = MessageKind(rawValue: 5)
+    @inlinable public static var event: MessageKind { MessageKind(rawValue: 5) }
     /// 6, a capability map.
-    public static let capability = MessageKind(rawValue: 6)
+    @inlinable public static var capability: MessageKind { MessageKind(rawValue: 6) }
     /// 7, asks that the call whose id is the payload be canceled.
-    public static let cancel = MessageKind(rawValue: 7)
+    @inlinable public static var cancel: MessageKind { MessageKind(rawValue: 7) }
     /// 8, the answer of a canceled call.
-    public static let canceled = MessageKind(rawValue: 8)
+    @inlinable public static var canceled: MessageKind { MessageKind(rawValue: 8) }
 
     /// Whether this is one of the kinds above.
     @inlinable

@@ -13,12 +13,12 @@ public struct ObjectAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The connection itself, 0.0.
-    public static let connection = ObjectAddress(service: 0, object: 0)
+    @inlinable public static var connection: ObjectAddress { ObjectAddress(service: 0, object: 0) }
     /// The service directory's main object, 1.1.
-    public static let serviceDirectory = ObjectAddress(service: 1, object: 1)
+    @inlinable public static var serviceDirectory: ObjectAddress { ObjectAddress(service: 1, object: 1) }
 
     /// The main object of a service.
-    public static func main(ofService service: UInt32) -> ObjectAddress { ObjectAddress(service: service, object: 1) }
+    @inlinable public static func main(ofService service: UInt32) -> ObjectAddress { ObjectAddress(service: service, object: 1) }
 
     /// `service.object`.
     public var description: String { "\(service).\(object)" }

@@ -27,16 +27,23 @@ extension String: QiConvertible {
     /// Reads length and bytes.
     ///
     /// - Throws: `.value` when the bytes are not UTF-8; use `QiString` where that is to be expected.
-    public init(reading buffer: inout ByteBuffer) throws(WireError) { self = try String.text(of: try buffer.readQiString()) }
+    public init(reading buffer: inout ByteBuffer) throws(WireError) {
+        guard let text = try buffer.readQiText() else { throw .notText }
+        self = text
+    }
     /// The value in its case.
     public var qiValue: QiValue { .string(QiString(self)) }
     /// Takes a string that is UTF-8.
     public init(qiValue: QiValue) throws(WireError) { self = try String.text(of: try QiString(qiValue: qiValue)) }
 
     private static func text(of string: QiString) throws(WireError) -> String {
-        guard let text = string.text else { throw WireError(.value, "a string is not UTF-8; read it as bytes") }
+        guard let text = string.text else { throw .notText }
         return text
     }
+}
+
+extension WireError {
+    fileprivate static var notText: WireError { WireError(.value, "a string is not UTF-8; read it as bytes") }
 }
 
 extension ByteBuffer: QiConvertible {

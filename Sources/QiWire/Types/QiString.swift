@@ -143,11 +143,32 @@ extension ByteBuffer {
     }
 
     private mutating func readWholeQiString() -> QiString {
-        // One validated copy; the thrown error only says that these bytes are not text.
-        do {
-            return QiString(try readUTF8ValidatedString(length: readableBytes) ?? "")
-        } catch {
-            return QiString(bytes: readableBytesView)
+        withUnsafeReadableBytes { String(validQiText: $0) }.map { QiString($0) } ?? QiString(bytes: readableBytesView)
+    }
+
+    /// Reads a text without another copy of its bytes; nil, and moves nothing, when they are not UTF-8.
+    ///
+    /// - Throws: `.truncated` when the bytes end before the string does.
+    @usableFromInline
+    mutating func readQiText() throws(WireError) -> String? {
+        guard let length = getInteger(at: readerIndex, endianness: .little, as: UInt32.self), Int(length) <= readableBytes - 4
+        else { throw .truncated("a string") }
+        let end = 4 + Int(length)
+        guard let text = withUnsafeReadableBytes({ String(validQiText: UnsafeRawBufferPointer(rebasing: $0[4..<end])) }) else { return nil }
+        moveReaderIndex(forwardBy: end)
+        return text
+    }
+}
+
+extension String {
+    /// One validated copy of the bytes; nil when they are not UTF-8.
+    fileprivate init?(validQiText bytes: UnsafeRawBufferPointer) {
+        guard !bytes.isEmpty else {
+            self = ""
+            return
         }
+        let span = bytes.bindMemory(to: UInt8.self).span
+        guard let text = try? UTF8Span(validating: span) else { return nil }
+        self = String(copying: text)
     }
 }

@@ -98,6 +98,7 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
 
     /// Blocks, room or an end may have come.
     private func linkChanged() {
+        link.channelLooks()
         guard phase == .active else { return }
         giveWrites()
         deliver()

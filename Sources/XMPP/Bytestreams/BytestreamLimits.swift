@@ -20,8 +20,10 @@ public struct BytestreamLimits: Hashable, Sendable {
     public var maximumBudget = 1024 * 1024
     /// Bytes a bytestream keeps between its channel and the connection, as a socket's send buffer does.
     public var sendBuffer = 64 * 1024
-    /// How long a block may stay unacknowledged before its bytestream is given up.
+    /// How long a block may stay unacknowledged by a peer that sends nothing either, before its bytestream is given up.
     public var acknowledgementTimeout: Duration = .seconds(20)
+    /// How long a block may stay unacknowledged by a peer that goes on sending, because it does not read before its own bytes are gone.
+    public var longestStall: Duration = .seconds(600)
     /// How long the negotiation a contact started may take.
     public var negotiationTimeout: Duration = .seconds(30)
 

@@ -140,10 +140,15 @@ final class BytestreamLink: Sendable {
         state.withLock { $0.channelWork = work }
     }
 
+    /// The channel is about to look at room, blocks and end: whatever changes from here on wakes it again. Cleared any later, room that
+    /// came between its look and the clearing would wake nobody.
+    func channelLooks() {
+        state.withLock { $0.isChannelWoken = false }
+    }
+
     /// Takes received blocks, if `wanted`, and sees the end.
     func takeArrivals(wanted: Bool) -> Arrivals {
         state.withLock { state in
-            state.isChannelWoken = false
             guard wanted else { return Arrivals(blocks: Deque(), end: state.end) }
             var blocks = Deque<ByteBuffer>()
             swap(&blocks, &state.arrived)

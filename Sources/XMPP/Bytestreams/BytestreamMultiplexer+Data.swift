@@ -16,7 +16,7 @@ extension BytestreamMultiplexer {
             return
         }
         switch driver.received(id: id, sequence: sequence.flatMap { UInt16($0) }, base64: base64) {
-        case .deliver, .drop: break
+        case .deliver, .drop: session.lastSign = clock()
         case .refuse(let error): sink?.answer(to: peer, id: id, with: .failure(error))
         case .fail(let error, let unanswered, let reason):
             sink?.answer(to: peer, id: id, with: .failure(error))
@@ -92,7 +92,7 @@ extension BytestreamMultiplexer {
             sink.sendData(
                 to: session.peer, sid: session.transportSID, sequence: sequence,
                 base64: UnsafeRawBufferPointer(rebasing: characters.prefix(length)),
-                timeout: limits.acknowledgementTimeout
+                timeout: limits.longestStall
             ) { [weak self] result in
                 guard let self, self.connection == connection else { return }
                 self.blockAnswered(result, sequence, ticket, of: number)
@@ -113,6 +113,7 @@ extension BytestreamMultiplexer {
         if let session = sessions[number], let driver = session.driver {
             switch result {
             case .success:
+                session.lastSign = now
                 if driver.machine.acknowledged(sequence: sequence, at: now), driver.link.waiting > 0 {
                     turns.wait(number)
                 }
@@ -125,18 +126,24 @@ extension BytestreamMultiplexer {
     private func blockFailed(_ error: XMPPError, _ session: BytestreamSession, _ driver: IBBDriver) {
         // The peer's close overtakes the answers to what it did not take any more.
         guard driver.machine.isSending else { return }
-        if error.code == .timedOut {
-            let seconds = limits.acknowledgementTimeout.components.seconds
-            end(
-                session, XMPPError(.timedOut, "\(session.peer) acknowledged nothing for \(seconds) s", cause: error),
-                tell: JingleReason("timeout"))
-        } else {
-            end(
-                session,
-                XMPPError(
-                        .streamClosed, "\(session.peer) did not take a block of the bytestream",
-                        stanzaError: error.stanzaError, cause: error),
-                tell: JingleReason("failed-transport"))
-        }
+        if error.code == .timedOut { return stalled(session, for: limits.longestStall) }
+        end(
+            session,
+            XMPPError(
+                .streamClosed, "\(session.peer) did not take a block of the bytestream", stanzaError: error.stanzaError, cause: error),
+            tell: JingleReason("failed-transport"))
+    }
+
+    /// A peer that reads nothing while it sends a long answer is there; one that neither sends nor acknowledges is not.
+    func endIfSilent(_ session: BytestreamSession, at now: NIODeadline) {
+        guard let since = session.driver?.machine.unacknowledgedSince else { return }
+        guard now - max(since, session.lastSign) >= TimeAmount(limits.acknowledgementTimeout) else { return }
+        stalled(session, for: limits.acknowledgementTimeout)
+    }
+
+    private func stalled(_ session: BytestreamSession, for time: Duration) {
+        end(
+            session, XMPPError(.timedOut, "\(session.peer) acknowledged nothing for \(time.components.seconds) s"),
+            tell: JingleReason("timeout"))
     }
 }

@@ -114,7 +114,10 @@ extension BytestreamMultiplexer {
     func tick() {
         let now = clock()
         for session in Array(sessions.values) {
-            guard let deadline = session.deadline, deadline <= now else { continue }
+            guard let deadline = session.deadline, deadline <= now else {
+                endIfSilent(session, at: now)
+                continue
+            }
             let text =
                 session.driver == nil
                 ? "\(session.peer) did not finish the negotiation of a bytestream in time"

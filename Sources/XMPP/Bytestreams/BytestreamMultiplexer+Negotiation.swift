@@ -20,7 +20,7 @@ extension BytestreamMultiplexer {
         let transport = InBandTransport(blockSize: limits.blockSize, sid: StreamName.random())
         let session = BytestreamSession(
             number: number, peer: peer, sid: StreamName.random(), transportSID: transport.sid, role: .initiator,
-            negotiation: .initiated(transport), plan: plan, deadline: deadline)
+            negotiation: .initiated(transport), plan: plan, deadline: deadline, now: clock())
         add(session)
         let message = JingleMessage(
             .sessionInitiate, sid: session.sid, initiator: ownJID,
@@ -81,7 +81,7 @@ extension BytestreamMultiplexer {
         transport.blockSize = min(transport.blockSize, limits.blockSize)
         let session = BytestreamSession(
             number: takeNumber(), peer: iq.from, sid: message.sid, transportSID: transport.sid, role: .responder,
-            negotiation: .offered(transport), plan: nil, deadline: clock() + TimeAmount(limits.negotiationTimeout))
+            negotiation: .offered(transport), plan: nil, deadline: clock() + TimeAmount(limits.negotiationTimeout), now: clock())
         session.contentName = content.name
         add(session)
         decide(session, application, handler)

@@ -37,6 +37,8 @@ final class BytestreamSession {
     var driver: IBBDriver?
     /// When it is given up; nil while its end is in sight by other means.
     var deadline: NIODeadline?
+    /// When the peer last sent a block, or acknowledged one.
+    var lastSign: NIODeadline
     /// Name of the session's only content, which the responder repeats.
     var contentName = JingleContent.onlyName
     /// Whether the peer has closed the bytestream.
@@ -46,7 +48,7 @@ final class BytestreamSession {
 
     init(
         number: UInt64, peer: JID, sid: String, transportSID: String, role: Role,
-        negotiation: BytestreamNegotiationStateMachine, plan: ChannelPlan?, deadline: NIODeadline
+        negotiation: BytestreamNegotiationStateMachine, plan: ChannelPlan?, deadline: NIODeadline, now: NIODeadline
     ) {
         self.number = number
         self.peer = peer
@@ -56,6 +58,7 @@ final class BytestreamSession {
         self.negotiation = negotiation
         self.plan = plan
         self.deadline = deadline
+        lastSign = now
     }
 
     var key: Key { Key(peer: peer, sid: sid) }

@@ -76,9 +76,19 @@ class Board(Home):
         run("ip", "-n", self.namespace, "address", "add", self.address + "/24", "dev", "eth0")
         run("ip", "-n", self.namespace, "link", "set", "eth0", "up")
 
+    def add_network(self, name, address):
+        """A network of this board's own, that leads to no other."""
+        run("ip", "-n", self.namespace, "link", "add", name, "type", "dummy")
+        run("ip", "-n", self.namespace, "address", "add", address, "dev", name)
+        run("ip", "-n", self.namespace, "link", "set", name, "up")
+
+    def route(self, network, through):
+        """As somebody on the same network who tries his luck."""
+        run("ip", "-n", self.namespace, "route", "add", network, "via", through.address)
+
     def write_config(self, **sections):
         internal = {"listen": ["unix:%s" % self.unix_socket, self.url, self.outer_url]}
-        return super().write_config(internal=internal, **sections)
+        return super().write_config(**{"internal": internal, **sections})
 
     # --- what the network sees
 

@@ -15,7 +15,7 @@ import time
 
 import qi
 
-from common import TYPES, UNICODE, finish, same, say
+from common import TYPES, UNICODE, add_login, finish, new_session, same, say
 
 
 class Failed(Exception):
@@ -192,8 +192,19 @@ class Battery:
         took = time.monotonic() - start
         expect(answer == "after %g s" % seconds and took >= seconds - 0.1, "%s in %.1f s" % (shown(answer), took))
 
+    def check_cancel(self):
+        before = self.service.cancelled()
+        future = self.service.endless(_async=True)
+        end = time.monotonic() + self.patience
+        while self.service.waiting() == 0:
+            expect(time.monotonic() < end and not future.isFinished(), "the call did not arrive")
+        future.cancel()
+        future.wait(int(self.patience * 1000))
+        expect(future.isFinished() and future.isCanceled(), "the call is not cancelled: %s" % shown(future))
+        expect(self.service.cancelled() == before + 1 and self.service.waiting() == 0, "the method was not cancelled")
+
     def check_second_session(self):
-        session = qi.Session()
+        session = new_session(self.options)
         session.connect(self.options.url)
         expect(session.service(self.options.service).echo_string("two") == "two", "through a second session")
         session.close()
@@ -268,11 +279,12 @@ def main():
     options.add_argument("--across", action="store_true", help="the service is behind a tunnel")
     options.add_argument("--only", action="append", choices=names(), help="run this check only (may be repeated)")
     options.add_argument("--until-removed", action="store_true")
+    add_login(options)
     given = options.parse_args()
 
     start = time.monotonic()
     try:
-        session = qi.Session()
+        session = new_session(given)
         session.connect(given.url)
         service = session.service(given.service)
     except Exception as error:

@@ -56,6 +56,38 @@ def same(sent, received):
     return type(sent) is type(received) and sent == received
 
 
+class Login:
+    """What libqi asks for credentials: the authenticator and, for this binding, its own factory."""
+
+    def __init__(self, user, token):
+        self._credentials = {"user": user, "token": token}
+
+    def newAuthenticator(self):
+        return self
+
+    def initialAuthData(self):
+        return self._credentials
+
+    def _processAuth(self, _):
+        return {}
+
+
+def add_login(options):
+    """Adds what `new_session` takes to an argument parser."""
+    options.add_argument("--user", help="who to log in as")
+    options.add_argument("--token-file", help="holds the token on its first line")
+
+
+def new_session(given):
+    """A session that logs in, if that was asked for."""
+    import qi
+    session = qi.Session()
+    if given.user:
+        with open(given.token_file, encoding="utf-8") as file:
+            session.setClientAuthenticatorFactory(Login(given.user, file.readline().strip()))
+    return session
+
+
 # libqi logs to stdout. The lines meant for whoever started this process keep that descriptor; everything else goes to stderr.
 _out = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)

@@ -12,6 +12,7 @@ Prints `ready` once the directory lists it. Members (signatures in libqi's lette
     spoken: s, moved: (is)   raised by say (s)v, move (is)v, burst (i)v
     volume: i, title: s      properties                           recall (o s)s                calls back `called` of the object
     counter (i)o       an object with add (i)i, total: i, passed: i
+    endless ()s        never answers, but can be cancelled: waiting ()i such calls are there, cancelled ()i there were
     pid ()i
 """
 import argparse
@@ -53,6 +54,9 @@ class Peer:
         self.volume.setValue(50)
         self.title = qi.Property("s")
         self.title.setValue("peer")
+        self._lock = threading.Lock()
+        self._cancelled = 0
+        self._promises = {}
 
     @qi.bind("s", ["s", "i", "s"], "concat")
     def concat(self, left, number, right):
@@ -97,6 +101,32 @@ class Peer:
         # The time is what this method is for: a robot's moveTo takes as long.
         threading.Event().wait(seconds)
         return "after %g s" % seconds
+
+    @qi.bind("s", [], "endless")
+    def endless(self):
+        token = object()
+
+        def on_cancel(promise):
+            with self._lock:
+                self._cancelled += 1
+                self._promises.pop(token, None)
+            promise.setCanceled()
+
+        promise = qi.Promise(on_cancel)
+        # Nobody else keeps it while it is waited for.
+        with self._lock:
+            self._promises[token] = promise
+        return promise.future()
+
+    @qi.bind("i", [], "waiting")
+    def waiting(self):
+        with self._lock:
+            return len(self._promises)
+
+    @qi.bind("i", [], "cancelled")
+    def cancelled(self):
+        with self._lock:
+            return self._cancelled
 
     @qi.bind("v", ["s"], "say")
     def say(self, text):

@@ -12,6 +12,14 @@ struct Check: Decodable {
 /// Puts a service through everything that `client.py` knows; every check is an expectation of the test.
 func runBattery(_ url: String, home: String, _ arguments: [String] = []) async throws {
     let peer = try PythonPeer("client.py", ["--url", url] + arguments, home: home)
+    // A battery that checks nothing has not passed.
+    #expect(try await expectChecks(of: peer).count >= 2)
+}
+
+/// Reads the checks that a peer prints until it ends; every one is an expectation of the test.
+///
+/// - Returns: their names.
+func expectChecks(of peer: PythonPeer) async throws -> [String] {
     var names: [String] = []
     while let line = await peer.line() {
         let check = try JSONDecoder().decode(Check.self, from: Data(line.utf8))
@@ -19,9 +27,8 @@ func runBattery(_ url: String, home: String, _ arguments: [String] = []) async t
         #expect(check.ok, "\(check.name): \(check.detail)")
     }
     let status = await peer.ended()
-    #expect(status == 0, "client.py ended \(status) after \(names): \(peer.errors.suffix(4000))")
-    // A battery that checks nothing has not passed.
-    #expect(names.count >= 2)
+    #expect(status == 0, "\(peer.name) ended \(status) after \(names): \(peer.errors.suffix(4000))")
+    return names
 }
 
 /// Has `client.py` use a service, does away with the service, and expects the client to notice.

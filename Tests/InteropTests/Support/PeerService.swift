@@ -54,6 +54,19 @@ enum PeerService {
             try await Task.sleep(for: .seconds(seconds))
             return .string("after \(Int(seconds)) s")
         }
+        let (waiting, cancelled) = (Count(0), Count(0))
+        builder.advertiseMethod("endless", "()", returns: "s") { _, _ in
+            _ = await waiting.add(1)
+            do {
+                try await Task.sleep(for: .seconds(3600))
+            } catch {
+                _ = await (waiting.add(-1), cancelled.add(1))
+                throw error
+            }
+            return .string("an hour later")
+        }
+        builder.advertiseMethod("waiting", "()", returns: "i") { _, _ in .int32(await waiting.add(0)) }
+        builder.advertiseMethod("cancelled", "()", returns: "i") { _, _ in .int32(await cancelled.add(0)) }
     }
 
     private static func addSignals(to builder: inout ObjectBuilder) {

@@ -26,6 +26,7 @@ struct SessionBattery {
         if across { try await objectsRefused() } else { try await objectsPassed() }
         try await callsInFlight(calls)
         try await deadlines()
+        try await cancellation()
     }
 
     // MARK: - Values
@@ -227,6 +228,26 @@ struct SessionBattery {
         let cancelled = await #expect(throws: QiError.self) { _ = try await task.value }
         #expect(cancelled?.code == .cancelled)
         #expect(clock.now - start < .seconds(15), "neither waits for the method's own end")
+    }
+
+    /// Cancelling a task here ends the method there.
+    private func cancellation() async throws {
+        let before: Int32 = try await service.call("cancelled")
+        let task = Task { try await service.call("endless", arguments: [], deadline: .seconds(60)) }
+        try await until("waiting", is: 1)
+        task.cancel()
+        let cancelled = await #expect(throws: QiError.self) { _ = try await task.value }
+        #expect(cancelled?.code == .cancelled)
+        try await until("cancelled", is: before + 1)
+        try await until("waiting", is: 0)
+    }
+
+    /// Asks until a method gives `wanted`, or for 20 s.
+    private func until(_ method: String, is wanted: Int32) async throws {
+        let end = ContinuousClock.now + .seconds(20)
+        var value: Int32
+        repeat { value = try await service.call(method) } while value != wanted && ContinuousClock.now < end
+        #expect(value == wanted, "\(method)")
     }
 }
 

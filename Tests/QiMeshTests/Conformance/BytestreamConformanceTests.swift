@@ -48,8 +48,7 @@ private struct BytestreamTransport: Transport {
 // One after the other: each moves megabytes through base64 and stanzas.
 @Suite(.timeLimit(.minutes(5)), .serialized)
 struct BytestreamConformanceTests {
-    /// Without the frames of 8 MiB and more: these do not get through stanzas in a test's time.
-    @Test(arguments: TransportConformance.slowCases)
+    @Test(arguments: TransportConformance.cases)
     func inBand(_ given: TransportConformance.Case) async throws {
         try await ThreadedPair.with { pair in
             try await given.run(over: .endpoint("ibb://desk", transport: BytestreamTransport(pair: pair)))

@@ -81,7 +81,7 @@ final class FakeDevice: Sendable {
                     try tls.addServerHandlers(to: channel, peer: PeerKey())
                     _ = try QiPipeline.install(
                         on: channel, bus: loop.bus, role: .server, origin: .device(name: "\(offer.from.bare)"), owner: nil,
-                        limits: ConnectionLimits(), authenticator: { _ in names.credentials })
+                        limits: ConnectionLimits(), authenticator: { _, _ in names.credentials })
                 }
             }
         }

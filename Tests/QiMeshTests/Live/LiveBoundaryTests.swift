@@ -53,12 +53,18 @@ extension Live {
                 }
                 _ = try await server.register(builder, as: "Maker")
             }) { mesh in
-                try await mesh.desk.session { session in
+                let held = try await mesh.desk.session { session in
                     let maker = try await session.service("pepper/Maker")
-                    // Nobody makes a proxy of it: only the connection's end tells that it is not needed.
-                    #expect(try await maker.call("make", arguments: []).asObject != nil)
+                    // Whoever drops this value releases the object: it leaves the session alive.
+                    let made = try await maker.call("make", arguments: [])
+                    let reference = try #require(made.asObject)
+                    #expect(reference.attachment != nil)
+                    #expect(try await maker.object(reference).call("name", arguments: []) == .string("held"))
+                    return made
                 }
+                // Only the connection's end can have told that it is not needed.
                 #expect(try await gone.value == "held")
+                withExtendedLifetime(held) {}
             }
         }
 

@@ -5,12 +5,12 @@ import Testing
 
 /// A policy that is replaced while connections live.
 @Suite(.timeLimit(.minutes(3))) struct PolicyReloadTests {
-    private static let host = Subject.host("127.0.0.1")
+    private static let lan = Subject.zone(.lan)
 
     @Test(arguments: [false, true]) func aSubscriptionThatIsNotAllowedAnyMoreEnds(isForwarded: Bool) async throws {
         let arm = Arm()
         let services = isForwarded ? [:] : ["Arm": arm.object]
-        try await GuardedDirectory.with([.of(Self.host, allow: ["*"])], services) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])], services) { directory in
             try await withSession(directory.inside) { session in
                 if isForwarded { _ = try await session.register(arm.object, as: "Arm") }
                 let inside = try await session.service("Arm")
@@ -20,7 +20,7 @@ import Testing
                     _ = try await inside.call("move", arguments: [.int32(1)])
                     let event = try #require(await client.next())
                     #expect(event.kind == .event && event.address.action == Arm.moved)
-                    directory.reload(.of(Self.host, allow: ["Arm.get*"]))
+                    directory.reload(.of(Self.lan, allow: ["Arm.get*"]))
                     _ = try await inside.call("move", arguments: [.int32(2)])
                     #expect(try await client.refusal(of: Arm.getAngle, on: object) == nil)
                     #expect(try await client.eventsUntilAnswer().isEmpty)
@@ -30,12 +30,12 @@ import Testing
     }
 
     @Test func whatComesIntoSightIsToldAndWhatGoesOutOfIt() async throws {
-        try await GuardedDirectory.with([.of(Self.host, allow: ["Arm.*"])], ["Arm": Arm().object, "Leg": Arm().object]) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["Arm.*"])], ["Arm": Arm().object, "Leg": Arm().object]) { directory in
             try await withClient(directory.outside) { client in
                 for (link, signal) in [(1, WellKnownActions.serviceAdded), (2, WellKnownActions.serviceRemoved)] {
                     try await client.subscribe(to: signal, of: .serviceDirectory, link: UInt64(link))
                 }
-                directory.reload(.of(Self.host, allow: ["Leg.*"]))
+                directory.reload(.of(Self.lan, allow: ["Leg.*"]))
                 var told: [String] = []
                 while told.count < 2, let event = await client.next() {
                     guard let (_, name) = event.payload.idAndName else { continue }
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func onlyWhoMayKnowIsToldOfNewServices() async throws {
-        try await GuardedDirectory.with([.of(Self.host, allow: ["Arm.*"])]) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["Arm.*"])]) { directory in
             try await withClient(directory.outside) { client in
                 try await client.subscribe(to: WellKnownActions.serviceAdded, of: .serviceDirectory, link: 1)
                 _ = try await directory.server.register(Arm().object, as: "Leg")
@@ -61,7 +61,7 @@ import Testing
 
     @Test func aRuleEndsWhenItsTimeIsUp() async throws {
         let past = WallClock.seconds - 10
-        try await GuardedDirectory.with([.of(Self.host, allow: ["*"], expires: past)], ["Arm": Arm().object]) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"], expires: past)], ["Arm": Arm().object]) { directory in
             try await withClient(directory.outside) { client in
                 let refusal = try await client.refusalOfLookUp("Arm")
                 #expect(refusal == "The call request could not be handled.")

@@ -5,10 +5,10 @@ import Testing
 
 /// What rules grant at most, and hosting from outside.
 @Suite(.timeLimit(.minutes(3))) struct PrincipalLimitTests {
-    private static let host = Subject.host("127.0.0.1")
+    private static let lan = Subject.zone(.lan)
 
     @Test func aRateIsCountedOverAllConnectionsOfAPrincipal() async throws {
-        let rule = PermissionRule.of(Self.host, allow: ["*"], limits: .calls(3))
+        let rule = PermissionRule.of(Self.lan, allow: ["*"], limits: .calls(3))
         try await GuardedDirectory.with([rule], ["Arm": Arm().object]) { directory in
             try await withClient(directory.outside) { one in
                 try await withClient(directory.outside) { two in
@@ -36,7 +36,7 @@ import Testing
     @Test func subscriptionsAreCountedWhileTheyLast() async throws {
         var limits = PrincipalLimits()
         limits.subscriptions = 1
-        try await GuardedDirectory.with([.of(Self.host, allow: ["Arm.*"], limits: limits)], ["Arm": Arm().object]) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["Arm.*"], limits: limits)], ["Arm": Arm().object]) { directory in
             try await withClient(directory.outside) { client in
                 let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
                 func subscribe(_ link: UInt64) async throws -> String? {
@@ -61,7 +61,7 @@ import Testing
     @Test func largeArgumentsAreRefused() async throws {
         var limits = PrincipalLimits()
         limits.payload = 8
-        try await GuardedDirectory.with([.of(Self.host, allow: ["Arm.*"], limits: limits)], ["Arm": Arm().object]) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["Arm.*"], limits: limits)], ["Arm": Arm().object]) { directory in
             try await withClient(directory.outside) { client in
                 let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
                 #expect(try await client.refusal(of: Arm.move, on: object, [.int32(1)], "(i)") == nil)
@@ -73,7 +73,7 @@ import Testing
     }
 
     @Test func anExclusivePrincipalHasOneConnectionAtATime() async throws {
-        try await GuardedDirectory.with([.of(Self.host, allow: ["*"], exclusive: true)], ["Arm": Arm().object]) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"], exclusive: true)], ["Arm": Arm().object]) { directory in
             try await withClient(directory.outside) { first in
                 try await first.expectAlive()
                 let second = try await RawClient(directory.outside)
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func aServiceMayBeHostedFromOutsideUnderTheNamesThatARuleLists() async throws {
-        try await GuardedDirectory.with([.of(Self.host, only: [.register: ["Vision*"]])]) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, only: [.register: ["Vision*"]])]) { directory in
             try await withClient(directory.outside) { client in
                 let refused = try await Self.register("ALMotion", endpoint: "tcp://10.9.8.7:1", over: client)
                 #expect(refused.errorText == "denied: host:127.0.0.1 may not register ALMotion (no rule allows it)")
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func withoutSuchARuleNothingCanBeRegistered() async throws {
-        try await GuardedDirectory.with([.of(Self.host, allow: ["*"])]) { directory in
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])]) { directory in
             try await withClient(directory.outside) { client in
                 let answer = try await Self.register("ALMotion", endpoint: "tcp://10.9.8.7:1", over: client)
                 #expect(answer.errorText == "denied: host:127.0.0.1 may not register ALMotion (no rule allows it)")

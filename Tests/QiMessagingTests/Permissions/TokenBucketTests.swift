@@ -3,37 +3,38 @@ import NIOCore
 import Testing
 
 @Suite struct TokenBucketTests {
-    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+    private let start = NIODeadline.uptimeNanoseconds(10_000_000_000)
+
+    /// What one call each is told that comes so long after the start.
+    private func waits(_ bucket: inout TokenBucket, _ times: [TimeAmount]) -> [TimeAmount?] {
+        times.map { bucket.take(at: start + $0) }
+    }
 
     @Test func whatIsThereMayBeTakenAtOnceAndComesBackSteadily() {
         var bucket = TokenBucket(.init(20), at: start)
-        for _ in 0..<20 { #expect(bucket.take(at: start) == nil) }
-        #expect(bucket.take(at: start) == .milliseconds(50))
-        #expect(bucket.take(at: start + .milliseconds(49)) != nil)
-        #expect(bucket.take(at: start + .milliseconds(50)) == nil)
-        #expect(bucket.take(at: start + .milliseconds(50)) == .milliseconds(50))
+        #expect(waits(&bucket, Array(repeating: .zero, count: 20)) == Array(repeating: nil, count: 20))
+        #expect(waits(&bucket, [.zero, .milliseconds(49), .milliseconds(50), .milliseconds(50)])
+            == [.milliseconds(50), .milliseconds(1), nil, .milliseconds(50)])
     }
 
     @Test func itHoldsNoMoreThanItsRate() {
         var bucket = TokenBucket(.init(2, per: .seconds(60)), at: start)
-        let later = start + .hours(10)
-        #expect(bucket.take(at: later) == nil)
-        #expect(bucket.take(at: later) == nil)
-        #expect(bucket.take(at: later) == .seconds(30))
+        #expect(waits(&bucket, Array(repeating: .hours(10), count: 3)) == [nil, nil, .seconds(30)])
     }
 
     @Test func whatIsLargerThanTheBucketPassesOnceAndIsOwed() {
         var bucket = TokenBucket(.init(2000), at: start)
-        #expect(bucket.take(6000, at: start) == nil)
-        #expect(bucket.take(1, at: start + .seconds(1)) != nil)
-        #expect(!bucket.isOpen(at: start + .seconds(2)))
-        #expect(bucket.take(1, at: start + .seconds(3)) == nil)
+        let first = bucket.take(6000, at: start)
+        #expect(first == nil)
+        #expect(waits(&bucket, [.seconds(1)]) == [.nanoseconds(1_000_500_000)])
+        let isOpen = bucket.isOpen(at: start + .seconds(2))
+        #expect(!isOpen)
+        #expect(waits(&bucket, [.seconds(3)]) == [nil])
     }
 
     @Test func aClockThatStandsStillGivesNothing() {
         var bucket = TokenBucket(.init(1), at: start)
-        #expect(bucket.take(at: start) == nil)
-        #expect(bucket.take(at: start - .seconds(5)) != nil)
+        #expect(waits(&bucket, [.zero, .seconds(-5)]) == [nil, .seconds(1)])
     }
 
     // MARK: - Accounts

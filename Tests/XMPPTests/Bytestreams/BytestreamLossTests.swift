@@ -213,6 +213,49 @@ import Testing
         #expect(pair.desk.multiplexer.sessions.isEmpty)
     }
 
+    /// Its own answer may take a slow line for minutes, and it reads on only then.
+    @Test func aPeerThatSendsIsNotGivenUpWhileItDoesNotRead() throws {
+        let pair = try JoinedPair()
+        let ends = try pair.open()
+        try pair.set(ends.desk, autoRead: false)
+        ends.robot.write("one")
+        pair.settle()
+        ends.robot.write("two")
+        pair.settle()
+        for _ in 0..<6 {
+            ends.desk.write("still answering")
+            pair.settle()
+            pair.advance(by: .seconds(19))
+        }
+        #expect(ends.robot.errors == [])
+        try pair.set(ends.desk, autoRead: true)
+        pair.settle()
+        #expect(ends.desk.receivedText == "onetwo")
+        // With everything acknowledged it may be silent as long as it likes.
+        pair.advance(by: .seconds(100))
+        #expect(ends.robot.channel?.isActive == true)
+        ends.robot.write("three")
+        pair.settle()
+        #expect(ends.desk.receivedText == "onetwothree")
+    }
+
+    @Test func aPeerThatSendsAndNeverReadsIsGivenUpInTheEnd() throws {
+        let pair = try JoinedPair()
+        let ends = try pair.open()
+        try pair.set(ends.desk, autoRead: false)
+        ends.robot.write("one")
+        pair.settle()
+        ends.robot.write("two")
+        pair.settle()
+        for _ in 0..<40 where ends.robot.errors == [] {
+            ends.desk.write("still answering")
+            pair.settle()
+            pair.advance(by: .seconds(19))
+        }
+        #expect(ends.robot.errors == ["timedOut"])
+        #expect(pair.robot.multiplexer.sessions.isEmpty)
+    }
+
     @Test func aRefusedBlockEndsTheBytestream() throws {
         let pair = try JoinedPair()
         let ends = try pair.open()

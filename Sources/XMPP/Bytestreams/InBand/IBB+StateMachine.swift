@@ -151,6 +151,16 @@ struct IBBStateMachine: ~Copyable {
         }
     }
 
+    /// Since when a block that still matters has not been acknowledged.
+    var unacknowledgedSince: NIODeadline? {
+        switch state {
+        case .open(_, let outbound): outbound.window.oldest
+        case .finishing(_, let outbound): outbound.window.oldest
+        case .draining: nil
+        case .closed: nil
+        }
+    }
+
     /// Takes the next sequence number for a block that goes out now; nil when none may.
     mutating func nextBlock(at now: NIODeadline) -> UInt16? {
         switch consume state {

@@ -31,6 +31,9 @@ struct OutboundWindow: Sendable {
     /// Blocks under way.
     var inFlight: Int { blocks.count }
 
+    /// When the oldest block under way was sent.
+    var oldest: NIODeadline? { blocks.first?.sentAt }
+
     /// Whether one more block may be sent.
     var hasRoom: Bool { blocks.count < size }
 

@@ -3,6 +3,7 @@ import Foundation
 /// One process of the benchmark; `table.py` starts them, puts them on CPUs, and makes the table.
 ///
 ///     Benchmarks serve CERTIFICATE KEY ENDPOINT…  a directory with the service under test; prints "ready {…}"
+///     Benchmarks gateway DIRECTORY                    a gateway in front of such a directory; prints "ready {…}"
 ///     Benchmarks drive URL SERVICE WORK COUNT SIZE CALLER  a client; prints "result {…}"
 ///     Benchmarks local SERVICE COUNT                  client and service in this process
 ///     Benchmarks tunnel COUNT                         two nodes and an XMPP server
@@ -10,9 +11,10 @@ import Foundation
 enum Main {
     static func main() async throws {
         var arguments = Array(CommandLine.arguments.dropFirst())
-        guard !arguments.isEmpty else { throw BenchmarkFailure("usage: Benchmarks serve|drive|local|tunnel …") }
+        guard !arguments.isEmpty else { throw BenchmarkFailure("usage: Benchmarks serve|gateway|drive|local|tunnel …") }
         switch arguments.removeFirst() {
         case "serve": try await Serving.run(arguments)
+        case "gateway": try await GatewayBenchmark.run(arguments)
         case "drive": try await Driving.run(arguments)
         case "local": try await LocalBenchmark.run(arguments)
         case "tunnel": try await TunnelBenchmark.run(arguments)

@@ -29,7 +29,7 @@ enum Serving {
     }
 
     /// On a thread of its own: one of the pool's would be missed in the measurement.
-    private static func standardInputEnds() async throws {
+    static func standardInputEnds() async throws {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             Thread.detachNewThread { continuation.resume(with: Result { _ = try FileHandle.standardInput.readToEnd() }) }
         }

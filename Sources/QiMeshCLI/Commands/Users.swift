@@ -1,0 +1,95 @@
+import ArgumentParser
+import Foundation
+import QiMesh
+
+/// `qimesh user`: who may come in at the gateway by name and token.
+struct Users: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "user", abstract: "Who may come in at the gateway by name and token: add, list, remove.",
+        discussion: """
+            The token is shown once and kept as a digest only. A client of libqi presents both as `user` and `token`. What a user may
+            do there, the policy says (who: user:NAME). A running gateway takes changes at once; whoever is removed is out within
+            a second.
+            """,
+        subcommands: [AddUser.self, ListUsers.self, RemoveUser.self])
+}
+
+/// Where the users are.
+struct UserOptions: ParsableArguments {
+    @Option(help: "The configuration file (default: as for qimesh up).")
+    var config: String?
+
+    func withStore<Result>(_ body: (UserStore) throws(MeshError) -> Result) throws(CommandFailure) -> Result {
+        do throws(MeshError) {
+            let paths = try MeshPaths.current(configuration: config)
+            let file = try MeshConfiguration.load(paths: paths).gateway?.users
+            if file == nil { try paths.prepareDirectories() }
+            return try body(UserStore(file: file ?? paths.userFile))
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+}
+
+struct AddUser: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "add", abstract: "Add a user, or give one another token; prints the token.")
+
+    @Argument(help: "The user's name: 1 to 64 letters, digits and . _ - @ +")
+    var name: String
+
+    @Option(help: "Take the token from this file (first line, 16 characters at least) instead of making one.")
+    var tokenFile: String?
+
+    @OptionGroup var users: UserOptions
+    @OptionGroup var output: OutputOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        let given = try tokenFile.map { (path) throws(CommandFailure) in try Self.read(path) }
+        let token = try users.withStore { (store) throws(MeshError) in try store.set(name, token: given) }
+        if console.json {
+            return console.done(.object([("user", .string(name))] + (given == nil ? [("token", .string(token))] : [])))
+        }
+        if given == nil { console.line(token) }
+        console.note("user \(name) may come in; write the token down, it is not shown again")
+    }
+
+    private static func read(_ path: String) throws(CommandFailure) -> String {
+        guard let data = FileManager.default.contents(atPath: path), data.count <= 4096,
+            let line = String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).first
+        else { throw .usage("\(path) holds no token") }
+        return String(line)
+    }
+}
+
+struct ListUsers: Verb {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "The names of the users.")
+
+    @OptionGroup var users: UserOptions
+    @OptionGroup var output: OutputOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        let names = try users.withStore { (store) throws(MeshError) in try store.names() }
+        if console.json { return console.done(.object([("users", .array(names.map { .string($0) }))])) }
+        if names.isEmpty { return console.note("there are no users; to add one: qimesh user add NAME") }
+        for name in names { console.line(name) }
+    }
+}
+
+struct RemoveUser: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "remove", abstract: "Take a user's access away; its connections end within a second.")
+
+    @Argument(help: "The user's name.")
+    var name: String
+
+    @OptionGroup var users: UserOptions
+    @OptionGroup var output: OutputOptions
+
+    func perform(_ console: Console) async throws(CommandFailure) {
+        let wasThere = try users.withStore { (store) throws(MeshError) in try store.remove(name) }
+        guard wasThere else { throw CommandFailure(.notFound, "there is no user \(name)", hint: "qimesh user list") }
+        if console.json { return console.done(.object([("user", .string(name)), ("removed", .bool(true))])) }
+        console.note("user \(name) is removed")
+    }
+}

@@ -1,0 +1,232 @@
+import Logging
+import NIOCore
+import QiWire
+
+/// What a ``DirectoryFollower`` is for: whoever uses the services of the followed directory. Confined to the bus loop.
+protocol DirectoryFollowing: AnyObject {
+    /// Whether a service there is one of ours: it is not mirrored.
+    func isOwn(_ id: UInt32) -> Bool
+    /// The directory was reached again, and its list comes next. Throwing ends the connection; it is tried again.
+    nonisolated(nonsending) func reached(_ directory: RemoteObject) async throws(QiError)
+    /// What the directory lists is not what it was.
+    func changed(_ changes: [ServiceMirror.Change])
+    /// The directory can be used, and its list is known.
+    func joined(on connection: Connection)
+    /// It cannot any more.
+    func left(_ error: QiError)
+    /// What the directory's process may call on the connection that we opened.
+    func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)?
+    func closed(_ connection: Connection)
+}
+
+/// Follows a directory elsewhere: mirrors what it lists, hears what comes and goes there, and connects again after every loss. What it
+/// has learned it keeps while that directory is away. Confined to the bus loop.
+final class DirectoryFollower: ConnectionOwner {
+    let bus: Bus
+    let endpoint: Endpoint
+    /// What errors and logs call the directory: `the master directory`.
+    let name: String
+    private let limits: ConnectionLimits
+    private unowned let user: any DirectoryFollowing
+    private(set) var mirror = ServiceMirror()
+    /// The directory, on every connection there is in turn.
+    private(set) var directory: RemoteObject?
+    /// Why the directory cannot be used now; nil while it can.
+    private(set) var away: QiError?
+    private var waiting: [UInt64: UnsafeContinuation<Void, Never>] = [:]
+    private var nextWaiter: UInt64 = 0
+    /// Services that are being looked up because the directory announced them.
+    private var arriving: Set<UInt32> = []
+    private var isEnded = false
+
+    /// How long one attempt to connect may take: a node that stops waits for it.
+    private static let dialTime = TimeAmount.seconds(3)
+
+    init(bus: Bus, endpoint: Endpoint, name: String, limits: ConnectionLimits, for user: any DirectoryFollowing) {
+        self.bus = bus
+        self.endpoint = endpoint
+        self.name = name
+        self.limits = limits
+        self.user = user
+        away = QiError(.offline, "\(name) at \(endpoint) has not answered yet")
+    }
+
+    var connection: Connection? { away == nil ? directory?.connection : nil }
+
+    // MARK: - ConnectionOwner
+
+    func opened(_ connection: Connection) {}
+
+    func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
+        address == .serviceDirectory ? nil : user.receiver(for: address, on: connection)
+    }
+
+    func closed(_ connection: Connection, error: QiError) {
+        user.closed(connection)
+        guard away == nil, directory?.connection == nil || directory?.connection === connection else { return }
+        let error = QiError(.offline, "\(name) at \(endpoint) is away: \(error.message)")
+        away = error
+        arriving = []
+        user.left(error)
+        guard !isEnded else { return }
+        bus.logger.warning("directory lost", metadata: logged(error))
+        join()
+    }
+
+    // MARK: - Joining
+
+    /// Connects to the directory, again and again until it answers.
+    func join() {
+        bus.enqueue { [self] in
+            var backoff = Backoff(first: .milliseconds(100), most: .seconds(5))
+            while !bus.isShutDown, !isEnded {
+                do throws(QiError) {
+                    return try await connect()
+                } catch {
+                    away = QiError(.offline, "\(name) at \(endpoint) is away: \(error.message)")
+                    bus.logger.debug("directory not reached", metadata: logged(error))
+                }
+                await bus.pause(backoff.next())
+            }
+            wakeWaiting()
+        }
+    }
+
+    /// Follows no more.
+    func end(_ error: QiError) {
+        isEnded = true
+        directory?.connection?.close(error)
+        directory?.end(error)
+        wakeWaiting()
+    }
+
+    private nonisolated(nonsending) func connect() async throws(QiError) {
+        guard let loop = bus.loop else { throw QiError(.disconnected, "this node is stopping") }
+        let owner = NIOLoopBound<any ConnectionOwner>(self, eventLoop: bus.eventLoop)
+        let context = Dialer.Context(
+            loop: loop, transports: TransportSet([], tls: TLSOptions()), owner: owner, limits: limits)
+        let connection = try await Dialer.connect(to: endpoint, in: context, timeout: Self.dialTime).value
+        do throws(QiError) {
+            let directory = try await describe(on: connection)
+            let list = try await directory.value(of: WellKnownActions.services, [], deadline: .now() + .seconds(10))
+            try await user.reached(directory)
+            user.changed(mirror.listed(try others(in: list)))
+            guard directory.connection === connection, !isEnded else { throw directory.lostError }
+            away = nil
+            forgetMissingLater(on: connection)
+            user.joined(on: connection)
+        } catch {
+            connection.close(error)
+            throw error
+        }
+        bus.logger.info("directory joined", metadata: logged())
+        wakeWaiting()
+    }
+
+    private nonisolated(nonsending) func describe(on connection: Connection) async throws(QiError) -> RemoteObject {
+        let metaObject = try await connection.metaObject(of: .serviceDirectory, name: name)
+        if let known = directory, known.metaObject == metaObject {
+            known.attach(to: connection, at: .serviceDirectory)
+            for signal in [WellKnownActions.serviceRemoved, WellKnownActions.serviceAdded] {
+                try await known.confirmSubscription(to: signal)
+            }
+            return known
+        }
+        directory?.end(QiError(.notFound, "\(name) is another than before"))
+        let directory = RemoteObject(
+            bus: bus, name: name, connection: connection, address: .serviceDirectory, metaObject: metaObject)
+        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
+            guard let self, let (id, _) = payload.idAndName else { return }
+            arriving.remove(id)
+            user.changed(mirror.removed(id))
+        }
+        try await directory.confirmedListen(to: WellKnownActions.serviceAdded) { [weak self] payload, _ in
+            guard let self, let (id, name) = payload.idAndName else { return }
+            added(id, name)
+        }
+        self.directory = directory
+        return directory
+    }
+
+    /// The services of a list that are not our own.
+    private func others(in list: QiValue) throws(QiError) -> [ServiceInfo] {
+        do throws(WireError) {
+            var infos: [ServiceInfo] = []
+            for info in list.asList ?? [] { infos.append(try ServiceInfo(qiValue: info)) }
+            return infos.filter { !user.isOwn($0.serviceID) }
+        } catch {
+            throw QiError(.invalid, "the list of \(name) cannot be read: \(error.message)")
+        }
+    }
+
+    /// The directory waits for the owners of before its restart; so long what it does not list may still return.
+    private func forgetMissingLater(on connection: Connection) {
+        bus.enqueue { [self] in
+            await bus.pause(DirectoryTable.reservationTime)
+            guard directory?.connection === connection else { return }
+            user.changed(mirror.forgetMissing())
+        }
+    }
+
+    private func logged(_ error: QiError? = nil) -> Logger.Metadata {
+        var metadata: Logger.Metadata = [LogKeys.peer: "\(name)", LogKeys.endpoint: "\(endpoint)"]
+        if let error { metadata[LogKeys.error] = "\(error.message)" }
+        return metadata
+    }
+
+    // MARK: - What comes and goes there
+
+    private func added(_ id: UInt32, _ service: String) {
+        guard !user.isOwn(id), let directory, arriving.count < ServiceMirror.maximumServices else { return }
+        arriving.insert(id)
+        bus.enqueue { [self] in
+            var backoff = Backoff(first: .milliseconds(250), most: .seconds(5))
+            while arriving.contains(id), !bus.isShutDown {
+                do throws(QiError) {
+                    return try await learn(id, service, from: directory)
+                } catch {
+                    bus.logger.debug(
+                        "a directory does not describe a service yet",
+                        metadata: [LogKeys.service: "\(service)", LogKeys.error: "\(error.message)"])
+                }
+                await bus.pause(backoff.next())
+            }
+        }
+    }
+
+    /// Asks for a service that was announced. What was removed, or belongs to a connection that is lost, arrives no more.
+    private nonisolated(nonsending) func learn(_ id: UInt32, _ service: String, from directory: RemoteObject) async throws(QiError) {
+        let value = try await directory.value(of: WellKnownActions.service, [.string(service)], deadline: .now() + .seconds(10))
+        guard arriving.remove(id) != nil, !user.isOwn(id), let info = try? ServiceInfo(qiValue: value), info.serviceID == id
+        else { return }
+        user.changed(mirror.entered(info))
+    }
+
+    /// A service there is not what the list says.
+    func forget(_ id: UInt32) { user.changed(mirror.removed(id)) }
+
+    // MARK: - Waiting
+
+    /// Returns when the directory can be used.
+    ///
+    /// - Throws: `.offline` when it cannot until `deadline`.
+    nonisolated(nonsending) func joined(until deadline: NIODeadline) async throws(QiError) -> RemoteObject {
+        while true {
+            if away == nil, let directory, directory.connection != nil { return directory }
+            guard NIODeadline.now() < deadline, !bus.isShutDown, !isEnded else {
+                throw away ?? QiError(.offline, "\(name) at \(endpoint) is away")
+            }
+            let id = nextWaiter
+            nextWaiter += 1
+            let timer = bus.schedule(at: deadline) { [weak self] in self?.waiting.removeValue(forKey: id)?.resume() }
+            await withUnsafeContinuation { waiting[id] = $0 }
+            timer.cancel()
+        }
+    }
+
+    private func wakeWaiting() {
+        let ready = waiting
+        waiting = [:]
+        for waiter in ready.values { waiter.resume() }
+    }
+}

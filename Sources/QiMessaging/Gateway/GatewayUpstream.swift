@@ -1,0 +1,120 @@
+import Logging
+import NIOCore
+import QiWire
+
+/// The inside of a gateway: follows the directory there, and reaches the services that somebody outside uses as any client inside
+/// would, on connections that all those outside share. Presents nothing but what the directory lists. Confined to the bus loop.
+///
+/// A service that is restarted comes back in another process, under another id. For those outside it is the same one when its name
+/// and its metaobject are: they address its members by the numbers in the metaobject they have (wire reference §25). Else, and when
+/// it does not come back in time, they are told that it is gone.
+final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
+    let bus: Bus
+    /// The directory inside.
+    let endpoint: Endpoint
+    let machineID: String
+    /// How long a service in use that is not listed any more may take to come back.
+    let returnTime: TimeAmount
+    /// What those outside see.
+    unowned let presented: ServiceDirectory
+    private let limits: ConnectionLimits
+    private(set) lazy var follower = DirectoryFollower(
+        bus: bus, endpoint: endpoint, name: "the directory behind the gateway", limits: limits, for: self)
+    private(set) lazy var hosts = ConnectionCache(bus: bus) { [unowned self] in dialContext }
+    private(set) var directoryMachineID = ""
+    var services: [String: PresentedService] = [:]
+    var resolving: [String: [(Result<ResolvedService, QiError>) -> Void]] = [:]
+    private let loop: BusLoop
+    var isEnded = false
+
+    init(
+        loop: BusLoop, endpoint: Endpoint, machineID: String, limits: ConnectionLimits, returnTime: TimeAmount,
+        presented: ServiceDirectory
+    ) {
+        bus = loop.bus
+        self.loop = loop
+        self.endpoint = endpoint
+        self.machineID = machineID
+        self.limits = limits
+        self.returnTime = returnTime
+        self.presented = presented
+    }
+
+    private var dialContext: Dialer.Context {
+        Dialer.Context(
+            loop: loop, transports: TransportSet(), owner: NIOLoopBound(self, eventLoop: bus.eventLoop), limits: limits)
+    }
+
+    var servicesAway: Int { services.values.count { $0.object.connection == nil } }
+
+    func begin() { follower.join() }
+
+    func end(_ error: QiError) {
+        isEnded = true
+        follower.end(error)
+        hosts.end(error)
+        let used = services
+        services = [:]
+        for service in used.values {
+            service.stopExpecting()
+            service.object.end(error)
+        }
+    }
+
+    // MARK: - ConnectionOwner, DirectoryFollowing
+
+    func opened(_ connection: Connection) {}
+
+    /// Nothing but the objects that those outside passed is reached through a connection that we opened, and those are bound to it.
+    func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? { nil }
+
+    func closed(_ connection: Connection, error: QiError) { closed(connection) }
+
+    func closed(_ connection: Connection) {
+        // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
+        for service in services.values where service.object.connection === connection { service.object.detach(PresentedService.away) }
+        restoreAll()
+    }
+
+    /// What those outside host has the id there that it has here.
+    func isOwn(_ id: UInt32) -> Bool { presented.table.entries[id] != nil }
+
+    nonisolated(nonsending) func reached(_ directory: RemoteObject) async throws(QiError) {
+        let answer = try await directory.value(of: WellKnownActions.machineID, [], deadline: .now() + .seconds(10))
+        directoryMachineID = answer.asString ?? ""
+    }
+
+    func changed(_ changes: [ServiceMirror.Change]) {
+        for change in changes {
+            switch change {
+            case .removed(_, let name): vanished(name)
+            case .added(_, let name): appeared(name)
+            }
+        }
+    }
+
+    func joined(on connection: Connection) {
+        for (name, service) in services where follower.mirror.service(named: name) == nil { expect(name, service) }
+        restoreAll()
+    }
+
+    func left(_ error: QiError) {
+        // It does not know either who comes back.
+        for service in services.values { service.stopExpecting() }
+    }
+
+    // MARK: - Reaching
+
+    /// The connection to a service's host. What is on the machine of a directory that we reach by loopback is on ours, too, whatever
+    /// id that goes by.
+    nonisolated(nonsending) func connection(for info: ServiceInfo, deadline: NIODeadline) async throws(QiError) -> Connection {
+        guard let directory = follower.directory else {
+            throw follower.away ?? QiError(.offline, "the directory behind the gateway is away")
+        }
+        let isHere = endpoint.isLoopback && info.machineID == directoryMachineID
+        let choice = EndpointSelection.choose(
+            for: info, machineID: isHere ? info.machineID : machineID, directoryMachineID: directoryMachineID,
+            directoryEndpoint: endpoint.text)
+        return try await hosts.connection(to: info, by: choice, of: directory, deadline: deadline)
+    }
+}

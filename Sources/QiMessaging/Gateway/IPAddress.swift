@@ -1,0 +1,71 @@
+import Glibc
+import NIOCore
+
+/// An IP address as its bytes: 4, or 16. An IPv4 address inside IPv6 (`::ffff:10.0.0.7`) is the IPv4 address.
+public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
+    /// In network order.
+    public let bytes: [UInt8]
+
+    /// Reads the text form; a zone (`fe80::1%eth0`) is left out. nil for anything else, a host name included.
+    public init?(_ text: String) {
+        let text = String(text.prefix { $0 != "%" })
+        var four = [UInt8](repeating: 0, count: 4)
+        if inet_pton(AF_INET, text, &four) == 1 {
+            bytes = four
+            return
+        }
+        var sixteen = [UInt8](repeating: 0, count: 16)
+        guard inet_pton(AF_INET6, text, &sixteen) == 1 else { return nil }
+        let isMapped = sixteen[..<10].allSatisfy { $0 == 0 } && sixteen[10] == 0xFF && sixteen[11] == 0xFF
+        bytes = isMapped ? Array(sixteen[12...]) : sixteen
+    }
+
+    /// The text form.
+    public var description: String {
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        guard inet_ntop(bytes.count == 4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count)) != nil else { return "" }
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Whether it means this machine.
+    public var isLoopback: Bool { bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1 }
+
+    /// Whether it belongs to a local network by its form: loopback, private (RFC 1918, RFC 4193) or link-local (RFC 3927, RFC 4291
+    /// §2.5.6). The shared space of providers (RFC 6598) does not: strangers are in it.
+    public var isLocal: Bool {
+        if isLoopback { return true }
+        if bytes.count == 16 { return bytes[0] & 0xFE == 0xFC || (bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80) }
+        return switch (bytes[0], bytes[1]) {
+        case (10, _), (172, 16...31), (192, 168), (169, 254): true
+        default: false
+        }
+    }
+
+    /// What counts as one place: the address, and of IPv6 the network, from which one host has addresses without number.
+    var place: [UInt8] { bytes.count == 16 ? Array(bytes.prefix(8)) : bytes }
+
+    /// Whether both have their first `length` bits in common.
+    func isIn(_ network: IPAddress, prefix length: Int) -> Bool {
+        guard bytes.count == network.bytes.count, length >= 0, length <= bytes.count * 8 else { return false }
+        let whole = length / 8
+        guard bytes.prefix(whole) == network.bytes.prefix(whole) else { return false }
+        guard length % 8 > 0 else { return true }
+        let mask = UInt8(truncatingIfNeeded: 0xFF00 >> (length % 8))
+        return bytes[whole] & mask == network.bytes[whole] & mask
+    }
+
+    /// The number of leading ones, of an address that is a network mask.
+    public var prefixLength: Int {
+        var count = 0
+        for byte in bytes {
+            count += (~byte).leadingZeroBitCount
+            if byte != 0xFF { break }
+        }
+        return count
+    }
+}
+
+extension SocketAddress {
+    /// The host as IPv4 peers know it, also where it came in by a socket for both (`::ffff:10.0.0.7`).
+    var plainHost: String? { ipAddress.map { IPAddress($0)?.description ?? $0 } }
+}

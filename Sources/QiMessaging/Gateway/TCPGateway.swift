@@ -1,0 +1,155 @@
+import NIOCore
+import QiWire
+import Synchronization
+
+/// One public door of a robot: presents the services of a directory inside, our own or a NAOqi's, to clients outside, each on one
+/// connection, for unmodified libqi clients.
+///
+/// Those outside are told of no address but the gateway's. They keep their connection, proxies and subscriptions when the directory or a
+/// service inside is restarted; calls that come while a service is away fail at once, and may be tried again.
+public final class TCPGateway: Sendable {
+    /// How a gateway is set up.
+    public struct Options: Sendable {
+        /// The directory that is presented: `unix:/path` or `tcp://host:port`.
+        public var directory: Endpoint
+        /// By which libqi clients know that all services are on the connection they have.
+        public var machineID: String
+        /// The certificate for `tcps` and `tcpsm`; for `tcpsm` also which certificates of clients are good.
+        public var tls = TLSOptions()
+        /// Whether it may listen at `tcp`, where everybody on the way can read and change what is said.
+        public var allowsPlain = false
+        /// Who may come in, and in which zone.
+        public var rules = ListenerRules()
+        /// Who may do what; nil: everybody may look up, call, post to and listen to every service, and host none. Hosting takes a
+        /// ``directory`` at `unix:`.
+        public var access: AccessControl?
+        /// What clients are told instead of the address they used, see ``TCPGateway/advertise(_:)``.
+        public var advertised: [Endpoint] = []
+        /// What one client may use.
+        public var limits = ConnectionLimits()
+        /// How long a service in use may take to come back before its users are told that it is gone.
+        public var returnTime = Duration.seconds(60)
+
+        public init(directory: Endpoint, machineID: String) {
+            self.directory = directory
+            self.machineID = machineID
+        }
+
+        /// Whether those outside may host services, if the policy lets them: our own directory reaches what they host on the
+        /// connection that registered it. libqi's would need an address.
+        var mayRegister: Bool { access != nil && directory.isUnix }
+    }
+
+    private let server: DirectoryServer
+    let upstream: NIOLoopBound<GatewayUpstream>
+    private let gate: NIOLoopBound<ListenerGate>
+    private let listeners = Mutex<[Listener]>([])
+
+    private init(server: DirectoryServer, upstream: NIOLoopBound<GatewayUpstream>, gate: NIOLoopBound<ListenerGate>) {
+        self.server = server
+        self.upstream = upstream
+        self.gate = gate
+    }
+
+    /// Opens a gateway that listens at all of `endpoints`. The directory inside may come later, and go and come back. Ends with
+    /// ``close()``; `loop` stays the caller's.
+    ///
+    /// - Throws: `.invalid` for an endpoint that a gateway may not have or that cannot be listened at, `.conflict` for one that is
+    ///   taken.
+    public static func open(_ options: Options, at endpoints: [Endpoint], on loop: BusLoop) async throws(QiError) -> TCPGateway {
+        for endpoint in endpoints { try check(endpoint, options) }
+        let server = try await DirectoryServer.make(
+            on: loop, machineID: options.machineID, limits: options.limits,
+            readOnlyReason: options.mayRegister ? nil : registrationRefusal, access: options.access)
+        // What those outside host is registered inside, as a board's services are with its master.
+        if options.mayRegister { try await server.join(master: options.directory) }
+        let gate = try await server.gate(options.rules)
+        let directory = server.directory
+        let upstream = try await loop.run { (bus) async throws(QiError) in
+            var limits = ConnectionLimits()
+            limits.maximumPayload = options.limits.maximumPayload
+            let upstream = GatewayUpstream(
+                loop: loop, endpoint: options.directory, machineID: options.machineID, limits: limits,
+                returnTime: TimeAmount(options.returnTime), presented: directory.value)
+            directory.value.setResolver(upstream)
+            directory.value.outsideAddresses = GatewayAddresses(advertised: options.advertised)
+            upstream.begin()
+            return NIOLoopBound(upstream, eventLoop: bus.eventLoop)
+        }
+        let gateway = TCPGateway(server: server, upstream: upstream, gate: gate)
+        do throws(QiError) {
+            for endpoint in endpoints { try await gateway.listen(at: endpoint, options) }
+            return gateway
+        } catch {
+            await gateway.close()
+            throw error
+        }
+    }
+
+    private static let registrationRefusal =
+        "services cannot be registered through this gateway: register them inside, with the directory itself"
+
+    private static func check(_ endpoint: Endpoint, _ options: Options) throws(QiError) {
+        switch endpoint.kind {
+        case .tls: break
+        case .tcp:
+            guard options.allowsPlain else {
+                throw QiError(
+                    .invalid, "a gateway does not listen at \(endpoint) without being told that it may: nothing on it is encrypted",
+                    hint: "use tcps://, or allow plain connections in words")
+            }
+        case .unix, .relative, .other:
+            throw QiError(.invalid, "a gateway cannot listen at \(endpoint)", hint: "use tcps://HOST:PORT or tcpsm://HOST:PORT")
+        }
+    }
+
+    private func listen(at endpoint: Endpoint, _ options: Options) async throws(QiError) {
+        // The real zone is the gate's word, for each peer.
+        let listener = try await server.listen(at: endpoint, tls: options.tls, zone: .internet, gate: gate)
+        listeners.withLock { $0.append(listener) }
+    }
+
+    var loop: BusLoop { server.loop }
+
+    /// Where it listens, with the real ports.
+    public var endpoints: [Endpoint] { listeners.withLock { $0.map(\.endpoint) } }
+
+    /// Changes what clients are told from now on; empty: the address each of them used. Nobody is disconnected.
+    public func advertise(_ endpoints: [Endpoint]) {
+        let directory = server.directory
+        server.loop.submit { _ in directory.value.outsideAddresses = GatewayAddresses(advertised: endpoints) }
+    }
+
+    /// Ends every connection from outside, and the gateway's own.
+    public func close() async {
+        let open = listeners.withLock { listeners in
+            defer { listeners = [] }
+            return listeners
+        }
+        for listener in open { await listener.close() }
+        let (upstream, directory) = (upstream, server.directory)
+        server.loop.submit { _ in
+            let reason = QiError(.disconnected, "this gateway was closed")
+            // First those who use it, then what they used.
+            directory.value.end(reason)
+            directory.value.master?.end(reason)
+            upstream.value.end(reason)
+        }
+    }
+
+    // MARK: - How it stands
+
+    /// How the gateway stands.
+    public func status() async throws(QiError) -> GatewayStatus {
+        let (upstream, directory, gate) = (upstream, server.directory, gate)
+        let endpoints = endpoints
+        return try await server.loop.run { (_) async throws(QiError) in
+            let counts = gate.value.counts
+            return GatewayStatus(
+                endpoints: endpoints, advertised: directory.value.outsideAddresses?.advertised ?? [],
+                trouble: upstream.value.follower.away, services: upstream.value.follower.mirror.services.count,
+                servicesInUse: upstream.value.services.count, servicesAway: upstream.value.servicesAway,
+                connections: counts.all, unproven: counts.unproven)
+        }
+    }
+}

@@ -1,0 +1,172 @@
+"""The public door of a robot: clients on stock libqi in another network namespace, which reaches nothing inside."""
+import json
+
+import pytest
+import yaml
+from homes.boards import Switch
+from homes.home import PEERS, PYTHON, binary, failures
+from homes.processes import until
+
+CHECKS = 17  # of client.py, the connection included
+INNER = "10.88.0.1"
+PORT = 9503
+
+
+class Crowd:
+    """crowd.py, and its answers."""
+
+    def __init__(self, home, robot, count, service="Peer"):
+        self.count = count
+        self.child = home.start("crowd-%d" % count, [
+            PYTHON, PEERS / "crowd.py", "--url", robot.door, "--count", str(count), "--service", service, *home.login])
+        self.child.wait_line(lambda line: json.loads(line) == {"ready": count}, 90, "crowd of %d" % count)
+        self.answers = 1
+
+    def ask(self, question, seconds=40):
+        self.child.process.stdin.write((question + "\n").encode())
+        self.child.process.stdin.flush()
+        self.answers += 1
+        lines = until(lambda: self.child.lines()[self.answers - 1:], seconds, lambda: "answer to %s: %s" % (question, self.child.describe()))
+        return json.loads(lines[0])
+
+    def all_answer(self):
+        """Asks until calls pass; until then all must fail at once, saying what to do and nothing of the inside."""
+        def passed():
+            answer = self.ask("call x")
+            for error in answer["errors"]:
+                assert "try again" in error and INNER not in error and "127.0.0.1" not in error and "unix:" not in error, answer
+            return answer["ok"] == self.count
+        until(passed, 90, lambda: "answers to all: " + self.child.describe())
+
+    def stop(self):
+        return self.child.stop()
+
+
+def connections(home, robot):
+    return [peer for _, peer in home.connections() if peer == "%s:%d" % (robot.address, PORT)]
+
+
+@pytest.fixture(scope="module")
+def world(module_folder):
+    """(robot, client): `Peer` may be used by the user nao, `Secret` by nobody outside. The door is a process of its own."""
+    with Switch(module_folder) as switch:
+        robot = switch.board("robot")
+        client = switch.board("client")
+        robot.add_network("inner", INNER + "/24")
+        robot.door = "tcps://%s:%d" % (robot.address, PORT)
+        robot.write_config(
+            device={"name": "robot"},
+            internal={"interfaces": ["lo", "inner"], "listen": ["unix:%s" % robot.unix_socket, "tcp://0.0.0.0:9559"]},
+            gateway={"listen": ["tcps://0.0.0.0:%d" % PORT], "separate": True, "return-time": "5m"})
+        (robot.config.parent / "policy.yaml").write_text(yaml.safe_dump(
+            {"rules": [{"who": "user:nao", "allow": ["Peer.*"]}]}))
+        token = robot.cli("user", "add", "nao").ok().out.strip()
+        (client.folder / "token").write_text(token + "\n")
+        client.login = ["--user", "nao", "--token-file", str(client.folder / "token")]
+        robot.up()
+        robot.gateway = robot.start("gateway", [binary(), "gateway"])
+        robot.gateway.wait_log("ready: gateway", seconds=20)
+        robot.host("Peer")
+        robot.host("Secret", listen="tcp://%s:0" % INNER)
+        yield robot, client
+
+
+def test_the_inside_is_out_of_reach(world):
+    """Not only is there no way: who makes one by the robot's outer address is not let in."""
+    robot, client = world
+    assert client.cli("ls", "--url", "tcp://%s:9559" % robot.address, "--json", "--timeout", "3s").code == 5
+    client.route("10.88.0.0/24", robot)
+    refused = client.cli("ls", "--url", "tcp://%s:9559" % INNER, "--json", "--timeout", "3s")
+    assert refused.code != 0, str(refused)
+    assert "Peer" in robot.cli("ls", "--url", "tcp://%s:9559" % INNER, "--json").ok().out
+
+
+def test_stock_clients_through_the_door(world):
+    robot, client = world
+    checks = client.battery("--url", robot.door, *client.login, seconds=180)
+    assert failures(checks) == [] and len(checks) == CHECKS
+
+
+def test_one_connection_and_the_doors_address_alone(world):
+    robot, client = world
+    crowd = Crowd(client, robot, 1)
+    crowd.all_answer()
+    state = crowd.ask("state")
+    assert state["endpoints"] == ["qi:ServiceDirectory", robot.door]
+    assert state["services"] == ["Peer", "ServiceDirectory"]
+    assert len(connections(client, robot)) == 1
+    assert len(client.connections()) == 1, client.connections()
+    crowd.stop()
+
+
+def test_what_is_hidden_is_not_there(world):
+    robot, client = world
+    checks = client.battery("--url", robot.door, "--service", "Secret", *client.login)
+    assert not checks["connect"]["ok"] and "Cannot find service" in checks["connect"]["detail"], checks
+    for private in ("QiMeshControl", "robot/Peer"):
+        checks = client.battery("--url", robot.door, "--service", private, *client.login)
+        assert not checks["connect"]["ok"] and "Cannot find service" in checks["connect"]["detail"], checks
+
+
+def test_without_the_token_nobody_is_let_in(world):
+    robot, client = world
+    (client.folder / "wrong").write_text("not the token\n")
+    for login in ([], ["--user", "nao", "--token-file", str(client.folder / "wrong")]):
+        checks = client.battery("--url", robot.door, *login)
+        assert not checks["connect"]["ok"], checks
+    rows = [json.loads(line) for line in (robot.folder / ".local/state/qimesh/audit.jsonl").read_text().splitlines()]
+    assert [row for row in rows if row["event"] == "refused" and row["principal"] == "user:nao"], rows
+
+
+def test_a_removed_user_is_out_at_once(world):
+    robot, client = world
+    token = robot.cli("user", "add", "guest").ok().out.strip()
+    (client.folder / "guest").write_text(token + "\n")
+    login, client.login = client.login, ["--user", "guest", "--token-file", str(client.folder / "guest")]
+    policy = robot.config.parent / "policy.yaml"
+    try:
+        policy.write_text(yaml.safe_dump({"rules": [{"who": ["user:nao", "user:guest"], "allow": ["Peer.*"]}]}))
+        robot.gateway.process.send_signal(1)  # SIGHUP
+        robot.gateway.wait_log("policy reloaded", seconds=5)
+        crowd = Crowd(client, robot, 2)
+        robot.cli("user", "remove", "guest").ok()
+        until(lambda: not connections(client, robot), 2, "end of the guest's connections")
+        assert crowd.ask("state_of_sessions")["connected"] == 0
+        crowd.stop()
+    finally:
+        client.login = login
+
+
+def test_fifty_clients_outlive_the_inside(world):
+    """Directory and service are killed, alone and together: nobody connects again, and everybody hears on, nothing twice."""
+    robot, client = world
+    peer = next(child for child in robot._children if child.name == "service-Peer" and child.running)
+    crowd = Crowd(client, robot, 50)
+    before = sorted(client.connections())
+    assert len(before) == 50
+
+    def all_hear(text):
+        crowd.all_answer()
+        robot.call("Peer.say", text)
+        assert crowd.ask("heard " + text) == {"heard": 50, "twice": 0}
+
+    all_hear("before")
+    peer.kill()
+    peer = robot.host("Peer")
+    all_hear("another-service")
+    robot.node.kill()
+    # libqi's host ends its session with the directory; whoever runs it starts it again.
+    peer.kill()
+    robot.up(name="node-again")
+    peer = robot.host("Peer")
+    all_hear("another-directory")
+    for number in range(2):
+        peer.kill()
+        robot.node.kill()
+        robot.up(name="node-%d" % number)
+        peer = robot.host("Peer")
+    all_hear("both")
+    state = crowd.ask("state")
+    assert (state["connected"], state["lost"]) == (50, 0)
+    assert sorted(client.connections()) == before
+    crowd.stop()

@@ -1,0 +1,163 @@
+"""Who may do what: the rules of a file on a running node, asked, tested, reloaded, and in force for a device far away."""
+import os
+import signal
+
+import pytest
+import yaml
+from homes.home import binary
+from homes.processes import until
+
+RULES = {
+    "groups": {"operators": ["op@lab.example", "*@robots.example"]},
+    "rules": [
+        {"who": "zone:internal", "allow": ["*"]},
+        {"who": "group:operators", "deny": ["ALMotion.*"], "allow": ["ALTextToSpeech.*", "*.get*"]},
+        {"who": "vision@cloud.example", "register": ["Vision*"]},
+    ],
+}
+
+
+def write_policy(home, content):
+    path = home.config.parent / "policy.yaml"
+    path.touch(mode=0o600)
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+@pytest.fixture
+def guarded(home):
+    home.write_config()
+    home.policy = write_policy(home, RULES)
+    return home
+
+
+def check(home, *arguments):
+    return home.cli("policy", "check", *arguments)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_check_prints_the_entry_that_decides(guarded, running):
+    if running:
+        guarded.up()
+    denied = check(guarded, "op@lab.example", "lonely/ALMotion.moveTo", "call")
+    assert denied.code == 4
+    assert denied.out == 'deny   rule 2 (policy.yaml:11)  who=group:operators  deny=["ALMotion.*"]\n', str(denied)
+    allowed = check(guarded, "nao@robots.example", "ALTextToSpeech.say", "call").ok()
+    assert allowed.out == 'allow  rule 2 (policy.yaml:13)  who=group:operators  allow=["ALTextToSpeech.*"]\n', str(allowed)
+    document = check(guarded, "vision@cloud.example", "Vision1", "register", "--json").ok().json
+    assert (document["decision"], document["rule"], document["entry"]) == ("allow", 3, 'register=["Vision*"]')
+    stranger = check(guarded, "mallory@evil.example", "ALTextToSpeech.say", "call", "--json")
+    assert stranger.code == 4 and stranger.json["rule"] is None
+    assert check(guarded, "*@lab.example", "A.b", "call").code == 2
+    assert check(guarded, "op@lab.example", "A.b", "cal").code == 2
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_table_of_expectations(guarded, running):
+    if running:
+        guarded.up()
+    table = guarded.folder / "table.yaml"
+    table.write_text("- { who: op@lab.example, target: ALMotion.moveTo, expect: deny, rule: 2 }\n"
+                     "- { who: 'zone:lan', target: ALTextToSpeech.say, expect: deny }\n")
+    met = guarded.cli("policy", "test", table).ok()
+    assert met.out == "2 expectations: 2 met, 0 not\n"
+    table.write_text(table.read_text() + "- { who: op@lab.example, target: ALTextToSpeech.say, expect: deny }\n")
+    unmet = guarded.cli("policy", "test", table)
+    assert unmet.code == 8 and "table.yaml:3: op@lab.example call ALTextToSpeech.say: expected deny, got allow" in unmet.out
+    document = guarded.cli("policy", "test", table, "--json")
+    assert document.code == 8 and (document.json["ok"], document.json["met"], document.json["total"]) == (False, 2, 3)
+
+
+def test_reload_and_sighup(guarded):
+    guarded.up()
+    assert "group:operators" in guarded.cli("policy", "show").ok().out
+    RULES_TOO = {"rules": [{"who": "op@lab.example", "allow": ["ALMotion.*"]}]}
+    write_policy(guarded, RULES_TOO)
+    assert check(guarded, "op@lab.example", "ALMotion.moveTo").code == 4, "in force without a reload"
+    done = guarded.cli("policy", "reload").ok()
+    assert done.out.endswith("policy.yaml: 1 rule, 0 groups, in force\n"), str(done)
+    check(guarded, "op@lab.example", "ALMotion.moveTo").ok()
+    write_policy(guarded, "rules:\n  - who: op@lab.example\n    alow: ['*']\n")
+    broken = guarded.cli("policy", "reload", "--json")
+    assert broken.code == 7 and "policy.yaml:3: " in broken.error["message"] and "did you mean allow?" in broken.error["message"]
+    check(guarded, "op@lab.example", "ALMotion.moveTo").ok()
+    os.kill(guarded.node.process.pid, signal.SIGHUP)
+    guarded.node.wait_log("policy not reloaded")
+    check(guarded, "op@lab.example", "ALMotion.moveTo").ok()
+    write_policy(guarded, RULES)
+    os.kill(guarded.node.process.pid, signal.SIGHUP)
+    guarded.node.wait_log("policy reloaded")
+    until(lambda: check(guarded, "op@lab.example", "ALMotion.moveTo").code == 4, 5, "the reload by SIGHUP")
+    events = [row for row in guarded.cli("audit", "--event", "policy-reload", "--json").ok().json["records"]]
+    assert [row["decision"] for row in events] == ["allow", "deny", "deny", "allow"]
+    assert guarded.down() == 0
+
+
+def test_a_broken_policy_does_not_start(guarded):
+    write_policy(guarded, "rules: [")
+    answer = guarded.cli("up")
+    assert answer.code == 7 and "policy.yaml" in answer.err
+
+
+# --- across
+
+
+@pytest.fixture(scope="module")
+def wary(pepper, desk, server, met):
+    """Pepper with rules for desk; both have met, and pepper has the service Peer."""
+    def rules(*some):
+        write_policy(pepper, {"rules": list(some)})
+        pepper.cli("policy", "reload").ok()
+    write_policy(pepper, {"rules": []})
+    pepper.down()
+    pepper.up().wait_online()
+    pepper.host("Peer", "Hidden")
+    desk.wait_device("pepper")
+    return rules
+
+
+def test_denied_services_are_invisible_across(wary, pepper, desk, server):
+    desk_jid = server.jid("desk")
+    wary({"who": desk_jid, "allow": ["Peer.concat"]})
+    until(lambda: desk.services("pepper") == ["ServiceDirectory", "Peer"], 20, lambda: str(desk.services("pepper")))
+    assert desk.call("pepper/Peer.concat", "a", 7, "b") == "a7b"
+    members = desk.cli("info", "pepper/Peer", "--json").ok().json
+    assert {row["name"] for row in members["methods"]} == {"concat"}
+    assert desk.cli("call", "pepper/Hidden.concat", '"a"', "7", '"b"', "--json").code == 3
+    audited = pepper.cli("audit", "--who", desk_jid, "--denied", "--json").ok().json["records"]
+    assert any(row["target"] == "Hidden" and row["zone"] == "internet" for row in audited), audited
+
+
+def test_a_reload_is_felt_on_live_sessions(wary, pepper, desk, server):
+    wary({"who": server.jid("desk"), "allow": ["Peer.*"]})
+    watcher = desk.start("watch", [binary(), "watch", "pepper/Peer.moved", "--json"])
+
+    def heard():
+        desk.call("pepper/Peer.move", 1, "first")
+        return watcher.lines()
+    until(heard, 40, watcher.describe)
+    wary({"who": server.jid("desk"), "allow": ["Peer.move", "Peer.concat"]})
+    before = len(watcher.lines())
+    for number in range(5):
+        desk.call("pepper/Peer.move", 2, "after %d" % number)
+    assert desk.call("pepper/Peer.concat", "a", 7, "b") == "a7b"
+    assert not [line for line in watcher.lines()[before:] if "after" in line], watcher.describe()
+    watcher.stop()
+
+
+def test_a_limit_is_told_with_when_to_try_again(wary, pepper, desk, server):
+    wary({"who": server.jid("desk"), "allow": ["Peer.*"], "limit": {"calls": "2/h"}})
+    refused = None
+    for _ in range(4):
+        answer = desk.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json")
+        if answer.code:
+            refused = answer
+            break
+    assert refused is not None and "try again in" in refused.error["message"], str(refused)
+
+
+def test_without_a_rule_nothing_is_there(wary, pepper, desk, server):
+    wary({"who": "somebody@else.example", "allow": ["*"]})
+    assert desk.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json").code in (3, 4)
+    wary({"who": "domain:%s" % server.jid("desk").split("@")[1], "allow": ["*"]})
+    until(lambda: desk.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json").code == 0, 20, "the service's return")

@@ -1,0 +1,86 @@
+import Foundation
+import QiMessaging
+import Synchronization
+import Testing
+
+@testable import QiMesh
+
+@Suite struct PolicyStoreTests {
+    private static let op = Principal(.device("op@lab.example"), zone: .internet)
+
+    private func store(in folder: String) throws -> PolicyStore {
+        let paths = try MeshPaths(environment: ["HOME": folder], configuration: folder + "/qimesh.yaml")
+        try write("log: { level: info }\n", to: folder + "/qimesh.yaml")
+        return try PolicyStore.open(try MeshConfiguration.load(paths: paths), paths: paths)
+    }
+
+    @Test func withoutAFileContactsMayUseAllServices() throws {
+        try withTemporaryDirectory { folder in
+            let store = try store(in: folder)
+            #expect(store.path == nil && store.file == nil)
+            #expect(store.control.policy.decide(Self.op, .call, service: "A", member: "b").isAllowed)
+            #expect(!store.control.policy.decide(Self.op, .register, service: "A").isAllowed)
+            let error = #expect(throws: MeshError.self) { try store.reload(by: "test") }
+            #expect(error?.hint?.contains("policy.yaml") == true)
+        }
+    }
+
+    @Test func aBrokenFileLeavesTheOldRulesAndSaysWhereItIsBroken() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/policy.yaml"
+            try write("rules:\n  - who: op@lab.example\n    allow: [\"A.*\"]\n", to: path)
+            let store = try store(in: folder)
+            #expect(store.path == path)
+            func mayCall(_ service: String) -> Bool { store.control.policy.decide(Self.op, .call, service: service, member: "b").isAllowed }
+            #expect(mayCall("A") && !mayCall("B"))
+            let revision = store.control.revision
+            for broken in ["rules:\n  - who: op@lab.example\n    alow: []\n", "rules: [", "rules:\n  - who: x\n"] {
+                try write(broken, to: path)
+                let error = #expect(throws: MeshError.self) { try store.reload(by: "test") }
+                #expect(error?.message.contains("\(path):") == true && error?.hint?.contains("stay in force") == true)
+            }
+            try FileManager.default.removeItem(atPath: path)
+            #expect(throws: MeshError.self) { try store.reload(by: "test") }
+            #expect(mayCall("A") && !mayCall("B") && store.control.revision == revision)
+            try write("groups: { g: [\"op@lab.example\"] }\nrules:\n  - who: group:g\n    allow: [\"B.*\"]\n", to: path)
+            #expect(try store.reload(by: "test").groupCount == 1)
+            #expect(!mayCall("A") && mayCall("B") && store.control.revision == revision + 1)
+        }
+    }
+
+    @Test func grantsOfApplicationsComeAfterTheFileAndStayOverAReload() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/policy.yaml"
+            try write("rules:\n  - who: \"app:a\"\n    deny: [\"Secret.*\"]\n", to: path)
+            let store = try store(in: folder)
+            var rule = PermissionRule(who: [.app(NameGlob("a"))])
+            rule.allow = ["A.*", "Secret.*"]
+            store.setGrants([rule])
+            let app = Principal(.app("a"), zone: .lan)
+            for _ in 0..<2 {
+                #expect(store.control.policy.decide(app, .call, service: "A", member: "b").isAllowed)
+                #expect(!store.control.policy.decide(app, .call, service: "Secret", member: "b").isAllowed)
+                _ = try store.reload(by: "test")
+            }
+            store.setGrants([])
+            #expect(!store.control.policy.decide(app, .call, service: "A", member: "b").isAllowed)
+        }
+    }
+
+    @Test func theFileIsTheOneNamedElseTheOneBesideTheConfiguration() throws {
+        try withTemporaryDirectory { folder in
+            let paths = try MeshPaths(environment: ["HOME": folder])
+            try FileManager.default.createDirectory(atPath: folder + "/.config/qimesh", withIntermediateDirectories: true)
+            var configuration = MeshConfiguration()
+            let beside = folder + "/.config/qimesh/policy.yaml"
+            try write("rules: []\n", to: beside)
+            #expect(configuration.policyFile(paths: paths) == beside)
+            configuration.policy = folder + "/other.yaml"
+            #expect(configuration.policyFile(paths: paths) == folder + "/other.yaml")
+            // One that is named has to be there.
+            #expect(throws: MeshError.self) { try PolicyStore.open(configuration, paths: paths) }
+            let named = try MeshConfiguration.parse("policy: p.yaml\n", path: "q.yaml", directory: "/etc/qimesh", home: "/root")
+            #expect(named.policy == "/etc/qimesh/p.yaml")
+        }
+    }
+}
