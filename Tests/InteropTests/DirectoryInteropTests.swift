@@ -60,7 +60,7 @@ struct DirectoryInteropTests {
                         for owner in 0..<10 {
                             group.addTask {
                                 try await withSession(url, home: home) { session in
-                                    for number in 0..<10 { try await Self.visit(session, "Guest \(owner).\(number)") }
+                                    for number in 0..<10 { try await Self.visit(session, "Guest-\(owner)-\(number)") }
                                 }
                             }
                         }

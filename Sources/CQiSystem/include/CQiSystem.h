@@ -146,54 +146,55 @@ static inline int qimesh_connect_abstract(int socket, const char *name) {
     return connect(socket, (const struct sockaddr *)&address, sizeof address);
 }
 
-/// Sends one byte with a descriptor; 1, or -1 and errno.
-static inline ssize_t qimesh_send_descriptor(int socket, int descriptor) {
-    char byte = 1;
-    struct iovec part = {&byte, 1};
+// One byte, and room for one descriptor beside it.
+struct qimesh_descriptor_message {
+    char byte;
+    struct iovec part;
     union {
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(int))];
     } control;
-    memset(&control, 0, sizeof control);
     struct msghdr message;
-    memset(&message, 0, sizeof message);
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.space;
-    message.msg_controllen = sizeof control.space;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+};
+
+static inline struct msghdr *qimesh_prepare(struct qimesh_descriptor_message *parcel) {
+    memset(parcel, 0, sizeof *parcel);
+    parcel->byte = 1;
+    parcel->part.iov_base = &parcel->byte;
+    parcel->part.iov_len = 1;
+    parcel->message.msg_iov = &parcel->part;
+    parcel->message.msg_iovlen = 1;
+    parcel->message.msg_control = parcel->control.space;
+    parcel->message.msg_controllen = sizeof parcel->control.space;
+    return &parcel->message;
+}
+
+/// Sends one byte with a descriptor; 1, or -1 and errno.
+static inline ssize_t qimesh_send_descriptor(int socket, int descriptor) {
+    struct qimesh_descriptor_message parcel;
+    struct msghdr *message = qimesh_prepare(&parcel);
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    return sendmsg(socket, &message, MSG_NOSIGNAL);
+    return sendmsg(socket, message, MSG_NOSIGNAL);
 }
 
 /// Receives one byte and the one descriptor that came with it, closed on exec; -1 when none or more than one came. The caller
 /// closes it.
 static inline int qimesh_receive_descriptor(int socket) {
-    char byte = 0;
-    struct iovec part = {&byte, 1};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    memset(&control, 0, sizeof control);
-    struct msghdr message;
-    memset(&message, 0, sizeof message);
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.space;
-    message.msg_controllen = sizeof control.space;
-    ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    struct qimesh_descriptor_message parcel;
+    struct msghdr *message = qimesh_prepare(&parcel);
+    ssize_t count = recvmsg(socket, message, MSG_CMSG_CLOEXEC);
     if (count != 1) return -1;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
     if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return -1;
     int descriptors[2] = {-1, -1};  // CMSG_SPACE leaves room for a second one
     size_t bytes = header->cmsg_len - CMSG_LEN(0);
     if (bytes > sizeof descriptors) bytes = sizeof descriptors;
     memcpy(descriptors, CMSG_DATA(header), bytes);
-    if (bytes == sizeof(int) && !(message.msg_flags & MSG_CTRUNC)) return descriptors[0];
+    if (bytes == sizeof(int) && !(message->msg_flags & MSG_CTRUNC)) return descriptors[0];
     // Whoever sends more than one is not one of ours.
     if (descriptors[0] >= 0) close(descriptors[0]);
     if (descriptors[1] >= 0) close(descriptors[1]);

@@ -1,3 +1,5 @@
+import QiMessaging
+
 /// A pattern for bare JIDs, as `accept` uses it: `*` stands for any run of characters except `@`, everything else for itself.
 ///
 /// `op@lab.example` matches one account, `*@lab.example` a whole server. Letters compare without case, as prepared JIDs do. The
@@ -7,8 +9,8 @@ public struct JIDGlob: Hashable, Sendable, LosslessStringConvertible {
     /// The pattern in lower case.
     public let description: String
 
-    private let local: [UInt8]
-    private let domain: [UInt8]
+    private let local: NameGlob
+    private let domain: NameGlob
 
     /// A bare JID has at most 1 023 bytes on each side of the `@` (RFC 7622 §3.1).
     private static let lengthLimit = 2_047
@@ -25,8 +27,8 @@ public struct JIDGlob: Hashable, Sendable, LosslessStringConvertible {
         let labels = parts[1].split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard labels.allSatisfy({ !$0.isEmpty && ($0.count == 1 || !$0.contains(Self.star)) }) else { return nil }
         description = lowered
-        local = Array(parts[0])
-        domain = Array(parts[1])
+        local = NameGlob(String(decoding: parts[0], as: UTF8.self))
+        domain = NameGlob(String(decoding: parts[1], as: UTF8.self))
     }
 
     /// Whether a prepared bare JID matches. A JID without local part, or with a resource, matches nothing.
@@ -34,31 +36,8 @@ public struct JIDGlob: Hashable, Sendable, LosslessStringConvertible {
         let bytes = Array(jid.lowercased().utf8)
         let parts = bytes.split(separator: UInt8(ascii: "@"), maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty, !bytes.contains(UInt8(ascii: "/")) else { return false }
-        return Self.match(local[...], parts[0]) && Self.match(domain[...], parts[1])
+        return local.matches(String(decoding: parts[0], as: UTF8.self)) && domain.matches(String(decoding: parts[1], as: UTF8.self))
     }
 
     private static let star = UInt8(ascii: "*")
-
-    /// Greedy matching that returns only to the last star: at most pattern times text steps.
-    private static func match(_ pattern: ArraySlice<UInt8>, _ text: ArraySlice<UInt8>) -> Bool {
-        var next = pattern.startIndex
-        var position = text.startIndex
-        var retry: (pattern: Int, text: Int)?
-        while position < text.endIndex {
-            if next < pattern.endIndex, pattern[next] == star {
-                retry = (next + 1, position)
-                next += 1
-            } else if next < pattern.endIndex, pattern[next] == text[position] {
-                next += 1
-                position += 1
-            } else if let last = retry {
-                next = last.pattern
-                position = last.text + 1
-                retry = (last.pattern, position)
-            } else {
-                return false
-            }
-        }
-        return pattern[next...].allSatisfy { $0 == star }
-    }
 }

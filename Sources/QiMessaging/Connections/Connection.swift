@@ -37,12 +37,15 @@ final class Connection {
     private var openHandlers: [(Result<Void, QiError>) -> Void] = []
     private var closeHandlers: [(QiError) -> Void] = []
 
-    private var calls = CallTable<CallWaiter>()
-    private var lateReplies = LateReplies()
+    /// Calls of ours (`Connection+Calling`).
+    var calls = CallTable<CallWaiter>()
+    var lateReplies = LateReplies()
     private var incoming: [UInt32: IncomingCall] = [:]
     /// Objects that only this connection reaches: looked-up services, objects sent as values.
-    private var receivers: [ObjectAddress: any ObjectReceiver] = [:]
-    private var eventSinks: [ObjectAddress: any EventSink] = [:]
+    var receivers: [ObjectAddress: any ObjectReceiver] = [:]
+    /// Objects of the peer (`Connection+Objects`).
+    var eventSinks: [ObjectAddress: any EventSink] = [:]
+    var numbers = ObjectNumbers()
     /// What the owner of this connection remembers about it.
     var attachment: AnyObject?
 
@@ -52,10 +55,8 @@ final class Connection {
     private var handedOver = 0
     private var departed = 0
     private var isReadingPaused = false
-    private var lastContext: CallContext?
+    var lastContext: CallContext?
     private var nextEventIDValue: UInt32 = 0x8000_0001
-    private var nextReturnedObjectID: UInt32 = 3
-    private var nextPassedObjectID: UInt32 = 0x8000_0000
     private var nextLink: UInt64 = 1
     private(set) var lastReceived = NIODeadline.now()
     private var eventsDropped = 0
@@ -281,6 +282,9 @@ final class Connection {
         }
     }
 
+    /// Calls of the peer that we have not answered.
+    var incomingCalls: Int { incoming.count }
+
     func answered(_ call: IncomingCall) {
         if let known = incoming[call.header.id], known === call { incoming[call.header.id] = nil }
     }
@@ -441,124 +445,5 @@ final class Connection {
     func newLink() -> UInt64 {
         defer { nextLink += 1 }
         return nextLink
-    }
-
-    // MARK: - Calling
-
-    /// Calls an action of the peer. `completion` runs exactly once, on the loop; the id is for ``cancel(_:)``. `late` is told of a reply
-    /// that comes when the call was given up: objects in it are to be released.
-    @discardableResult
-    func call(
-        _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
-        late: LateReply? = nil, completion: @escaping CallCompletion
-    ) -> UInt32? {
-        call(address, payload, flags: flags, deadline: deadline, late: late, waiter: .closure(completion))
-    }
-
-    @discardableResult
-    func call(
-        _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags, deadline: NIODeadline?, late: LateReply? = nil,
-        waiter: CallWaiter
-    ) -> UInt32? {
-        guard !isClosed else {
-            waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
-            return nil
-        }
-        guard let id = calls.insert(waiter, address: address, deadline: deadline, late: late) else {
-            waiter.ended(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
-            return nil
-        }
-        if deadline != nil { bus.needTimer() }
-        send(.call, id: id, address: address, flags: flags, payload: payload)
-        return id
-    }
-
-    func post(_ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = []) {
-        send(.post, id: newEventID(), address: address, flags: flags, payload: payload)
-    }
-
-    /// Asks the peer to cancel a call, which still gets its own answer. Nothing is sent to a peer that does not know how.
-    func cancel(_ id: UInt32) {
-        guard let address = calls.address(of: id) else { return }
-        sendCancel(id, address)
-    }
-
-    /// Gives up a call: asks the peer to cancel it and ends it here and now.
-    func abandon(_ id: UInt32, _ error: QiError) {
-        guard let entry = calls.remove(id) else { return }
-        sendCancel(id, entry.address)
-        if let late = entry.late { lateReplies.expect(id, entry.address, late) }
-        entry.completion.ended(.failure(error))
-    }
-
-    private func sendCancel(_ id: UInt32, _ address: ActionAddress) {
-        guard shared.remoteCancelableCalls else { return }
-        var payload = ByteBuffer()
-        payload.writeQiUInt32(id)
-        send(.cancel, id: newEventID(), address: ActionAddress(address.target, action: 0), payload: payload)
-    }
-
-    /// What methods of an object are told of calls that come on this connection: most go to the object of the call before.
-    func context(of address: ObjectAddress, _ object: LocalObject) -> CallContext {
-        if let last = lastContext, last.belongs(to: object, at: address) { return last }
-        let context = CallContext(on: self, at: address, to: object)
-        lastContext = context
-        return context
-    }
-
-    /// Calls of ours that wait for an answer, and calls of the peer that we have not answered.
-    var callsInFlight: Int { calls.count }
-    var incomingCalls: Int { incoming.count }
-
-    // MARK: - Objects and events
-
-    func bind(_ receiver: any ObjectReceiver, at address: ObjectAddress) { receivers[address] = receiver }
-
-    /// Takes an object away; what the peer had of it, subscriptions and objects sent as values, ends.
-    func unbind(_ address: ObjectAddress) { receivers.removeValue(forKey: address)?.released(address, on: self) }
-
-    /// Takes away every object of a service.
-    func unbind(service: UInt32) {
-        for address in receivers.keys where address.service == service { unbind(address) }
-    }
-
-    /// Gives an object that is sent as a value an address of this connection. Returned objects count from 3, passed ones
-    /// from 2^31, so that the two never collide (reference §5).
-    func host(_ receiver: any ObjectReceiver, inService service: UInt32, isPassed: Bool) throws(QiError) -> ObjectAddress {
-        // It would never be told of an end that is past.
-        guard !isClosed else { throw QiError(.disconnected, "the connection is closed") }
-        guard receivers.count < limits.maximumHostedObjects else {
-            throw QiError(.limit, "the peer holds \(receivers.count) objects on this connection: release some")
-        }
-        var address: ObjectAddress
-        repeat {
-            if isPassed {
-                address = ObjectAddress(service: service, object: nextPassedObjectID)
-                nextPassedObjectID = nextPassedObjectID == .max ? 0x8000_0000 : nextPassedObjectID + 1
-            } else {
-                address = ObjectAddress(service: service, object: nextReturnedObjectID)
-                nextReturnedObjectID = nextReturnedObjectID == 0x7FFF_FFFF ? 3 : nextReturnedObjectID + 1
-            }
-        } while receivers[address] != nil
-        receivers[address] = receiver
-        return address
-    }
-
-    /// The peer dropped its last reference to an object sent as a value (reference §17). A main object cannot be released.
-    func release(_ address: ObjectAddress) {
-        guard address.object != 1, let receiver = receivers.removeValue(forKey: address) else { return }
-        receiver.released(address, on: self)
-    }
-
-    /// Objects of the peer that this side holds or listens to.
-    var objectsHeld: Int { eventSinks.count }
-
-    func setEventSink(_ sink: any EventSink, for address: ObjectAddress) { eventSinks[address] = sink }
-
-    func eventSink(at address: ObjectAddress) -> (any EventSink)? { eventSinks[address] }
-
-    /// Takes the sink away, unless another one took its place.
-    func removeEventSink(_ sink: any EventSink, for address: ObjectAddress) {
-        if eventSinks[address] === sink { eventSinks[address] = nil }
     }
 }

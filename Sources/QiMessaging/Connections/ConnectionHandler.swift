@@ -7,20 +7,14 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     private let connection: Connection
     private let bus: Bus
-    private var isInBurst = false
 
     init(_ connection: Connection) {
         self.connection = connection
         bus = connection.bus
     }
 
-    /// Outside a burst, or at an end that a burst does not outlive.
-    private func onBus(endsBurst: Bool = false, _ body: (Connection) -> Void) {
+    private func onBus(_ body: (Connection) -> Void) {
         body(connection)
-        if endsBurst, isInBurst {
-            isInBurst = false
-            return bus.executor.endBurst()
-        }
         bus.executor.scheduleDrain()
     }
 
@@ -35,14 +29,11 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
-        isInBurst = true
-        bus.executor.beginBurst()
         connection.received(bytes)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        isInBurst = false
-        bus.executor.endBurst()
+        bus.executor.drain()
         context.fireChannelReadComplete()
     }
 
@@ -52,18 +43,18 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        onBus(endsBurst: true) { $0.ended(QiError(.disconnected, "the connection was closed by the other side")) }
+        onBus { $0.ended(QiError(.disconnected, "the connection was closed by the other side")) }
         context.fireChannelInactive()
     }
 
     /// The only end that a channel tells which was closed before it was active.
     func handlerRemoved(context: ChannelHandlerContext) {
-        onBus(endsBurst: true) { $0.ended(QiError(.disconnected, "the connection was closed before it was used")) }
+        onBus { $0.ended(QiError(.disconnected, "the connection was closed before it was used")) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         let reason = error as? QiError ?? QiError(.disconnected, "the connection was lost: \(error)", cause: error)
-        onBus(endsBurst: true) { $0.ended(reason) }
+        onBus { $0.ended(reason) }
         context.close(promise: nil)
     }
 }

@@ -13,8 +13,6 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     private var localJobs: [UnownedJob] = []
     private var isDraining = false
     private var isDrainScheduled = false
-    /// A read burst is under way, whose end drains.
-    private var isInBurst = false
     /// Runs when no job is ready any more; answers whether it made new ones. This is where dirty connections flush once.
     private var whenIdle: (() -> Void)?
 
@@ -70,19 +68,10 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         if mustWake { eventLoop.execute { self.drain() } }
     }
 
-    /// Bytes of a channel arrive: until ``endBurst()``, which must come, nothing needs to be scheduled.
-    func beginBurst() { isInBurst = true }
-
-    /// The burst is over: what it made ready runs, and what is to be sent leaves.
-    func endBurst() {
-        isInBurst = false
-        drain()
-    }
-
     /// Makes sure that ``drain()`` runs soon: for code that NIO calls outside a read burst (timers, futures).
     func scheduleDrain() {
         eventLoop.assertInEventLoop()
-        guard !isDraining, !isDrainScheduled, !isInBurst else { return }
+        guard !isDraining, !isDrainScheduled else { return }
         isDrainScheduled = true
         eventLoop.execute { self.drain() }
     }

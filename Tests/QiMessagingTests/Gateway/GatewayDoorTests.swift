@@ -11,7 +11,7 @@ import Testing
         private let isGood = Mutex(true)
 
         func identity(of credentials: Credentials) -> Principal.Identity? {
-            credentials == Credentials(user: "nao", token: "secret") ? .user("nao") : nil
+            credentials == Credentials(user: "nao", token: "open-sesame") ? .user("nao") : nil
         }
         func isStillGood(_ identity: Principal.Identity) -> Bool { isGood.withLock { $0 } }
         func revoke() { isGood.withLock { $0 = false } }
@@ -50,7 +50,7 @@ import Testing
     @Test func userAndToken() async throws {
         try await withAskingGateway { endpoint, _, records in
             let client = try await RawClient(endpoint)
-            let answer = try await client.call(hello(["user": .string("nao"), "token": .string("secret")]))
+            let answer = try await client.call(hello(["user": .string("nao"), "token": .string("open-sesame")]))
             #expect(answer.kind == .reply)
             try await client.expectAlive()
             try await client.close()
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ["user": "nao", "token": "wrong"], ["user": "pepper", "token": "secret"], ["user": "nao"], ["token": "secret"], [:],
+        ["user": "nao", "token": "guess-7731"], ["user": "pepper", "token": "open-sesame"], ["user": "nao"], ["token": "open-sesame"], [:],
         ["user": "", "token": ""], ["user": "nao", "token": String(repeating: "x", count: 2000)],
     ] as [[String: String]])
     func othersAreRefusedAndWrittenDown(_ credentials: [String: String]) async throws {
@@ -67,11 +67,11 @@ import Testing
             let client = try await RawClient(endpoint)
             let answer = try await client.call(hello(credentials.mapValues { .string(QiString($0)) }))
             #expect(answer.kind == .error && answer.errorText.hasPrefix("Authentication failed: "))
-            #expect(!answer.errorText.contains("secret"))
+            #expect(!answer.errorText.contains("open-sesame"))
             await client.expectClosed()
             let record = try #require(records.all.first)
             #expect(records.all.count == 1 && record.event == "refused" && !record.isAllowed && record.path == "tcp 127.0.0.1")
-            #expect(!"\(record)".contains("secret") && !"\(record)".contains("wrong"))
+            #expect(!"\(record)".contains("open-sesame") && !"\(record)".contains("guess-7731"))
         }
     }
 
@@ -105,7 +105,7 @@ import Testing
     @Test func aRevokedUserIsOutWithinASecond() async throws {
         try await withAskingGateway(anonymous: true) { endpoint, user, records in
             let client = try await RawClient(endpoint)
-            #expect(try await client.call(hello(["user": .string("nao"), "token": .string("secret")])).kind == .reply)
+            #expect(try await client.call(hello(["user": .string("nao"), "token": .string("open-sesame")])).kind == .reply)
             let other = try await RawClient(endpoint)
             #expect(try await other.call(hello([:])).kind == .reply)
             let start = ContinuousClock.now

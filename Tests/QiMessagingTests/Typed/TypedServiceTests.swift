@@ -123,7 +123,8 @@ struct TypedServiceTests {
     /// Whoever lets go of a returned object has its owner forget it.
     @Test func aReturnedObjectIsReleased() async throws {
         try await withGreeter(inProcess: false) { _, proxy, _ in
-            guard case .remote(let loop, let target) = proxy.object.handle.target else { throw QiError(.invalid, "no connection") }
+            guard case .remote(let path) = proxy.object.handle.target else { throw QiError(.invalid, "no connection") }
+            let (loop, target) = (path.loop, path.object)
             func held() async throws -> Int {
                 try await loop.run { (_) async throws(QiError) in target.value.connection?.objectsHeld ?? -1 }
             }

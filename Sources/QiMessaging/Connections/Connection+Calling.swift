@@ -1,0 +1,70 @@
+import NIOCore
+import QiWire
+
+/// Calls and posts of ours to the peer.
+extension Connection {
+    /// Calls an action of the peer. `completion` runs exactly once, on the loop; the id is for ``cancel(_:)``. `late` is told of a reply
+    /// that comes when the call was given up: objects in it are to be released.
+    @discardableResult
+    func call(
+        _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
+        late: LateReply? = nil, completion: @escaping CallCompletion
+    ) -> UInt32? {
+        call(address, payload, flags: flags, deadline: deadline, late: late, waiter: .closure(completion))
+    }
+
+    @discardableResult
+    func call(
+        _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags, deadline: NIODeadline?, late: LateReply? = nil,
+        waiter: CallWaiter
+    ) -> UInt32? {
+        guard !isClosed else {
+            waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
+            return nil
+        }
+        guard let id = calls.insert(waiter, address: address, deadline: deadline, late: late) else {
+            waiter.ended(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
+            return nil
+        }
+        if deadline != nil { bus.needTimer() }
+        send(.call, id: id, address: address, flags: flags, payload: payload)
+        return id
+    }
+
+    func post(_ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = []) {
+        send(.post, id: newEventID(), address: address, flags: flags, payload: payload)
+    }
+
+    /// Asks the peer to cancel a call, which still gets its own answer. Nothing is sent to a peer that does not know how.
+    func cancel(_ id: UInt32) {
+        guard let address = calls.address(of: id) else { return }
+        sendCancel(id, address)
+    }
+
+    /// Gives up a call: asks the peer to cancel it and ends it here and now.
+    func abandon(_ id: UInt32, _ error: QiError) {
+        guard let entry = calls.remove(id) else { return }
+        sendCancel(id, entry.address)
+        if let late = entry.late { lateReplies.expect(id, entry.address, late) }
+        entry.completion.ended(.failure(error))
+    }
+
+    private func sendCancel(_ id: UInt32, _ address: ActionAddress) {
+        guard shared.remoteCancelableCalls else { return }
+        var payload = ByteBuffer()
+        payload.writeQiUInt32(id)
+        send(.cancel, id: newEventID(), address: ActionAddress(address.target, action: 0), payload: payload)
+    }
+
+    /// What methods of an object are told of calls that come on this connection: most go to the object of the call before.
+    func context(of address: ObjectAddress, _ object: LocalObject) -> CallContext {
+        if let last = lastContext, last.belongs(to: object, at: address) { return last }
+        let context = CallContext(on: self, at: address, to: object)
+        lastContext = context
+        return context
+    }
+
+    /// Calls of ours that wait for an answer, and calls of the peer that we have not answered.
+    var callsInFlight: Int { calls.count }
+    var incomingCalls: Int { incoming.count }
+}

@@ -1,0 +1,61 @@
+import QiWire
+
+/// The objects that the peer reaches on this connection, and those of the peer that we hold or listen to.
+extension Connection {
+    func bind(_ receiver: any ObjectReceiver, at address: ObjectAddress) { receivers[address] = receiver }
+
+    /// Takes an object away; what the peer had of it, subscriptions and objects sent as values, ends.
+    func unbind(_ address: ObjectAddress) { receivers.removeValue(forKey: address)?.released(address, on: self) }
+
+    /// Takes away every object of a service.
+    func unbind(service: UInt32) {
+        for address in receivers.keys where address.service == service { unbind(address) }
+    }
+
+    /// Gives an object that is sent as a value an address of this connection.
+    func host(_ receiver: any ObjectReceiver, inService service: UInt32, isPassed: Bool) throws(QiError) -> ObjectAddress {
+        // It would never be told of an end that is past.
+        guard !isClosed else { throw QiError(.disconnected, "the connection is closed") }
+        guard receivers.count < limits.maximumHostedObjects else {
+            throw QiError(.limit, "the peer holds \(receivers.count) objects on this connection: release some")
+        }
+        var address: ObjectAddress
+        repeat { address = ObjectAddress(service: service, object: numbers.next(isPassed: isPassed)) } while receivers[address] != nil
+        receivers[address] = receiver
+        return address
+    }
+
+    /// The peer dropped its last reference to an object sent as a value (reference §17). A main object cannot be released.
+    func release(_ address: ObjectAddress) {
+        guard address.object != 1, let receiver = receivers.removeValue(forKey: address) else { return }
+        receiver.released(address, on: self)
+    }
+
+    /// Objects of the peer that this side holds or listens to.
+    var objectsHeld: Int { eventSinks.count }
+
+    func setEventSink(_ sink: any EventSink, for address: ObjectAddress) { eventSinks[address] = sink }
+
+    func eventSink(at address: ObjectAddress) -> (any EventSink)? { eventSinks[address] }
+
+    /// Takes the sink away, unless another one took its place.
+    func removeEventSink(_ sink: any EventSink, for address: ObjectAddress) {
+        if eventSinks[address] === sink { eventSinks[address] = nil }
+    }
+}
+
+/// The ids that objects sent as values get on one connection. Returned objects count from 3, passed ones from 2^31, so that the two
+/// never collide (wire reference §5).
+struct ObjectNumbers {
+    private var nextReturned: UInt32 = 3
+    private var nextPassed: UInt32 = 0x8000_0000
+
+    mutating func next(isPassed: Bool) -> UInt32 {
+        if isPassed {
+            defer { nextPassed = nextPassed == .max ? 0x8000_0000 : nextPassed + 1 }
+            return nextPassed
+        }
+        defer { nextReturned = nextReturned == 0x7FFF_FFFF ? 3 : nextReturned + 1 }
+        return nextReturned
+    }
+}
