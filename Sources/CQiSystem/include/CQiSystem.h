@@ -150,12 +150,8 @@ static inline int qimesh_connect_abstract(int socket, const char *name) {
 struct qimesh_descriptor_message {
     char byte;
     struct iovec part;
+    size_t control[CMSG_SPACE(sizeof(int)) / sizeof(size_t)];  // aligned as a struct cmsghdr has to be
     struct msghdr message;
-    // Last: a cmsghdr is open at its end.
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
 };
 
 static inline struct msghdr *qimesh_prepare(struct qimesh_descriptor_message *parcel) {
@@ -165,8 +161,8 @@ static inline struct msghdr *qimesh_prepare(struct qimesh_descriptor_message *pa
     parcel->part.iov_len = 1;
     parcel->message.msg_iov = &parcel->part;
     parcel->message.msg_iovlen = 1;
-    parcel->message.msg_control = parcel->control.space;
-    parcel->message.msg_controllen = sizeof parcel->control.space;
+    parcel->message.msg_control = parcel->control;
+    parcel->message.msg_controllen = sizeof parcel->control;
     return &parcel->message;
 }
 

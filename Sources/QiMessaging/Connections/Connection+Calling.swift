@@ -64,7 +64,6 @@ extension Connection {
         return context
     }
 
-    /// Calls of ours that wait for an answer, and calls of the peer that we have not answered.
+    /// Calls of ours that wait for an answer.
     var callsInFlight: Int { calls.count }
-    var incomingCalls: Int { incoming.count }
 }
