@@ -5,7 +5,10 @@ extension Connection {
     func bind(_ receiver: any ObjectReceiver, at address: ObjectAddress) { receivers[address] = receiver }
 
     /// Takes an object away; what the peer had of it, subscriptions and objects sent as values, ends.
-    func unbind(_ address: ObjectAddress) { receivers.removeValue(forKey: address)?.released(address, on: self) }
+    func unbind(_ address: ObjectAddress) {
+        lastContext = nil  // it may hold the object
+        receivers.removeValue(forKey: address)?.released(address, on: self)
+    }
 
     /// Takes away every object of a service.
     func unbind(service: UInt32) {
@@ -28,6 +31,7 @@ extension Connection {
     /// The peer dropped its last reference to an object sent as a value (reference §17). A main object cannot be released.
     func release(_ address: ObjectAddress) {
         guard address.object != 1, let receiver = receivers.removeValue(forKey: address) else { return }
+        lastContext = nil
         receiver.released(address, on: self)
     }
 
