@@ -60,7 +60,8 @@ extension Connection {
     func context(of address: ObjectAddress, _ object: LocalObject) -> CallContext {
         if let last = lastContext, last.belongs(to: object, at: address) { return last }
         let context = CallContext(on: self, at: address, to: object)
-        lastContext = context
+        // Of a service only: an object that came as a value ends with its last user.
+        if address.object == 1 { lastContext = context }
         return context
     }
 

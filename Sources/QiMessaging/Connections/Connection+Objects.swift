@@ -31,7 +31,6 @@ extension Connection {
     /// The peer dropped its last reference to an object sent as a value (reference §17). A main object cannot be released.
     func release(_ address: ObjectAddress) {
         guard address.object != 1, let receiver = receivers.removeValue(forKey: address) else { return }
-        lastContext = nil
         receiver.released(address, on: self)
     }
 
