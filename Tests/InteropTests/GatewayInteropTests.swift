@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import NIOPosix
 import QiMeshTesting
 @testable import QiMessaging
@@ -142,9 +143,13 @@ struct GatewayInteropTests {
     }
 
     private func freePort() async throws -> Int {
-        let probe = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()
-        let port = try #require(probe.localAddress?.port)
-        try await probe.close()
-        return port
+        // Below those that the system gives to connections: one of them could take it while the directory is away.
+        while true {
+            let port = Int.random(in: 20_000..<32_000)
+            do {
+                try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: port).get().close()
+                return port
+            } catch let error as IOError where error.errnoCode == EADDRINUSE {}
+        }
     }
 }

@@ -89,8 +89,8 @@ struct BadInputTests {
         try await withBystander(limits: limits) { endpoint, _ in
             let silent = try await RawClient(endpoint)
             let talker = try await RawClient(endpoint)
-            // Talking does not help.
-            _ = try await talker.call(Self.inc, id: 1)
+            // Talking does not help; on a slow machine it comes too late.
+            do { _ = try await talker.call(Self.inc, id: 1) } catch is ChannelError {}
             await silent.expectClosed()
             await talker.expectClosed()
         }
