@@ -6,7 +6,7 @@ from homes.boards import Switch
 from homes.home import PEERS, PYTHON, binary, failures
 from homes.processes import until
 
-CHECKS = 17  # of client.py, the connection included
+CHECKS = 18  # of client.py, the connection included
 
 
 @pytest.fixture(scope="module")

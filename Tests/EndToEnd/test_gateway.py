@@ -7,7 +7,7 @@ from homes.boards import Switch
 from homes.home import PEERS, PYTHON, binary, failures
 from homes.processes import until
 
-CHECKS = 17  # of client.py, the connection included
+CHECKS = 18  # of client.py, the connection included
 INNER = "10.88.0.1"
 PORT = 9503
 

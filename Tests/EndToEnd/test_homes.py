@@ -32,7 +32,7 @@ def test_battery_is_right_about_libqi_itself(folder):
         assert directory.wait_line() == home.url
         service = home.host("Peer")
         checks = home.battery("--url", home.url)
-        assert failures(checks) == [] and len(checks) == 17
+        assert failures(checks) == [] and len(checks) == 18
         watcher = home.peer("client", "--url", home.url, "--until-removed", name="watcher")
         watcher.wait_line(lambda line: "attached" in line)
         service.kill()

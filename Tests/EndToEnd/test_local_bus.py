@@ -7,7 +7,7 @@ import pytest
 from homes.home import Home, binary, failures
 from homes.processes import can_connect, until
 
-CHECKS = 17  # of client.py, the connection included: fewer would be a battery that ended early
+CHECKS = 18  # of client.py, the connection included: fewer would be a battery that ended early
 
 
 @pytest.fixture(scope="module")

@@ -78,9 +78,11 @@ class Board(Home):
 
     def add_network(self, name, address):
         """A network of this board's own, that leads to no other."""
-        run("ip", "-n", self.namespace, "link", "add", name, "type", "dummy")
+        end = name + "-end"
+        run("ip", "-n", self.namespace, "link", "add", name, "type", "veth", "peer", "name", end)
         run("ip", "-n", self.namespace, "address", "add", address, "dev", name)
-        run("ip", "-n", self.namespace, "link", "set", name, "up")
+        for link in (name, end):
+            run("ip", "-n", self.namespace, "link", "set", link, "up")
 
     def route(self, network, through):
         """As somebody on the same network who tries his luck."""
