@@ -48,9 +48,13 @@ class Crowd:
         self.changed = threading.Condition()
         self.members, failures = [], []
 
+        # A few at a time: libqi has few threads, and a door does not wait for ever for a login.
+        turn = threading.Semaphore(4)
+
         def join():
             try:
-                member = Member(given, self.changed)
+                with turn:
+                    member = Member(given, self.changed)
                 with self.changed:
                     self.members.append(member)
             except Exception as error:
