@@ -64,6 +64,8 @@ class Child:
         self.name, self.command = name, [str(part) for part in command]
         self.out, self.log = folder / (name + ".out"), folder / (name + ".log")
         self._over = False
+        # The log may be that of a process before this one.
+        self._begin = self.log.stat().st_size if self.log.exists() else 0
         # A leash: scripts that read stdin end with us even if we are killed.
         with open(self.out, "wb") as out, open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -97,10 +99,10 @@ class Child:
         return until(look, seconds, lambda: "%s of %s" % (what, self.describe()))
 
     def wait_log(self, text, seconds=30):
-        """The first line of stderr that holds `text`."""
+        """The first line of its stderr that holds `text`."""
         def look():
             ended = not self.running
-            for line in self.log.read_text(errors="replace").splitlines():
+            for line in self.log.read_bytes()[self._begin:].decode(errors="replace").splitlines():
                 if text in line:
                     return line
             if ended:
