@@ -122,6 +122,26 @@ extension Live {
             }
         }
 
+        /// Calls of the directory that are its owner's, or a registering host's, alone, each with all that it takes.
+        private static func takeovers(of service: UInt32) throws -> [(action: UInt32, payload: ByteBuffer)] {
+            func payload(_ value: QiValue, _ type: QiType) throws -> ByteBuffer {
+                var payload = ByteBuffer()
+                try payload.writeQi(value, as: type)
+                return payload
+            }
+            func info(_ name: String, _ id: UInt32) -> ServiceInfo {
+                ServiceInfo(
+                    name: name, serviceID: id, machineID: "elsewhere", processID: 1, endpoints: ["tcp://127.0.0.1:9"], sessionID: "carol")
+            }
+            let register = try payload(info("Intruder", 0).qiValue, ServiceInfo.signature.type)
+            let update = try payload(info("Guarded", service).qiValue, ServiceInfo.signature.type)
+            let id = try payload(.uint32(service), .uint32)
+            return [
+                (WellKnownActions.registerService, register), (WellKnownActions.unregisterService, id), (WellKnownActions.serviceReady, id),
+                (WellKnownActions.updateServiceInfo, update), (WellKnownActions.socketOfService, id),
+            ]
+        }
+
         /// A device on the tunnel says whatever it likes: ids it never looked up, names of others, methods it is not shown.
         @Test func aDeviceReachesNothingButWhatItLookedUp() async throws {
             let calls = Mutex(0)
@@ -149,12 +169,13 @@ extension Live {
                         for name in ["desk/Desks", "\(mesh.desk.jid)/Desks", "QiMeshControl", "\(mesh.pepper.jid)/Guarded", "carol/X"] {
                             #expect(try await tunnel.lookUp(name)?.contains("Cannot find service '\(name)' in index") == true)
                         }
-                        for action in [WellKnownActions.registerService, WellKnownActions.unregisterService, WellKnownActions.serviceReady,
-                            WellKnownActions.updateServiceInfo, WellKnownActions.socketOfService]
-                        {
-                            let answer = try await tunnel.call(ActionAddress(.serviceDirectory, action: action))
+                        for (action, payload) in try Self.takeovers(of: guarded) {
+                            let answer = try await tunnel.call(ActionAddress(.serviceDirectory, action: action), payload)
                             #expect(answer != nil, "\(action) was served")
+                            // Refused, not misread: the payloads are what an owner sends.
+                            #expect(answer?.contains("payload") == false, "\(action): \(answer ?? "")")
                         }
+                        #expect(try await tunnel.id(of: "Guarded") == guarded)
                         #expect(calls.withLock { $0 } == 0)
                         // A second tunnel of the same device has looked up nothing.
                         let second = try await carol.open(to: mesh.pepper, saying: carol.names(to: mesh.pepper.jid))

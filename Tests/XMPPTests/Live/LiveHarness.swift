@@ -129,6 +129,17 @@ struct Party: Sendable {
         }
     }
 
+    /// The error that a request of this one is answered with; nil for a result.
+    func error(from address: JID, _ kind: IQRequest.Kind, _ payload: Element) async throws -> StanzaError? {
+        do {
+            _ = try await client.iq(to: address, kind, payload)
+            return nil
+        } catch {
+            guard error.code == .stanza else { throw error }
+            return error.stanzaError
+        }
+    }
+
     /// Both see each other afterwards, by the ordinary stanzas.
     func befriend(_ other: Party) async throws {
         try await client.setRosterItem(other.jid, name: "the other")

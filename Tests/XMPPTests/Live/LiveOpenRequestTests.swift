@@ -6,18 +6,6 @@ import Testing
 /// The one kind of request that may be opened to accounts that are no contacts.
 @Suite(.serialized, .timeLimit(.minutes(2)))
 struct LiveOpenRequestTests {
-    private static func error(
-        _ asker: Party, _ address: JID, _ kind: IQRequest.Kind, _ payload: Element
-    ) async throws -> StanzaError? {
-        do {
-            _ = try await asker.client.iq(to: address, kind, payload)
-            return nil
-        } catch {
-            guard error.code == .stanza else { throw error }
-            return error.stanzaError
-        }
-    }
-
     @Test func strangersReachTheOpenRequestAndNothingElse() async throws {
         let server = try ProsodyServer.start(accounts: [("pepper", "secret"), ("eve", "secret")])
         defer { server.stop() }
@@ -37,17 +25,17 @@ struct LiveOpenRequestTests {
                 let open = Element("open", namespace: "urn:test")
                 let answer = try await eve.client.iq(to: target, .set, open)
                 #expect(answer?.text == "\(eve.jid)")
-                #expect(try await Self.error(eve, target, .set, Element("open", namespace: "urn:test", text: "nobody")) == .serviceUnavailable)
-                let refused = try await Self.error(eve, target, .set, Element("open", namespace: "urn:test", text: "refuse"))
+                #expect(try await eve.error(from: target, .set, Element("open", namespace: "urn:test", text: "nobody")) == .serviceUnavailable)
+                let refused = try await eve.error(from: target, .set, Element("open", namespace: "urn:test", text: "refuse"))
                 #expect(refused?.condition == "not-authorized")
                 for (kind, payload) in [
                     (IQRequest.Kind.get, open), (.set, Element("closed", namespace: "urn:test")), (.get, Element("closed", namespace: "urn:test")),
                     (.set, Element("open", namespace: "urn:test:2")), (.get, Element("ping", namespace: Namespaces.ping)),
                 ] {
-                    #expect(try await Self.error(eve, target, kind, payload) == .serviceUnavailable, "\(kind) \(payload)")
+                    #expect(try await eve.error(from: target, kind, payload) == .serviceUnavailable, "\(kind) \(payload)")
                 }
                 pepper.client.handleIQFromAnybody(namespace: "urn:test", name: "open", nil)
-                #expect(try await Self.error(eve, target, .set, open) == .serviceUnavailable)
+                #expect(try await eve.error(from: target, .set, open) == .serviceUnavailable)
             }
         }
     }
@@ -68,7 +56,7 @@ struct LiveOpenRequestTests {
         try await pepper.running {
             pepper.client.handleIQFromAnybody(namespace: "urn:test", name: "open") { _ in .success(nil) }
             try await phone.running {
-                let answer = try await Self.error(phone, try pepper.full(), .set, Element("open", namespace: "urn:test"))
+                let answer = try await phone.error(from: try pepper.full(), .set, Element("open", namespace: "urn:test"))
                 #expect(answer == .serviceUnavailable)
             }
         }
@@ -93,7 +81,7 @@ struct LiveOpenRequestTests {
                     let target = try pepper.full()
                     let open = Element("open", namespace: "urn:test")
                     try await withThrowingTaskGroup(of: StanzaError?.self) { group in
-                        for _ in 0..<8 { group.addTask { try await Self.error(eve, target, .set, open) } }
+                        for _ in 0..<8 { group.addTask { try await eve.error(from: target, .set, open) } }
                         // All but the one that runs.
                         for _ in 0..<7 { #expect(try await group.next() == .serviceUnavailable) }
                         _ = try await desk.client.ping(target)

@@ -6,19 +6,6 @@ import Testing
 /// What those get who are no contacts, and what bad stanzas get.
 @Suite(.serialized, .timeLimit(.minutes(2)))
 struct LiveStrangerTests {
-    /// The error that a request of `asker` is answered with; nil for a result.
-    private static func error(
-        _ asker: Party, _ address: JID, _ kind: IQRequest.Kind, _ payload: Element
-    ) async throws -> StanzaError? {
-        do {
-            _ = try await asker.client.iq(to: address, kind, payload)
-            return nil
-        } catch {
-            guard error.code == .stanza else { throw error }
-            return error.stanzaError
-        }
-    }
-
     @Test func strangersSeeAndReachNothing() async throws {
         let server = try ProsodyServer.start(accounts: [("pepper", "secret"), ("eve", "secret")])
         defer { server.stop() }
@@ -42,22 +29,22 @@ struct LiveStrangerTests {
                 ]
                 for payload in requests {
                     for kind in [IQRequest.Kind.get, .set] {
-                        let answer = try await Self.error(eve, target, kind, payload)
+                        let answer = try await eve.error(from: target, kind, payload)
                         #expect(answer == .serviceUnavailable)
                         // The same as for a connection that does not exist.
-                        #expect(try await Self.error(eve, nobody, kind, payload) == answer)
+                        #expect(try await eve.error(from: nobody, kind, payload) == answer)
                     }
                 }
                 // A forged change of the contact list.
                 let push = Element(
                     "query", namespace: Namespaces.roster,
                     children: [Element("item", attributes: ["jid": eve.jid.description, "subscription": "both"])])
-                #expect(try await Self.error(eve, target, .set, push) == .serviceUnavailable)
+                #expect(try await eve.error(from: target, .set, push) == .serviceUnavailable)
                 #expect(!pepper.client.isMutual(eve.jid))
                 // Presence straight to the device.
                 eve.client.sendRaw(
                     Element("presence", namespace: Namespaces.client, attributes: ["to": target.description]))
-                _ = try await Self.error(eve, target, .get, requests[0])
+                _ = try await eve.error(from: target, .get, requests[0])
                 #expect(pepper.client.resources(of: eve.jid).isEmpty)
             }
         }
@@ -70,8 +57,7 @@ struct LiveStrangerTests {
         let phone = try Party("pepper", at: server) { $0.resource = "phone" }
         try await pepper.running {
             try await phone.running {
-                let answer = try await Self.error(
-                    phone, try pepper.full(), .get, Element("ping", namespace: Namespaces.ping))
+                let answer = try await phone.error(from: try pepper.full(), .get, Element("ping", namespace: Namespaces.ping))
                 #expect(answer == .serviceUnavailable)
                 #expect(pepper.client.resources(of: pepper.jid).isEmpty)
             }
@@ -99,7 +85,7 @@ struct LiveStrangerTests {
                 ),
             ]
             for (kind, payload, expected) in table {
-                let answer = try await Self.error(desk, target, kind, payload)
+                let answer = try await desk.error(from: target, kind, payload)
                 #expect(answer == expected, "\(kind) \(payload)")
             }
             let sum = try await desk.client.iq(to: target, .get, Element("sum", namespace: "urn:test", text: "1"))
