@@ -96,14 +96,6 @@ let package = Package(
             resources: [.copy("Vectors")],
             swiftSettings: settings),
         .testTarget(
-            name: "QiMeshMacrosTests",
-            dependencies: [
-                "QiMeshMacros", syntax("SwiftSyntax"), syntax("SwiftSyntaxBuilder"), syntax("SwiftDiagnostics"), syntax("SwiftSyntaxMacros"),
-                syntax("SwiftSyntaxMacroExpansion"),
-                syntax("SwiftSyntaxMacrosGenericTestSupport"),
-            ],
-            swiftSettings: settings),
-        .testTarget(
             name: "XMPPTests",
             dependencies: [
                 "XMPP", "QiMeshTesting", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), nioSSL, logging,
