@@ -15,8 +15,8 @@ extension Connection {
 
     @discardableResult
     func call(
-        _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags, deadline: NIODeadline?, late: LateReply? = nil,
-        waiter: CallWaiter
+        _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, deadline: NIODeadline?,
+        late: LateReply? = nil, waiter: CallWaiter
     ) -> UInt32? {
         guard !isClosed else {
             waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
@@ -27,12 +27,12 @@ extension Connection {
             return nil
         }
         if deadline != nil { bus.needTimer() }
-        send(.call, id: id, address: address, flags: flags, payload: payload)
+        send(.call, id: id, address: address, flags: flags, payload: payload, tail: tail)
         return id
     }
 
-    func post(_ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = []) {
-        send(.post, id: newEventID(), address: address, flags: flags, payload: payload)
+    func post(_ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) {
+        send(.post, id: newEventID(), address: address, flags: flags, payload: payload, tail: tail)
     }
 
     /// Asks the peer to cancel a call, which still gets its own answer. Nothing is sent to a peer that does not know how.

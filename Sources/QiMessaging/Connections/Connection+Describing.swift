@@ -37,6 +37,32 @@ extension Connection {
     }
 }
 
+/// The answer to a call, awaited later than it was asked for, by one. Confined to the bus loop.
+final class AwaitedAnswer {
+    private var received: CallAnswer?
+    private var waiting: UnsafeContinuation<Void, Never>?
+
+    func complete(_ answer: CallAnswer) {
+        received = answer
+        waiting?.resume()
+        waiting = nil
+    }
+
+    nonisolated(nonsending) func answer() async -> CallAnswer {
+        if received == nil { await withUnsafeContinuation { waiting = $0 } }
+        return received ?? .canceled
+    }
+}
+
+extension Connection {
+    /// Calls an action of the peer, within 10 s, and goes on.
+    func ask(_ address: ActionAddress, _ payload: ByteBuffer = ByteBuffer()) -> AwaitedAnswer {
+        let awaited = AwaitedAnswer()
+        call(address, payload, deadline: .now() + .seconds(10)) { awaited.complete($0) }
+        return awaited
+    }
+}
+
 extension ObjectAddress {
     /// Whether the object was passed by the user of a service, not returned by its host (reference §5).
     var isPassed: Bool { object >= 0x8000_0000 }

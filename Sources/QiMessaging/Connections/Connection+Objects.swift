@@ -37,13 +37,18 @@ extension Connection {
     /// Objects of the peer that this side holds or listens to.
     var objectsHeld: Int { eventSinks.count }
 
-    func setEventSink(_ sink: any EventSink, for address: ObjectAddress) { eventSinks[address] = sink }
+    func setEventSink(_ sink: any EventSink, for address: ObjectAddress) {
+        eventSinks[address] = sink
+        lastEventSink = nil
+    }
 
     func eventSink(at address: ObjectAddress) -> (any EventSink)? { eventSinks[address] }
 
     /// Takes the sink away, unless another one took its place.
     func removeEventSink(_ sink: any EventSink, for address: ObjectAddress) {
-        if eventSinks[address] === sink { eventSinks[address] = nil }
+        guard eventSinks[address] === sink else { return }
+        eventSinks[address] = nil
+        lastEventSink = nil
     }
 }
 

@@ -45,6 +45,8 @@ final class Connection {
     var receivers: [ObjectAddress: any ObjectReceiver] = [:]
     /// Objects of the peer (`Connection+Objects`).
     var eventSinks: [ObjectAddress: any EventSink] = [:]
+    /// The one that got the last event: it gets the next, as a rule.
+    var lastEventSink: (address: ObjectAddress, sink: any EventSink)?
     var numbers = ObjectNumbers()
     /// What the owner of this connection remembers about it.
     var attachment: AnyObject?
@@ -149,6 +151,7 @@ final class Connection {
         receivers = [:]
         let sinks = eventSinks
         eventSinks = [:]
+        lastEventSink = nil
         for receiver in bound.values { receiver.closed(self) }
         for sink in sinks.values { sink.lost(self, error: error) }
         owner?.closed(self, error: error)
@@ -192,7 +195,7 @@ final class Connection {
     private func dispatch(_ message: Message) {
         switch message.kind {
         case .reply, .error, .canceled: answerReceived(message)
-        case .event: eventSinks[message.address.target]?.receivedEvent(message)
+        case .event: eventReceived(message)
         case .call: callReceived(message)
         case .post:
             guard message.header.version == 0 else { return }
@@ -207,6 +210,14 @@ final class Connection {
         case .capability: handle(message)
         default: break
         }
+    }
+
+    private func eventReceived(_ message: Message) {
+        let target = message.address.target
+        if let lastEventSink, lastEventSink.address == target { return lastEventSink.sink.receivedEvent(message) }
+        guard let sink = eventSinks[target] else { return }
+        lastEventSink = (target, sink)
+        sink.receivedEvent(message)
     }
 
     private func callReceived(_ message: Message) {
@@ -245,7 +256,7 @@ final class Connection {
         var frame = MethodCall(bytes: message.payload, result: bus.takeBuffer(), givesValue: false)
         do {
             try body(&frame)
-            send(.reply, id: message.id, address: message.address, payload: frame.result)
+            send(.reply, id: message.id, address: message.address, payload: frame.result, tail: frame.tail)
         } catch {
             refuse(message, error.callText)
         }
@@ -340,25 +351,17 @@ final class Connection {
 
     // MARK: - Sending
 
-    /// Appends one frame; it leaves when the current burst ends.
+    /// Appends one frame; it leaves when the current burst ends. `tail` is the rest of the payload.
     func send(
-        _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer()
+        _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer(),
+        tail: ByteBuffer? = nil
     ) {
         guard !isClosed else { return }
-        var (payload, flags) = (payload, flags)
-        if payload.readableBytes >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload) {
-            (payload, flags) = (place, flags.union(.sharedMemory))
-        }
-        let length = payload.readableBytes
-        outbound.writeMessageHeader(
-            MessageHeader(id: id, payloadLength: UInt32(truncatingIfNeeded: length), kind: kind, flags: flags, address: address))
-        if length <= 4096 {
-            outbound.writeBuffer(&payload)
+        let length = payload.readableBytes + (tail?.readableBytes ?? 0)
+        if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail) {
+            append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags.union(.sharedMemory), address: address), place)
         } else {
-            // Not copied: the channel gathers header and payload in one system call.
-            channel.pipeline.syncOperations.write(NIOAny(outbound), promise: nil)
-            channel.pipeline.syncOperations.write(NIOAny(payload), promise: handOver(outbound.readableBytes + length))
-            outbound.clear()
+            append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags, address: address), payload, tail: tail)
         }
         if !isDirty {
             isDirty = true
@@ -367,6 +370,22 @@ final class Connection {
         if backlog > limits.maximumOutboundBytes {
             close(QiError(.limit, "the peer does not read: \(backlog) bytes wait for it"))
         }
+    }
+
+    private func append(_ header: MessageHeader, _ payload: ByteBuffer, tail: ByteBuffer? = nil) {
+        var header = header
+        header.payloadLength = UInt32(truncatingIfNeeded: payload.readableBytes + (tail?.readableBytes ?? 0))
+        outbound.writeMessageHeader(header)
+        if tail == nil, payload.readableBytes > 4096 { return handOverAfterOutbound(payload) }
+        outbound.writeImmutableBuffer(payload)
+        if let tail { handOverAfterOutbound(tail) }
+    }
+
+    /// Not copied: the channel gathers what was appended and the bytes in one system call.
+    private func handOverAfterOutbound(_ bytes: ByteBuffer) {
+        channel.pipeline.syncOperations.write(NIOAny(outbound), promise: nil)
+        channel.pipeline.syncOperations.write(NIOAny(bytes), promise: handOver(outbound.readableBytes + bytes.readableBytes))
+        outbound.clear()
     }
 
     /// Hands what was appended to the channel, once per burst.

@@ -30,7 +30,7 @@ final class IncomingCall {
     var isPost: Bool { header.kind == .post }
     var address: ActionAddress { header.address }
 
-    func reply(_ payload: ByteBuffer, flags: MessageFlags = []) { answer(.reply, payload, flags) }
+    func reply(_ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) { answer(.reply, payload, tail, flags) }
 
     /// Answers with a value of any convertible shape, as the method's return type, or as the one the caller asked for. Objects in it
     /// are hosted on this connection.
@@ -83,15 +83,15 @@ final class IncomingCall {
         }
     }
 
-    private func answer(_ kind: MessageKind, _ payload: ByteBuffer, _ flags: MessageFlags = []) {
+    private func answer(_ kind: MessageKind, _ payload: ByteBuffer, _ tail: ByteBuffer? = nil, _ flags: MessageFlags = []) {
         guard !isAnswered else { return }
         isAnswered = true
         onCancel = nil
         execution = nil
-        ticket?.answered(payload.readableBytes)
+        ticket?.answered(payload.readableBytes + (tail?.readableBytes ?? 0))
         ticket = nil
         connection.answered(self)
-        connection.send(kind, id: header.id, address: header.address, flags: flags, payload: payload)
+        connection.send(kind, id: header.id, address: header.address, flags: flags, payload: payload, tail: tail)
     }
 
     /// The connection is gone: nobody can be answered any more.

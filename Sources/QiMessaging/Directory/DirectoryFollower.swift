@@ -137,12 +137,12 @@ final class DirectoryFollower: ConnectionOwner {
         directory?.end(QiError(.notFound, "\(name) is another than before"))
         let directory = RemoteObject(
             bus: bus, name: name, connection: connection, address: .serviceDirectory, metaObject: metaObject)
-        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
+        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _, _ in
             guard let self, let (id, _) = payload.idAndName else { return }
             arriving.remove(id)
             user.changed(mirror.removed(id))
         }
-        try await directory.confirmedListen(to: WellKnownActions.serviceAdded) { [weak self] payload, _ in
+        try await directory.confirmedListen(to: WellKnownActions.serviceAdded) { [weak self] payload, _, _ in
             guard let self, let (id, name) = payload.idAndName else { return }
             added(id, name)
         }

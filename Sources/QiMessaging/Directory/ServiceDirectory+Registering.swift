@@ -100,7 +100,7 @@ extension ServiceDirectory {
 
     func onChange(_ changed: @escaping ([String]) -> Void) {
         for signal in [WellKnownActions.serviceAdded, WellKnownActions.serviceRemoved] {
-            _ = object.addSink(to: signal) { [unowned self] _, _ in changed(table.ready.map(\.info.name)) }
+            _ = object.addSink(to: signal) { [unowned self] _, _, _ in changed(table.ready.map(\.info.name)) }
         }
         changed(table.ready.map(\.info.name))
     }

@@ -76,5 +76,7 @@ final class CallFlight: Sendable {
 /// What is sent with a call: bytes, or values with objects in them, which are encoded for the connection they leave on.
 enum CallContent: Sendable {
     case bytes(ByteBuffer, MessageFlags)
+    /// As above, without flags, and what follows the bytes.
+    indirect case parts(ByteBuffer, tail: ByteBuffer)
     indirect case values(QiValue, QiType, MessageFlags)
 }

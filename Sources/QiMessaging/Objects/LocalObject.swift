@@ -11,7 +11,7 @@ final class LocalObject: ObjectReceiver {
     let bus: Bus
     let object: DynamicObject
     private let loopMethods: [UInt32: LoopMethod]
-    private(set) var subscriptions = SubscriptionTable()
+    let subscriptions = SubscriptionTable()
     private lazy var emissions = EmissionQueue(self)
     private var isAttached = false
 
@@ -139,7 +139,7 @@ final class LocalObject: ObjectReceiver {
         if frame.givesValue {
             call.reply(with: frame.resultValue ?? .void, of: method.declared, as: call.wantedReturn)
         } else {
-            call.reply(frame.result)
+            call.reply(frame.result, tail: frame.tail)
         }
         bus.giveBuffer(frame.result)
     }
@@ -283,6 +283,7 @@ extension MethodCall {
     fileprivate func value(of method: MemberTable.Method) -> QiValue {
         if let resultValue { return resultValue }
         var copy = result
+        if let tail { copy.writeImmutableBuffer(tail) }
         return (try? copy.readQi(method.returns.type)) ?? .void
     }
 }

@@ -2,18 +2,33 @@ import QiWire
 
 /// The members of one metaobject with their signatures parsed once, found by uid and by name: what every call needs.
 struct MemberTable: Sendable {
-    struct Method: Sendable {
+    /// A class, like ``Signal``: a call or an event passes it on as one reference.
+    final class Method: Sendable {
         let meta: MetaMethod
         let parameters: Signature
         let returns: Signature
+
+        init(_ meta: MetaMethod, parameters: Signature, returns: Signature) {
+            self.meta = meta
+            self.parameters = parameters
+            self.returns = returns
+        }
 
         /// Whether the method may be called with this many arguments.
         func takes(_ count: Int) -> Bool { parameters.type == .dynamic || parameters.type.tupleMembers?.count == count }
     }
 
-    struct Signal: Sendable {
+    final class Signal: Sendable {
         let meta: MetaSignal
         let signature: Signature
+        /// Whether an event may hold an object, which has an address of its own on every connection.
+        let mayHoldObject: Bool
+
+        init(_ meta: MetaSignal, _ signature: Signature) {
+            self.meta = meta
+            self.signature = signature
+            mayHoldObject = signature.type.mayHoldObject
+        }
     }
 
     struct Property: Sendable {
@@ -32,13 +47,13 @@ struct MemberTable: Sendable {
         self.metaObject = metaObject
         let parsed = metaObject.methods.compactMap { meta -> Method? in
             guard let parameters = try? meta.parsedParameters(), let returns = try? meta.parsedReturn() else { return nil }
-            return Method(meta: meta, parameters: parameters, returns: returns)
+            return Method(meta, parameters: parameters, returns: returns)
         }
         methods = Dictionary(parsed.map { ($0.meta.uid, $0) }, uniquingKeysWith: { first, _ in first })
         methodsByName = Dictionary(grouping: parsed, by: \.meta.name)
         signals = Dictionary(
             metaObject.signals.compactMap { meta in
-                (try? Signature(meta.signature)).map { (meta.uid, Signal(meta: meta, signature: $0)) }
+                (try? Signature(meta.signature)).map { (meta.uid, Signal(meta, $0)) }
             }, uniquingKeysWith: { first, _ in first })
         properties = Dictionary(
             metaObject.properties.compactMap { meta in
@@ -68,6 +83,6 @@ struct MemberTable: Sendable {
 
     private func table(_ method: MetaMethod) throws(WireError) -> Method {
         if let known = methods[method.uid] { return known }
-        return Method(meta: method, parameters: try method.parsedParameters(), returns: try method.parsedReturn())
+        return Method(method, parameters: try method.parsedParameters(), returns: try method.parsedReturn())
     }
 }

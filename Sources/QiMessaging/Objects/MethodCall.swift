@@ -8,6 +8,8 @@ public import QiWire
 public struct MethodCall: Sendable {
     @usableFromInline var bytes: ByteBuffer
     @usableFromInline var result: ByteBuffer
+    /// What follows `result`: big raw bytes, which are sent from where they lie.
+    @usableFromInline var tail: ByteBuffer?
     /// The arguments that are left, last first, and whether they and the result are values.
     @usableFromInline var values: [QiValue]
     @usableFromInline let takesValues: Bool
@@ -63,13 +65,31 @@ public struct MethodCall: Sendable {
     /// - Throws: as `QiConvertible.write(to:)`.
     @inlinable
     public mutating func reply<Result: QiConvertible>(_ value: Result) throws(WireError) {
-        if givesValue { results = [value.qiValue] } else { try value.write(to: &result) }
+        if givesValue {
+            results = [value.qiValue]
+        } else if let raw = value.asBigRaw {
+            result.writeInteger(UInt32(truncatingIfNeeded: raw.readableBytes), endianness: .little)
+            tail = raw
+        } else {
+            try value.write(to: &result)
+        }
+    }
+}
+
+extension QiConvertible {
+    /// The value, when it is so many raw bytes that a copy of them costs more than a part of their own in the frame.
+    @inlinable
+    var asBigRaw: ByteBuffer? {
+        guard Self.self == ByteBuffer.self, let raw = self as? ByteBuffer, raw.readableBytes >= 1 << 16 else { return nil }
+        return raw
     }
 }
 
 /// The arguments of a typed call, given in order. What a proxy's method fills.
 public struct MethodArguments: Sendable {
     @usableFromInline var bytes: ByteBuffer
+    /// What follows `bytes`: big raw bytes of the last argument, which are sent from where they lie.
+    @usableFromInline var tail: ByteBuffer?
     @usableFromInline var values: [QiValue] = []
     @usableFromInline let takesValues: Bool
 
@@ -83,6 +103,13 @@ public struct MethodArguments: Sendable {
     /// - Throws: as `QiConvertible.write(to:)`.
     @inlinable
     public mutating func append<Argument: QiConvertible>(_ value: Argument) throws(WireError) {
-        if takesValues { values.append(value.qiValue) } else { try value.write(to: &bytes) }
+        if takesValues { return values.append(value.qiValue) }
+        if let tail {
+            bytes.writeImmutableBuffer(tail)
+            self.tail = nil
+        }
+        guard let raw = value.asBigRaw else { return try value.write(to: &bytes) }
+        bytes.writeInteger(UInt32(truncatingIfNeeded: raw.readableBytes), endianness: .little)
+        tail = raw
     }
 }

@@ -149,8 +149,8 @@ extension ObjectProxy {
             }
         }
         do {
-            let (payload, flags) = try Self.payload(content, for: target)
-            let sent = target.call(action, payload, flags: flags, deadline: end, late: late, waiter: waiter)
+            let (payload, tail, flags) = try Self.payload(content, for: target)
+            let sent = target.call(action, payload, tail: tail, flags: flags, deadline: end, late: late, waiter: waiter)
             if let sent, !flight.sent(sent.connection.id, sent.id) { CallFlight.abandon(sent.connection.id, sent.id, bus) }
         } catch {
             flight.complete(.failure(error))
@@ -159,16 +159,19 @@ extension ObjectProxy {
 
     private static func post(_ action: UInt32, _ content: CallContent, _ target: RemoteObject, _ bus: Bus) {
         do {
-            let (payload, flags) = try payload(content, for: target)
-            target.post(action, payload, flags: flags)
+            let (payload, tail, flags) = try payload(content, for: target)
+            target.post(action, payload, tail: tail, flags: flags)
         } catch {
             bus.logger.warning("post not sent", metadata: [LogKeys.service: "\(target.name)", LogKeys.error: "\(error)"])
         }
     }
 
-    private static func payload(_ content: CallContent, for target: RemoteObject) throws(QiError) -> (ByteBuffer, MessageFlags) {
+    private static func payload(
+        _ content: CallContent, for target: RemoteObject
+    ) throws(QiError) -> (payload: ByteBuffer, tail: ByteBuffer?, flags: MessageFlags) {
         switch content {
-        case .bytes(let payload, let flags): return (payload, flags)
+        case .bytes(let payload, let flags): return (payload, nil, flags)
+        case .parts(let payload, let tail): return (payload, tail, [])
         case .values(let value, let type, let flags):
             guard let connection = target.connection else { throw target.lostError }
             let address = target.address
@@ -181,7 +184,7 @@ extension ObjectProxy {
             } catch {
                 throw error as? QiError ?? QiError(.invalid, "the arguments of \(target.name) cannot be sent: \(error.callText)")
             }
-            return (payload, flags)
+            return (payload, nil, flags)
         }
     }
 

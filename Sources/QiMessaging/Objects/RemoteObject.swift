@@ -26,7 +26,7 @@ final class RemoteObject: EventSink {
     private(set) var lostError = QiError(.disconnected, "not connected")
     /// What peers are told when the path fails, where they are not to know it; nil: what happened.
     var concealedLoss: QiError?
-    var subscriptions = SubscriptionTable()
+    let subscriptions = SubscriptionTable()
     /// Gone for good: no path will come back.
     private(set) var isEnded = false
     /// Whether callers of this process wait for a path that is down instead of failing (``Session/Options/gap``).
@@ -127,7 +127,8 @@ final class RemoteObject: EventSink {
 
     @discardableResult
     func call(
-        _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags, deadline: NIODeadline?, late: LateReply? = nil, waiter: CallWaiter
+        _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, deadline: NIODeadline?,
+        late: LateReply? = nil, waiter: CallWaiter
     ) -> (connection: Connection, id: UInt32)? {
         guard let connection else {
             waiter.ended(.failure(lostError))
@@ -138,12 +139,12 @@ final class RemoteObject: EventSink {
             return nil
         }
         let id = connection.call(
-            ActionAddress(address, action: action), payload, flags: flags, deadline: deadline, late: late, waiter: waiter)
+            ActionAddress(address, action: action), payload, tail: tail, flags: flags, deadline: deadline, late: late, waiter: waiter)
         return id.map { (connection, $0) }
     }
 
-    func post(_ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = []) {
-        connection?.post(ActionAddress(address, action: action), payload, flags: flags)
+    func post(_ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) {
+        connection?.post(ActionAddress(address, action: action), payload, tail: tail, flags: flags)
     }
 
     // MARK: - Events
@@ -157,15 +158,18 @@ final class RemoteObject: EventSink {
     func receivedEvent(_ message: Message) {
         let action = message.address.action
         guard let signal = members.signal(action), let connection else { return }
+        if !signal.mayHoldObject, message.flags.isEmpty {
+            return subscriptions.emit(action, message.payload, flags: [], signature: signal.signature, from: connection)
+        }
         let type: QiType = message.flags.contains(.dynamicPayload) ? .dynamic : signal.signature.type
         let coding = connection.objectCoding
         // An event that does not decode is dropped (wire reference §15).
         guard let holdsObject = try? ReferenceRewriting.holdsObject(message.payload, as: type, objects: coding) else { return }
         guard holdsObject else {
-            return subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature)
+            return subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature, from: connection)
         }
         let passage = ObjectPassage(from: connection, name: name)
-        subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature) { subscriber in
+        subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature, from: connection) { subscriber in
             try passage.rewrite(
                 message.payload, as: type, to: subscriber.connection, inService: subscriber.address.service,
                 isPassed: subscriber.address.isPassed)
@@ -201,7 +205,7 @@ final class RemoteObject: EventSink {
         let link = connection.newLink()
         links[signal] = .subscribing(link, waiting: [confirmed])
         let deadline = NIODeadline.now() + .seconds(10)
-        call(WellKnownActions.registerEvent, linkPayload(signal, link), deadline: deadline) { [self] answer in
+        call(WellKnownActions.registerEvent, Self.linkPayload(address, signal, link), deadline: deadline) { [self] answer in
             subscriptionAnswered(signal, link, on: connection, answer)
         }
     }
@@ -235,13 +239,17 @@ final class RemoteObject: EventSink {
     private func unsubscribe(_ signal: UInt32, _ link: UInt64, on connection: Connection) {
         guard !connection.isClosed else { return }
         let action = ActionAddress(address, action: WellKnownActions.unregisterEvent)
-        connection.call(action, linkPayload(signal, link), deadline: .now() + .seconds(10)) { [bus, name] answer in
+        connection.call(action, Self.linkPayload(address, signal, link), deadline: .now() + .seconds(10)) { [bus, name] answer in
             guard let error = answer.failure(of: name) else { return }
             bus.logger.debug("unregisterEvent failed", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error)"])
         }
     }
 
-    private func linkPayload(_ signal: UInt32, _ link: UInt64) -> ByteBuffer {
+    /// The owner sends events of a signal to us already.
+    func subscribed(to signal: UInt32, by link: UInt64) { links[signal] = .subscribed(link) }
+
+    /// The arguments of registerEvent and unregisterEvent.
+    static func linkPayload(_ address: ObjectAddress, _ signal: UInt32, _ link: UInt64) -> ByteBuffer {
         var payload = ByteBuffer()
         payload.writeQiUInt32(address.service)
         payload.writeQiUInt32(signal)

@@ -61,9 +61,7 @@ public final class SignalLink: Sendable {
                 if target.value.waitsInGap { try await target.value.attached(until: .now() + .seconds(10)) }
                 var token: UInt64 = 0
                 let failure: QiError? = await withUnsafeContinuation { continuation in
-                    token = target.value.listen(to: uid, confirmed: { continuation.resume(returning: $0) }, ended: ended) {
-                        [weak object = target.value] payload, flags in received(payload, flags, object?.connection)
-                    }
+                    token = target.value.listen(to: uid, confirmed: { continuation.resume(returning: $0) }, ended: ended, received)
                     // An object that came as a value lives as long as somebody listens to it.
                     if !target.value.isMain { target.value.addHolder() }
                 }

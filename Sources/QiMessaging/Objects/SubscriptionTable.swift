@@ -2,9 +2,9 @@ import NIOCore
 import QiWire
 
 /// Who wants the events of one object's signals: connections by link id (wire reference §15) and closures of this
-/// process. An emission is encoded once and appended per subscriber.
-struct SubscriptionTable {
-    struct Subscriber {
+/// process. An emission is encoded once and appended per subscriber. Confined to the bus loop.
+final class SubscriptionTable {
+    final class Subscriber {
         let connection: Connection
         /// The address under which this connection knows the object.
         let address: ObjectAddress
@@ -12,7 +12,15 @@ struct SubscriptionTable {
         /// The tuple signature the subscriber asked for, when it is not the signal's own.
         let wanted: Signature?
         /// What it counts for under a limit.
-        var ticket: SubscriptionTicket?
+        let ticket: SubscriptionTicket?
+
+        init(connection: Connection, address: ObjectAddress, link: UInt64, wanted: Signature?, ticket: SubscriptionTicket?) {
+            self.connection = connection
+            self.address = address
+            self.link = link
+            self.wanted = wanted
+            self.ticket = ticket
+        }
 
         /// Whether one more event may go out, by the bounds of its connection and by its own.
         func mayQueue(_ bytes: Int) -> Bool {
@@ -26,9 +34,16 @@ struct SubscriptionTable {
             connection.droppedEvent("its rule's limit for XMPP is used up")
             return false
         }
+
+        func send(_ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags) {
+            connection.send(
+                .event, id: connection.newEventID(),
+                address: ActionAddress(service: address.service, object: address.object, action: signal), flags: flags, payload: payload)
+        }
     }
 
-    typealias LocalSink = (_ payload: ByteBuffer, _ flags: MessageFlags) -> Void
+    /// Takes an event's payload, and the connection that it came over, if any.
+    typealias LocalSink = (_ payload: ByteBuffer, _ flags: MessageFlags, _ connection: Connection?) -> Void
 
     private struct LocalListener {
         let token: UInt64
@@ -36,108 +51,130 @@ struct SubscriptionTable {
         let ended: (QiError) -> Void
     }
 
-    private var remote: [UInt32: [Subscriber]] = [:]
-    private var local: [UInt32: [LocalListener]] = [:]
+    /// The subscribers of one signal; there are some.
+    private final class Row {
+        let signal: UInt32
+        var remote: [Subscriber] = []
+        var local: [LocalListener] = []
+        init(_ signal: UInt32) { self.signal = signal }
+    }
+
+    private var rows: [UInt32: Row] = [:]
+    /// The row used last: signals are emitted again and again.
+    private var lastRow: Row?
     private var nextToken: UInt64 = 1
 
-    func isEmpty(_ signal: UInt32) -> Bool {
-        (remote[signal]?.isEmpty ?? true) && (local[signal]?.isEmpty ?? true)
+    private func row(_ signal: UInt32) -> Row? {
+        if let lastRow, lastRow.signal == signal { return lastRow }
+        guard let row = rows[signal] else { return nil }
+        lastRow = row
+        return row
     }
+
+    private func rowForAdding(_ signal: UInt32) -> Row {
+        if let row = row(signal) { return row }
+        let row = Row(signal)
+        rows[signal] = row
+        return row
+    }
+
+    /// To be called when subscribers were taken away.
+    private func forgetIfEmpty(_ row: Row) {
+        guard row.remote.isEmpty, row.local.isEmpty else { return }
+        rows[row.signal] = nil
+        if lastRow === row { lastRow = nil }
+    }
+
+    func isEmpty(_ signal: UInt32) -> Bool { row(signal) == nil }
 
     /// Whether this process listens.
-    func hasLocal(_ signal: UInt32) -> Bool { !(local[signal]?.isEmpty ?? true) }
+    func hasLocal(_ signal: UInt32) -> Bool { row(signal)?.local.isEmpty == false }
 
     /// The signals that have a subscriber.
-    var signals: Set<UInt32> { Set(remote.keys).union(local.keys) }
+    var signals: Set<UInt32> { Set(rows.keys) }
 
     func count(on connection: Connection) -> Int {
-        remote.values.reduce(0) { $0 + $1.count { $0.connection === connection } }
+        rows.values.reduce(0) { $0 + $1.remote.count { $0.connection === connection } }
     }
 
-    mutating func add(_ subscriber: Subscriber, to signal: UInt32) {
-        remote[signal, default: []].append(subscriber)
-    }
+    func add(_ subscriber: Subscriber, to signal: UInt32) { rowForAdding(signal).remote.append(subscriber) }
 
     /// `ended` runs when the object is gone for good.
-    mutating func add(
-        to signal: UInt32, ended: @escaping (QiError) -> Void = { _ in }, _ sink: @escaping LocalSink
-    ) -> UInt64 {
+    func add(to signal: UInt32, ended: @escaping (QiError) -> Void = { _ in }, _ sink: @escaping LocalSink) -> UInt64 {
         defer { nextToken += 1 }
-        local[signal, default: []].append(LocalListener(token: nextToken, sink: sink, ended: ended))
+        rowForAdding(signal).local.append(LocalListener(token: nextToken, sink: sink, ended: ended))
         return nextToken
     }
 
     /// Takes away the subscription of `link`; answers its signal, or nil when there is none.
-    mutating func remove(link: UInt64, address: ObjectAddress, on connection: Connection) -> UInt32? {
-        for (signal, subscribers) in remote {
-            guard let index = subscribers.lastIndex(where: { $0.link == link && $0.connection === connection && $0.address == address })
+    func remove(link: UInt64, address: ObjectAddress, on connection: Connection) -> UInt32? {
+        for row in rows.values {
+            guard let index = row.remote.lastIndex(where: { $0.link == link && $0.connection === connection && $0.address == address })
             else { continue }
-            remote[signal]?.remove(at: index)
-            if remote[signal]?.isEmpty == true { remote[signal] = nil }
-            return signal
+            row.remote.remove(at: index)
+            forgetIfEmpty(row)
+            return row.signal
         }
         return nil
     }
 
-    mutating func remove(token: UInt64, from signal: UInt32) {
-        local[signal]?.removeAll { $0.token == token }
-        if local[signal]?.isEmpty == true { local[signal] = nil }
+    func remove(token: UInt64, from signal: UInt32) {
+        guard let row = row(signal) else { return }
+        row.local.removeAll { $0.token == token }
+        forgetIfEmpty(row)
     }
 
     /// Takes away what this process listens to, and tells it why.
-    mutating func endLocal(_ error: QiError) {
-        let listeners = local.values.joined()
-        local = [:]
+    func endLocal(_ error: QiError) {
+        let listeners = rows.values.flatMap(\.local)
+        for row in Array(rows.values) {
+            row.local = []
+            forgetIfEmpty(row)
+        }
         for listener in listeners { listener.ended(error) }
     }
 
-    /// Takes away what `connection` subscribed to under `address`, except of the signals that may stay.
-    mutating func removeAll(on connection: Connection, address: ObjectAddress, except mayStay: (UInt32) -> Bool) {
-        for (signal, subscribers) in remote where !mayStay(signal) {
-            let left = subscribers.filter { $0.connection !== connection || $0.address != address }
-            remote[signal] = left.isEmpty ? nil : left
+    /// Takes away what `connection` subscribed to (under `address` when given), except of the signals that may stay.
+    func removeAll(on connection: Connection, address: ObjectAddress? = nil, except mayStay: (UInt32) -> Bool = { _ in false }) {
+        for row in Array(rows.values) where !mayStay(row.signal) {
+            row.remote.removeAll { $0.connection === connection && (address == nil || $0.address == address) }
+            forgetIfEmpty(row)
         }
     }
 
-    /// Takes away everything of `connection` (below `address` when given).
-    mutating func removeAll(on connection: Connection, address: ObjectAddress? = nil) {
-        for (signal, subscribers) in remote {
-            let left = subscribers.filter { $0.connection !== connection || (address != nil && $0.address != address) }
-            remote[signal] = left.isEmpty ? nil : left
-        }
-    }
-
-    /// Sends one emission to everybody whom it is not hidden from, or to `recipients` only. `payload` is the signal's parameters tuple as `signature` says (or a dynamic when
-    /// `flags` says so); `rewrite`, when given, makes the payload for a connection (objects inside are per connection).
+    /// Sends one emission to everybody whom it is not hidden from, or to `recipients` only.
+    ///
+    /// - Parameters:
+    ///   - payload: the signal's parameters tuple as `signature` says (or a dynamic when `flags` says so).
+    ///   - source: the connection that it came over.
+    ///   - rewrite: makes the payload for a connection (objects inside are per connection).
     func emit(
-        _ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags, signature: Signature?,
+        _ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags, signature: Signature?, from source: Connection? = nil,
         only recipients: [Connection]? = nil, rewrite: ((Subscriber) throws -> ByteBuffer)? = nil,
         hiddenFrom: (Connection) -> Bool = { _ in false }
     ) {
-        for subscriber in remote[signal] ?? [] {
+        guard let row = row(signal) else { return }
+        // What a listener does may change the row.
+        let local = row.local
+        for subscriber in row.remote {
             if let recipients, !recipients.contains(where: { $0 === subscriber.connection }) { continue }
             if hiddenFrom(subscriber.connection) { continue }
             guard subscriber.mayQueue(payload.readableBytes) else { continue }
-            var payload = payload
-            var flags = flags
             if let rewrite {
                 guard let rewritten = try? rewrite(subscriber) else {
                     subscriber.connection.droppedEvent("an object in an event could not be passed on")
                     continue
                 }
-                payload = rewritten
+                subscriber.send(signal, rewritten, flags: flags)
             } else if let wanted = subscriber.wanted, let signature, flags.isEmpty,
                 let converted = Self.convert(payload, from: signature, to: wanted, for: subscriber.connection)
             {
-                payload = converted
-                flags = .dynamicPayload
+                subscriber.send(signal, converted, flags: .dynamicPayload)
+            } else {
+                subscriber.send(signal, payload, flags: flags)
             }
-            subscriber.connection.send(
-                .event, id: subscriber.connection.newEventID(),
-                address: ActionAddress(service: subscriber.address.service, object: subscriber.address.object, action: signal),
-                flags: flags, payload: payload)
         }
-        if recipients == nil { for entry in local[signal] ?? [] { entry.sink(payload, flags) } }
+        if recipients == nil { for entry in local { entry.sink(payload, flags, source) } }
     }
 
     /// The emission as a dynamic of the wanted signature; nil when it cannot be converted, then it goes out as it is.

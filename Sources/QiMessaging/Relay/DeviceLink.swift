@@ -176,13 +176,13 @@ final class DeviceLink: ConnectionOwner {
     }
 
     private nonisolated(nonsending) func listen(to directory: RemoteObject) async throws(QiError) {
-        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
+        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _, _ in
             guard let self, let (id, name) = payload.idAndName else { return }
             if findsRunning > 0, removedWhileFinding.count < 65_536 { removedWhileFinding.insert(id) }
             drop(name, QiError(.notFound, "\(device)/\(name) was removed there"))
             for mirror in mirrors { mirror.mirrored(removed: name) }
         }
-        try await directory.confirmedListen(to: WellKnownActions.serviceAdded) { [weak self] payload, _ in
+        try await directory.confirmedListen(to: WellKnownActions.serviceAdded) { [weak self] payload, _, _ in
             guard let self, let (_, name) = payload.idAndName else { return }
             for mirror in mirrors { mirror.mirrored(added: name) }
         }

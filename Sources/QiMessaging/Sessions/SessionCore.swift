@@ -84,33 +84,50 @@ final class SessionCore: ConnectionOwner {
     /// Takes the authenticated connection to the directory: describes it, listens to it, and learns its machine id.
     nonisolated(nonsending) func begin(on connection: Connection) async throws(QiError) {
         directoryConnection = connection
+        // Asked together, for each question would cost its way there and back.
+        let machine = connection.ask(ActionAddress(.serviceDirectory, action: WellKnownActions.machineID))
+        let link = directory == nil ? connection.newLink() : nil
+        let removals = link.map { link in
+            connection.ask(
+                ActionAddress(.serviceDirectory, action: WellKnownActions.registerEvent),
+                RemoteObject.linkPayload(.serviceDirectory, WellKnownActions.serviceRemoved, link))
+        }
         let metaObject = try await connection.metaObject(of: .serviceDirectory, name: "ServiceDirectory")
-        let directory = try await attachDirectory(on: connection, metaObject)
-        directoryMachineID = try await directory.value(
-            of: WellKnownActions.machineID, [], deadline: .now() + .seconds(10)
-        ).asString ?? ""
+        if let failure = await removals?.answer().failure(of: "ServiceDirectory") { throw failure }
+        try await attachDirectory(on: connection, metaObject, link)
+        switch await machine.answer() {
+        case .reply(let payload, let flags):
+            do throws(WireError) {
+                directoryMachineID = try payload.value(of: .string, flags: flags).asString ?? ""
+            } catch {
+                throw QiError(.invalid, "the directory's machine id cannot be read: \(error.message)")
+            }
+        case let answer: throw answer.failure(of: "ServiceDirectory") ?? QiError(.invalid, "the directory did not say where it is")
+        }
         isEstablished = true
     }
 
     /// One object stands for the directory on every connection there is in turn, or each event would come once per object.
+    ///
+    /// - Parameter link: under which the directory tells us already of services that are removed.
     private nonisolated(nonsending) func attachDirectory(
-        on connection: Connection, _ metaObject: MetaObject
-    ) async throws(QiError) -> RemoteObject {
+        on connection: Connection, _ metaObject: MetaObject, _ link: UInt64?
+    ) async throws(QiError) {
         if let known = directory, known.metaObject == metaObject {
             known.attach(to: connection, at: .serviceDirectory)
             for signal in known.subscriptions.signals { try await known.confirmSubscription(to: signal) }
-            return known
+            return
         }
         directory?.end(QiError(.notFound, "the directory is another than before", hint: "ask the session for it again"))
         let directory = RemoteObject(
             bus: bus, name: "ServiceDirectory", connection: connection, address: .serviceDirectory, metaObject: metaObject)
         directory.waitsInGap = gap == .wait
         self.directory = directory
-        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _ in
+        if let link { directory.subscribed(to: WellKnownActions.serviceRemoved, by: link) }
+        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _, _ in
             guard let (id, name) = payload.idAndName else { return }
             self?.removed(id, name)
         }
-        return directory
     }
 
     private func removed(_ id: UInt32, _ name: String) {

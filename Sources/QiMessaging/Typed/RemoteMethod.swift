@@ -84,8 +84,10 @@ extension ObjectProxy {
         guard let exact = method.content.exact, case .remote(let path) = handle.target else {
             return .value(try await convert(method, deadline, arguments))
         }
-        let payload = try fill(arguments, into: MethodArguments(bytes: path.loop.takeBuffer(), takesValues: false), method).bytes
-        let outcome = await Self.send(exact.uid, .bytes(payload, []), exact.returns, deadline, path)
+        let filled = try fill(arguments, into: MethodArguments(bytes: path.loop.takeBuffer(), takesValues: false), method)
+        let payload = filled.bytes
+        let content = filled.tail.map { CallContent.parts(payload, tail: $0) } ?? .bytes(payload, [])
+        let outcome = await Self.send(exact.uid, content, exact.returns, deadline, path)
         path.loop.giveBuffer(payload)
         switch outcome {
         case .answer(.reply(let reply, let flags)):

@@ -38,3 +38,10 @@ extension ByteBuffer {
         return numbers
     }
 }
+
+extension OutputRawSpan {
+    @inline(__always)
+    fileprivate mutating func appendLittleEndian(_ value: UInt64, bytes: Int) {
+        for index in 0..<bytes { append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
+    }
+}

@@ -79,10 +79,10 @@ extension ByteBuffer {
             UInt64(header.version) << 32 | UInt64(header.kind.rawValue) << 48 | UInt64(header.flags.rawValue) << 56
         let target = UInt64(header.address.service) | UInt64(header.address.object) << 32
         writeWithOutputRawSpan(minimumWritableBytes: MessageHeader.length) { span in
-            span.appendLittleEndian(head, bytes: 8)
-            span.appendLittleEndian(UInt64(header.payloadLength) | kinds, bytes: 8)
-            span.appendLittleEndian(target, bytes: 8)
-            span.appendLittleEndian(UInt64(header.address.action), bytes: 4)
+            span.append(head.littleEndian, as: UInt64.self)
+            span.append((UInt64(header.payloadLength) | kinds).littleEndian, as: UInt64.self)
+            span.append(target.littleEndian, as: UInt64.self)
+            span.append(header.address.action.littleEndian, as: UInt32.self)
         }
     }
 }
@@ -91,12 +91,5 @@ extension WireError {
     @inline(never) @usableFromInline
     static func wrongMagic(_ magic: UInt32) -> WireError {
         WireError(.frame, "wrong magic 0x\(String(magic, radix: 16)): the peer does not speak qi, or the stream is out of step")
-    }
-}
-
-extension OutputRawSpan {
-    @inlinable @inline(__always)
-    mutating func appendLittleEndian(_ value: UInt64, bytes: Int) {
-        for index in 0..<bytes { append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
     }
 }

@@ -51,8 +51,8 @@ final class SharedMemoryLink {
     /// Writes a payload to a slot, if it is big enough and there is one.
     ///
     /// - Returns: what to send in its place, with the flag ``MessageFlags/sharedMemory``; nil to send it as it is.
-    func place(_ payload: ByteBuffer) -> ByteBuffer? {
-        let length = payload.readableBytes
+    func place(_ payload: ByteBuffer, tail: ByteBuffer? = nil) -> ByteBuffer? {
+        let length = payload.readableBytes + (tail?.readableBytes ?? 0)
         guard isShared, length >= threshold else { return nil }
         switch pool.payload(of: length) {
         case .socket: return nil
@@ -61,10 +61,8 @@ final class SharedMemoryLink {
             return nil
         case .use(let segment, let offset):
             guard let memory = ours[segment] else { return nil }
-            payload.withUnsafeReadableBytes { bytes in
-                guard let base = bytes.baseAddress else { return }
-                (memory.base + offset).copyMemory(from: base, byteCount: bytes.count)
-            }
+            memory.write(payload, at: offset)
+            if let tail { memory.write(tail, at: offset + payload.readableBytes) }
             payloadsSent += 1
             return SharedMemoryMessages.Place(segment: UInt32(segment), offset: UInt32(offset), length: UInt32(length)).encoded()
         }

@@ -1,5 +1,6 @@
 import CQiSystem
 import Glibc
+import NIOCore
 import Synchronization
 
 /// A mapped memory file that two processes share: written by the one that made it, only read by the other.
@@ -70,6 +71,14 @@ final class SharedSegment {
         self.base = base
         self.size = size
         isOurs = false
+    }
+
+    /// Copies bytes to their place; the caller has seen to it that they fit.
+    func write(_ bytes: ByteBuffer, at offset: Int) {
+        bytes.withUnsafeReadableBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            (self.base + offset).copyMemory(from: base, byteCount: bytes.count)
+        }
     }
 
     private static func map(_ descriptor: Int32, _ size: Int, _ protection: Int32) -> UnsafeMutableRawPointer? {

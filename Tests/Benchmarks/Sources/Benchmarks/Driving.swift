@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import QiMessaging
 import QiWire
+import Synchronization
 
 /// A client of its own process: one kind of work against a service, ours or libqi's.
 ///
@@ -84,37 +85,55 @@ enum Driving {
         }.result
     }
 
-    /// One connection for each subscriber; bursts of 100 events, each taken by all before the next.
+    /// One connection for each subscriber, whose handler runs where the event arrives; bursts of 100 events, each taken by all before
+    /// the next.
     private static func fanOut(_ url: String, _ service: String, events: Int, subscribers: Int) async throws -> String {
         let rounds = max(1, events / 100)
+        let countdown = Countdown()
         var sessions: [Session] = []
-        var streams: [SignalEvents] = []
+        var links: [SignalLink] = []
         for _ in 0..<subscribers {
             let session = try await Session.connect(url, options: BenchmarkMachine.options)
             sessions.append(session)
-            streams.append(try await session.service(service).events(of: "tick", buffer: 1024))
+            let tick = Signal<String>(of: try await session.service(service), named: "tick")
+            links.append(try await tick.connect { _ in countdown.step() })
         }
         let emitter = try await sessions[0].service(service)
-        let all = streams
         let result = try await Rate.measure(rounds * 100 * subscribers) {
             for _ in 0..<rounds {
+                countdown.start(100 * subscribers)
                 _ = try await emitter.call("burst", arguments: [.uint32(100)])
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for stream in all { group.addTask { try await take(100, stream) } }
-                    try await group.waitForAll()
-                }
+                try await countdown.end(within: .seconds(60))
             }
         }
+        for link in links { link.disconnect() }
         for session in sessions { await session.close() }
         return result
     }
+}
 
-    private static func take(_ count: Int, _ stream: SignalEvents) async throws {
-        var iterator = stream.makeAsyncIterator()
-        for _ in 0..<count {
-            guard await iterator.next() != nil else { throw BenchmarkFailure("a subscription ended: \(String(describing: stream.failure))") }
+/// Events that are still to come, from whatever thread.
+private final class Countdown: Sendable {
+    private let missing = Atomic<Int>(0)
+    private let arrived = DispatchSemaphore(value: 0)
+
+    func start(_ count: Int) { missing.store(count, ordering: .releasing) }
+
+    func step() {
+        if missing.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { arrived.signal() }
+    }
+
+    /// Waits on a thread of its own: one of the pool's would be missed in the measurement.
+    func end(within limit: DispatchTimeInterval) async throws {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            Self.waiting.async { [self] in
+                let result = arrived.wait(timeout: .now() + limit)
+                continuation.resume(with: result == .success ? .success(()) : .failure(BenchmarkFailure("events are missing")))
+            }
         }
     }
+
+    private static let waiting = DispatchQueue(label: "countdown")
 }
 
 /// The calls as a generated proxy makes them: methods looked up once, arguments and results as types of Swift.
