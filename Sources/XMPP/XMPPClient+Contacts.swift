@@ -5,6 +5,9 @@ extension XMPPClient {
     /// True when both see each other's presence: only then may the account ask us anything.
     public func isMutual(_ address: JID) -> Bool { contacts.isMutual(address.bare) }
 
+    /// True when the account sees our presence.
+    public func isSeen(by address: JID) -> Bool { contacts.sees(address.bare) }
+
     /// Known connections of a contact, the newest first.
     public func resources(of account: JID) -> [PresenceResource] { contacts.resources(of: account.bare) }
 
@@ -38,6 +41,13 @@ extension XMPPClient {
     /// the server cannot keep approvals, this client does, until it is made anew.
     public func approveSubscription(of account: JID) async throws(XMPPError) {
         try await host.sendSubscription(.subscribed, to: account.bare)
+    }
+
+    /// Lets an account see our presence that has asked to, or will ask this client soon: nothing is sent before it has, for some
+    /// servers count what is sent (ejabberd's `mod_pres_counter`) and know no approval in advance.
+    public func expectSubscription(of account: JID) async throws(XMPPError) {
+        if contacts.expects(account.bare) { return }
+        try await approveSubscription(of: account)
     }
 
     /// Refuses an account's request, takes back an approval, or ends its view of our presence (RFC 6121 §3.2).

@@ -64,7 +64,7 @@ struct PolicyRenderingTests {
         #expect(lines[1].contains("ALMotion.moveTo\\x1b") && lines[1].contains("deny") && lines[1].contains("tls 10.0.0.7"))
         #expect(
             Audit.json(line("A.b")).text
-                == #"{"time":"1970-01-01T00:00:00.000Z","event":"denied","principal":"op@lab.example","zone":"lan","target":"A.b","access":"call","decision":"deny","rule":3,"path":"tls 10.0.0.7","detail":null}"#)
+                == #"{"time":"1970-01-01T00:00:00.000Z","event":"denied","principal":"op@lab.example","zone":"lan","target":"A.b","access":"call","decision":"deny","rule":3,"path":"tls 10.0.0.7","detail":null,"count":1}"#)
     }
 
     @Test("filters of the audit")

@@ -114,8 +114,34 @@ def test_without_the_token_nobody_is_let_in(world):
     for login in ([], ["--user", "nao", "--token-file", str(client.folder / "wrong")]):
         checks = client.battery("--url", robot.door, *login)
         assert not checks["connect"]["ok"], checks
-    rows = [json.loads(line) for line in (robot.folder / ".local/state/qimesh/audit.jsonl").read_text().splitlines()]
-    assert [row for row in rows if row["event"] == "refused" and row["principal"] == "user:nao"], rows
+    rows = robot.cli("audit", "--event", "refused", "--json").ok().json["records"]
+    assert [row for row in rows if row["principal"] == "user:nao"], rows
+    # The door is a process of its own, and so are its files.
+    assert (robot.folder / ".local/state/qimesh/audit-gateway.jsonl").is_file()
+
+
+def test_another_address_is_told_without_a_restart(world):
+    robot, client = world
+    crowd = Crowd(client, robot, 1)
+    text = robot.config.read_text()
+    content = yaml.safe_load(text)
+    try:
+        content["gateway"]["advertise"] = ["tcps://robot.example:9503"]
+        content["limits"] = {"calls-per-peer": 63}
+        robot.config.write_text(yaml.safe_dump(content))
+        robot.gateway.process.send_signal(1)  # SIGHUP
+        until(lambda: crowd.ask("state")["endpoints"] == ["qi:ServiceDirectory", "tcps://robot.example:9503"], 10, "the other address")
+        assert "settings=limits" in robot.gateway.wait_log("take effect when the node is started again", seconds=5)
+        robot.config.write_text("gateway: nonsense")
+        robot.gateway.process.send_signal(1)
+        robot.gateway.wait_log("configuration not reloaded", seconds=5)
+        assert crowd.ask("state")["endpoints"] == ["qi:ServiceDirectory", "tcps://robot.example:9503"]
+    finally:
+        robot.config.write_text(text)
+        robot.gateway.process.send_signal(1)
+    until(lambda: crowd.ask("state")["endpoints"] == ["qi:ServiceDirectory", robot.door], 10, "the door's own address")
+    assert crowd.ask("state")["lost"] == 0
+    crowd.stop()
 
 
 def test_a_removed_user_is_out_at_once(world):

@@ -161,3 +161,46 @@ def test_without_a_rule_nothing_is_there(wary, pepper, desk, server):
     assert desk.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json").code in (3, 4)
     wary({"who": "domain:%s" % server.jid("desk").split("@")[1], "allow": ["*"]})
     until(lambda: desk.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json").code == 0, 20, "the service's return")
+
+
+def edit(home, script, *options):
+    """`qimesh policy edit` with an editor that does what a line of shell says, with the file's name in $1."""
+    editor = home.folder / "editor"
+    editor.write_text("#!/bin/sh\n%s\n" % script)
+    editor.chmod(0o700)
+    return home.cli("policy", "edit", *options, env={"EDITOR": "'%s' --wait" % editor, "VISUAL": ""}.items(), stdin="")
+
+
+def test_what_is_edited_is_in_force_or_nothing_is(guarded):
+    guarded.up()
+    before = guarded.policy.read_bytes()
+    assert check(guarded, "op@lab.example", "ALMotion.moveTo", "call").code == 4
+    done = edit(guarded, "sed -i s/ALMotion/ALMotors/ \"$2\"; sed -i 's/ALTextToSpeech/ALMotion/' \"$2\"", "--json").ok().json
+    assert done["changed"] and done["inForce"] and done["path"] == str(guarded.policy) and done["rules"] == 3
+    assert check(guarded, "op@lab.example", "ALMotion.moveTo", "call").code == 0
+    after = guarded.policy.read_bytes()
+    assert after != before and guarded.policy.stat().st_mode & 0o777 == 0o600
+    for script, code in (("echo 'rulez: []' >> \"$2\"", 7), ("exit 3", 1), ("rm \"$2\"", 7)):
+        failed = edit(guarded, script, "--json")
+        assert failed.code != 0 and failed.error["code"] == ("configuration" if code == 7 else "system"), str(failed)
+        assert guarded.policy.read_bytes() == after
+    assert "policy.yaml:" in edit(guarded, "echo 'rulez: []' >> \"$2\"").err
+    assert not edit(guarded, "true", "--json").ok().json["changed"]
+    changed = edit(guarded, "echo '# by somebody else' >> %s; echo '# mine' >> \"$2\"" % guarded.policy, "--json")
+    assert changed.error["code"] == "conflict" and guarded.policy.read_text().endswith("# by somebody else\n")
+    kept = changed.error["hint"].split()[-1]
+    assert open(kept).read().endswith("# mine\n")
+    os.unlink(kept)
+    # No other copy is left behind.
+    assert sorted(path.name for path in guarded.policy.parent.iterdir()) == ["policy.yaml", "qimesh.yaml"]
+    guarded.down()
+    assert edit(guarded, "echo '# later' >> \"$2\"", "--json").ok().json["inForce"] is False
+
+
+def test_a_first_policy_is_begun(home):
+    home.write_config()
+    path = home.config.parent / "policy.yaml"
+    assert not edit(home, "true", "--json").ok().json["changed"] and not path.exists()
+    edit(home, "echo '# mine' >> \"$2\"").ok()
+    assert path.read_text().endswith("# mine\n") and path.stat().st_mode & 0o777 == 0o600
+    assert check(home, "op@lab.example", "ALMotion.moveTo", "call").code == 4

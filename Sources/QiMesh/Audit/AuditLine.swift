@@ -2,14 +2,17 @@ public import Foundation
 public import QiMessaging
 
 /// One line of the audit file: a record and when it was made. As JSON with the fields `time`, `event`, `principal`, `zone`, `target`,
-/// `access`, `decision` (`allow`, `deny`), `rule`, `path`, `detail`; those without a value are left out.
+/// `access`, `decision` (`allow`, `deny`), `rule`, `path`, `detail`, `count`; those without a value are left out.
 public struct AuditLine: Hashable, Sendable {
     public var time: Date
     public var record: AuditRecord
+    /// How many denials that differ in nothing but their target the line stands for, when that is not one.
+    public var count: Int?
 
-    public init(time: Date, record: AuditRecord) {
+    public init(time: Date, record: AuditRecord, count: Int? = nil) {
         self.time = time
         self.record = record
+        self.count = count
     }
 
     /// Texts of peers are cut to this many bytes: they choose how long the names are that they ask for.
@@ -26,6 +29,7 @@ public struct AuditLine: Hashable, Sendable {
         var rule: Int?
         var path: String
         var detail: String?
+        var count: Int?
     }
 
     /// The line, without its end.
@@ -40,7 +44,7 @@ public struct AuditLine: Hashable, Sendable {
                 Fields(
                     time: time.formatted(Self.format), event: record.event, principal: cut(record.principal), zone: record.zone.rawValue,
                     target: cut(record.target), access: cut(record.access), decision: record.isAllowed ? "allow" : "deny",
-                    rule: record.rule, path: cut(record.path), detail: record.detail.map(cut))))
+                    rule: record.rule, path: cut(record.path), detail: record.detail.map(cut), count: count)))
     }
 
     /// Reads a line; nil for one that is none, as after a crash.
@@ -52,7 +56,8 @@ public struct AuditLine: Hashable, Sendable {
             time: time,
             record: AuditRecord(
                 event: fields.event, principal: fields.principal, zone: zone, target: fields.target, access: fields.access,
-                isAllowed: fields.decision == "allow", rule: fields.rule, path: fields.path, detail: fields.detail))
+                isAllowed: fields.decision == "allow", rule: fields.rule, path: fields.path, detail: fields.detail),
+            count: fields.count)
     }
 
     /// UTC with milliseconds (RFC 3339).

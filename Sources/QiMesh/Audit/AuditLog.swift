@@ -5,16 +5,26 @@ import QiMessaging
 import Synchronization
 
 /// Writes audit records to their file. Records are taken on any thread at once and written by ``run()``, in order; when the disk is
-/// slower than they come, the newest are dropped and counted, and the count is written down as soon as that is possible.
+/// slower than they come, the newest are dropped and counted, and the count is written down as soon as that is possible. Denials that
+/// repeat are counted, too (``AuditRepeats``).
 final class AuditLog: AuditSink {
     private struct State {
         var settings = AuditSettings()
         var waiting: [AuditLine] = []
         var dropped = 0
+        var repeats = AuditRepeats()
+
+        mutating func take(_ lines: [AuditLine]) {
+            let taken = lines.prefix(max(0, AuditLog.queueLimit - waiting.count))
+            waiting += taken
+            dropped += lines.count - taken.count
+        }
     }
 
     private let state = Mutex(State())
     private let wake = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    /// Something is counted that is to be written down later.
+    private let counting = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let file: Mutex<AuditFile>
     private let logger: Logger
 
@@ -30,10 +40,13 @@ final class AuditLog: AuditSink {
 
     func record(_ record: AuditRecord) {
         let line = AuditLine(time: Date(), record: record)
-        state.withLock { state in
-            if state.waiting.count < Self.queueLimit { state.waiting.append(line) } else { state.dropped += 1 }
+        let (isNew, isCounted) = state.withLock { state in
+            let lines = state.repeats.lines(for: line)
+            state.take(lines)
+            return (!lines.isEmpty, lines.last != line)
         }
-        wake.continuation.yield()
+        if isNew { wake.continuation.yield() }
+        if isCounted { counting.continuation.yield() }
     }
 
     /// No more records come: ``run()`` returns when those that wait are written.
@@ -41,9 +54,25 @@ final class AuditLog: AuditSink {
 
     /// Writes until ``finish()``.
     func run() async {
-        for await _ in wake.stream { await writeWaiting() }
+        await withTaskGroup { group in
+            group.addTask { [self] in await endWindows() }
+            for await _ in wake.stream { await writeWaiting() }
+            group.cancelAll()
+        }
+        state.withLock { $0.take($0.repeats.finish()) }
         await writeWaiting()
         file.withLock { $0.close() }
+    }
+
+    /// Has what was counted written down when its time is over. Sleeps only while something is.
+    private func endWindows() async {
+        for await _ in counting.stream {
+            while let end = state.withLock({ $0.repeats.nextEnd }) {
+                do { try await Task.sleep(for: .seconds(min(max(end.timeIntervalSinceNow, 0.1), AuditRepeats.windowLength))) } catch { return }
+                state.withLock { $0.take($0.repeats.expired(at: Date())) }
+                wake.continuation.yield()
+            }
+        }
     }
 
     /// Runs `body` while records are written, and writes what is left when it has ended.

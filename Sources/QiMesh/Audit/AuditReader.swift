@@ -1,60 +1,102 @@
 import Foundation
 
-/// Reads what ``AuditLog`` wrote, oldest first, whether the node runs or not.
+/// Reads what the node's ``AuditLog`` and that of a separate gateway wrote, oldest first, whether they run or not.
 public struct AuditReader: Sendable {
-    private let path: String
+    private let paths: [String]
 
-    /// A line of ours is far shorter.
-    private static let lineLimit = 1 << 16
-    private static let chunk = 1 << 16
-
-    public init(_ path: String) { self.path = path }
+    /// - Parameter paths: the present files of those who write; each may have older ones beside it.
+    public init(_ paths: [String]) { self.paths = paths }
 
     /// Calls `body` with every record there is. Lines that are none are passed over and counted.
     ///
     /// - Returns: how many lines could not be read.
     /// - Throws: `notFound` when there is no audit file, `system` when one cannot be read.
     public func read(_ body: (AuditLine) -> Void) throws(MeshError) -> Int {
-        var files = [path]
-        while files.count <= 100, access(AuditFile.name(path, files.count), F_OK) == 0 { files.append(AuditFile.name(path, files.count)) }
-        guard files.count > 1 || access(path, F_OK) == 0 else {
-            throw MeshError(.notFound, "nothing has been audited yet: there is no file \(path)", hint: "start the node: qimesh up")
+        var sources = paths.map(AuditLines.init)
+        guard sources.contains(where: { !$0.files.isEmpty }) else {
+            throw MeshError(
+                .notFound, "nothing has been audited yet: there is no file \(paths.joined(separator: ", "))", hint: "start the node: qimesh up")
         }
-        var damaged = 0
-        for file in files.reversed() { damaged += try Self.read(file, body) }
-        return damaged
+        var heads: [AuditLine?] = []
+        for index in sources.indices { heads.append(try sources[index].next()) }
+        while let first = heads.indices.filter({ heads[$0] != nil }).min(by: { time(heads[$0]) < time(heads[$1]) }), let line = heads[first] {
+            body(line)
+            heads[first] = try sources[first].next()
+        }
+        return sources.reduce(0) { $0 + $1.damaged }
     }
 
-    private static func read(_ path: String, _ body: (AuditLine) -> Void) throws(MeshError) -> Int {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    private func time(_ line: AuditLine?) -> Date { line?.time ?? .distantFuture }
+}
+
+/// The lines of one present file and of those before it, oldest first.
+private struct AuditLines {
+    /// Those that are left, the oldest last.
+    private(set) var files: [String]
+    private(set) var damaged = 0
+    private var handle: FileHandle?
+    private var rest = Data()
+    /// Where the next line begins in ``rest``.
+    private var start = 0
+
+    /// A line of ours is far shorter.
+    private static let lineLimit = 1 << 16
+    private static let chunk = 1 << 16
+
+    init(_ path: String) {
+        files = access(path, F_OK) == 0 ? [path] : []
+        var number = 1
+        while number <= 100, access(AuditFile.name(path, number), F_OK) == 0 {
+            files.append(AuditFile.name(path, number))
+            number += 1
+        }
+    }
+
+    mutating func next() throws(MeshError) -> AuditLine? {
+        while true {
+            while let bytes = try nextBytes() {
+                if bytes.isEmpty { continue }
+                if let line = AuditLine(bytes) { return line }
+                damaged += 1
+            }
+            guard let file = files.popLast() else { return nil }
+            handle = try Self.open(file)
+        }
+    }
+
+    private static func open(_ path: String) throws(MeshError) -> FileHandle? {
+        let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             // Put aside at this very moment.
-            if errno == ENOENT { return 0 }
+            if errno == ENOENT { return nil }
             throw PrivateFile.failure(.system, "cannot open \(path)")
         }
-        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        var rest = Data()
-        var damaged = 0
-        func take(_ line: Data) {
-            if line.isEmpty { return }
-            if let line = AuditLine(line) { body(line) } else { damaged += 1 }
-        }
-        do {
-            while let data = try handle.read(upToCount: chunk), !data.isEmpty {
-                rest += data
-                while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                    take(rest[rest.startIndex..<end])
-                    rest = Data(rest[rest.index(after: end)...])
-                }
-                if rest.count > lineLimit {
-                    damaged += 1
-                    rest = Data()
-                }
+        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
+
+    /// The next line of the file that is open; nil at its end.
+    private mutating func nextBytes() throws(MeshError) -> Data? {
+        guard let handle else { return nil }
+        while true {
+            if let end = rest[start...].firstIndex(of: UInt8(ascii: "\n")) {
+                defer { start = end + 1 }
+                return rest[start..<end]
             }
-        } catch {
-            throw MeshError(.system, "cannot read \(path)", cause: error)
+            rest = Data(rest[start...])
+            start = 0
+            if rest.count > Self.lineLimit {
+                damaged += 1
+                rest = Data()
+            }
+            do {
+                guard let data = try handle.read(upToCount: Self.chunk), !data.isEmpty else { break }
+                rest += data
+            } catch {
+                throw MeshError(.system, "an audit file cannot be read", cause: error)
+            }
         }
-        take(rest)
-        return damaged
+        self.handle = nil
+        defer { rest = Data() }
+        return rest
     }
 }

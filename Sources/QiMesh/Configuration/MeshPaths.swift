@@ -25,6 +25,9 @@ public struct MeshPaths: Hashable, Sendable {
     public var userFile: String { stateDirectory + "/users" }
     /// Denials and changes, one line of JSON each; older ones are beside it, with a number behind.
     public var auditFile: String { stateDirectory + "/audit.jsonl" }
+
+    /// Where a gateway that is a process of its own writes the same: each puts its own files aside.
+    public var gatewayAuditFile: String { stateDirectory + "/audit-gateway.jsonl" }
     /// The socket of the control interface; never reachable from outside this user's account.
     public var controlSocket: String { runtimeDirectory + "/control.sock" }
     /// The directory's unix socket.

@@ -11,6 +11,7 @@ public final class GatewayNode: Service {
     private let logger: Logger
     private let onReady: @Sendable ([String]) -> Void
     private let policies = Mutex<PolicyStore?>(nil)
+    private let door = Mutex<GatewayService?>(nil)
 
     /// - Parameter onReady: called once with the addresses it listens at.
     public init(
@@ -27,13 +28,20 @@ public final class GatewayNode: Service {
     /// - Throws: as ``GatewayService/run()``, and `configuration` for a policy that cannot be read.
     public func run() async throws {
         try paths.prepareDirectories()
-        let audit = AuditLog(file: paths.auditFile, logger: logger)
+        let audit = AuditLog(file: paths.gatewayAuditFile, logger: logger)
         let policies = try PolicyStore.open(configuration, paths: paths, audit: audit)
         self.policies.withLock { $0 = policies }
         let apps = try AppStore(file: paths.appFile, logger: logger, onChanged: { policies.setGrants($0) })
         let service = try GatewayService(
             configuration: configuration, paths: paths, access: policies.control, stores: [apps], logger: logger, onReady: onReady)
+        door.withLock { $0 = service }
         try await audit.whileWriting { try await service.run() }
+    }
+
+    /// Takes over what can change while it runs; see ``MeshNode/reload(_:)``.
+    public func reload(_ configuration: MeshConfiguration) -> [String] {
+        door.withLock { $0 }?.advertise(configuration.gateway?.advertise ?? [])
+        return self.configuration.settingsForRestart(against: configuration)
     }
 
     /// Reads the policy file again, as SIGHUP asks for; see ``MeshNode/reloadPolicy(by:)``.

@@ -41,8 +41,8 @@ extension XMPPGateway {
             case .refuse(let reason): return refused(device, offer.key, reason)
             case .accept(let enrollment):
                 if let reason = try take(offer, device, enrollment, enrollments) { return refused(device, offer.key, reason) }
-                return await welcome(device, offer, enrollment, party)
-            case .acceptAgain(let enrollment): return await welcome(device, offer, enrollment, party)
+                return await welcome(device, offer, enrollment, party, isFirst: true)
+            case .acceptAgain(let enrollment): return await welcome(device, offer, enrollment, party, isFirst: false)
             }
         } catch {
             logger.error("a pairing could not be judged", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
@@ -66,24 +66,30 @@ extension XMPPGateway {
         return nil
     }
 
-    /// Pins the key and makes the device a contact, also when it asks again; then proves that we made the token.
+    /// Pins the key and makes the device a contact; then proves that we made the token. The device asks again until it is a contact:
+    /// what a server dropped is sent again then.
     private func welcome(
-        _ device: JID, _ offer: PairingOffer, _ enrollment: Enrollment, _ party: PairingTranscript.Party
+        _ device: JID, _ offer: PairingOffer, _ enrollment: Enrollment, _ party: PairingTranscript.Party, isFirst: Bool
     ) async -> Result<Element?, StanzaError> {
         do {
             // A token is its owner's word: what was revoked before may come back.
             try trust.readmit(jid: "\(device)")
             try trust.pin(jid: "\(device)", key: offer.key)
+            if isFirst { paired(device, offer.key, enrollment) }
             if let name = nickname(for: device, wanted: enrollment.name) { try await client.setRosterItem(device, name: name) }
             try await befriend(device)
         } catch {
             logger.warning("a pairing is not complete yet", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
             return .failure(.resourceConstraint)
         }
-        logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.token": "\(enrollment.id)", "qimesh.key": "\(offer.key)"])
-        record(device, enrollment.id, isAllowed: true, "paired, key \(offer.key)")
         let transcript = PairingTranscript(enrolling: party, pairing: .init(jid: "\(device)", key: offer.key))
-        return PairingAnswer.accepted(proof: PairingProof.answer(enrollment.verifier, transcript)).result
+        let proof = PairingProof.answer(enrollment.verifier, transcript)
+        return PairingAnswer.accepted(proof: proof, isContact: client.isMutual(device)).result
+    }
+
+    private func paired(_ device: JID, _ key: KeyFingerprint, _ enrollment: Enrollment) {
+        logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.token": "\(enrollment.id)", "qimesh.key": "\(key)"])
+        record(device, enrollment.id, isAllowed: true, "paired, key \(key)")
     }
 
     private func refused(_ device: JID, _ key: KeyFingerprint, _ reason: PairingRefusal) -> Result<Element?, StanzaError> {

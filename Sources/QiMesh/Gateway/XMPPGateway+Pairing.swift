@@ -67,7 +67,7 @@ extension XMPPGateway {
             switch action {
             case .ask:
                 let outcome = await ask(attempt, &isPrepared)
-                action = machine.answered(outcome, now: .now)
+                action = machine.answered(outcome, isMutual: client.isMutual(device), now: .now)
                 if case .pause = action { report("waiting for \(device): \(machine.trouble)") }
             case .pause(let duration):
                 await signOfLife(of: device, within: duration)
@@ -78,9 +78,7 @@ extension XMPPGateway {
                 action = machine.looked(isMutual: client.isMutual(device), now: .now)
             case .awaitContact(let duration):
                 report("waiting for the servers to make \(device) a contact")
-                await Mesh.race(duration) { [self] in
-                    for await _ in peers.observers.changes() where client.isMutual(device) { return }
-                }
+                await contact(with: device, within: duration)
                 action = machine.looked(isMutual: client.isMutual(device), now: .now)
             case .subscribe:
                 await subscribeAgain(attempt)
@@ -101,6 +99,14 @@ extension XMPPGateway {
         }
     }
 
+    /// Returns early when our server says that we and the device see each other now.
+    private func contact(with device: JID, within limit: Duration) async {
+        let wasMutual = client.isMutual(device)
+        await Mesh.race(limit) { [self] in
+            for await _ in peers.observers.changes() where client.isMutual(device) != wasMutual { return }
+        }
+    }
+
     // MARK: - Steps
 
     /// Sends what makes the contact, once, and the request that proves the token.
@@ -110,13 +116,13 @@ extension XMPPGateway {
         do throws(XMPPError) {
             if !isPrepared {
                 try await client.setRosterItem(device, name: attempt.name)
-                try await client.approveSubscription(of: device)
+                try await client.expectSubscription(of: device)
                 try await client.subscribe(to: device, token: attempt.handle)
                 isPrepared = true
             }
             let answer = try await client.iq(to: address, .set, attempt.offer.element)
-            guard case .accepted(let proof)? = PairingAnswer(answer) else { return .forged }
-            return attempt.isValid(proof) ? .accepted : .forged
+            guard case .accepted(let proof, let isContact)? = PairingAnswer(answer) else { return .forged }
+            return attempt.isValid(proof) ? .accepted(isContact: isContact) : .forged
         } catch {
             if case .refused(let refusal)? = PairingAnswer(error.stanzaError) { return .refused(refusal) }
             return .silent(Self.trouble(error, own))
@@ -144,10 +150,10 @@ extension XMPPGateway {
 
     private func subscribeAgain(_ attempt: PairingAttempt) async {
         let device = attempt.invitation.jid
-        let subscription = client.roster().first { $0.jid == device }?.subscription
         do throws(XMPPError) {
-            if subscription != .from { try await client.approveSubscription(of: device) }
-            if subscription != .to { try await client.subscribe(to: device, token: attempt.handle) }
+            if !client.isSeen(by: device) { try await client.approveSubscription(of: device) }
+            // Also when we see it: its server may not know that, and then has nothing that could be approved.
+            try await client.subscribe(to: device, token: attempt.handle)
         } catch {
             logger.debug("subscription not sent again", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
         }

@@ -173,12 +173,18 @@ final class XMPPGateway: Sendable {
     /// Takes a contact's request, as the owner says, and asks back.
     func approve(_ jid: JID) async throws(XMPPError) {
         readmit(jid)
-        try await befriend(jid)
+        try await client.approveSubscription(of: jid)
+        try await askBack(jid)
     }
 
-    /// Lets an account see us, and asks to see it.
+    /// Lets an account see us, and asks to see it: whatever of both is missing.
     func befriend(_ jid: JID) async throws(XMPPError) {
-        try await client.approveSubscription(of: jid)
+        // Also where no request was seen: a server may hold one that it does not deliver again.
+        if !client.isSeen(by: jid) { try await client.approveSubscription(of: jid) }
+        try await askBack(jid)
+    }
+
+    private func askBack(_ jid: JID) async throws(XMPPError) {
         let item = client.roster().first { $0.jid == jid.bare }
         if item?.subscription != .to, item?.subscription != .both { try await client.subscribe(to: jid) }
     }

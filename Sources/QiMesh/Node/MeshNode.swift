@@ -17,6 +17,7 @@ public final class MeshNode: Service {
     private let logger: Logger
     private let onReady: @Sendable ([String]) -> Void
     private let policies = Mutex<PolicyStore?>(nil)
+    private let door = Mutex<GatewayService?>(nil)
     private let onServer: (@Sendable (DirectoryServer) async throws -> Void)?
 
     /// A node; nothing is opened before ``run()``.
@@ -73,6 +74,14 @@ public final class MeshNode: Service {
         return try policies.reload(by: whom)
     }
 
+    /// Takes over what can change while it runs: the addresses that the gateway tells its clients. Nobody is disconnected.
+    ///
+    /// - Returns: the settings that differ from those the node began with, and take effect when it is started again.
+    public func reload(_ configuration: MeshConfiguration) -> [String] {
+        door.withLock { $0 }?.advertise(configuration.gateway?.advertise ?? [])
+        return self.configuration.settingsForRestart(against: configuration)
+    }
+
     private func serve(
         on loop: BusLoop, machineID: String, identity: CurrentIdentity, trust: TrustStore, policies: PolicyStore
     ) async throws {
@@ -120,6 +129,7 @@ public final class MeshNode: Service {
             gateways: gateways, server: server, identity: identity, trust: trust, enrollments: enrollments,
             deviceName: configuration.device.name ?? "")
         let door = try publicDoor(policies, apps)
+        self.door.withLock { $0 = door }
         var additions: [any ControlMembers] = [pairing, AppControl(apps, access: policies.control), PolicyControl(policies)]
         if let door { additions.append(GatewayControl(door)) }
         let control = NodeControl(

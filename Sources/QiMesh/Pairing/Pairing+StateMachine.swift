@@ -1,16 +1,20 @@
 /// How a device that was given a token pairs, as a value: what to do next, and when to give up.
 ///
 /// ```
-/// started ─▶ ask ──accepted──▶ pin ─▶ await the contact ──mutual──▶ finished
-///             ▲ └─silent─▶ pause ┐            └─not yet─▶ subscribe again (at most twice a minute)
-///             └──────────────────┘      refused, or out of time ─▶ failed
+/// started ─▶ ask ──accepted──▶ pin ─▶ await the contact ──here──▶ ask again ──there too──▶ finished
+///             ▲ └─silent─▶ pause ┐            ▲ └─not yet─▶ subscribe ──▶┘ │
+///             └──────────────────┘            └─────────────not yet────────┘     refused, or out of time ─▶ failed
 /// ```
+///
+/// A server may drop subscription stanzas without a word, either way: ejabberd does so with the sixth of a minute (`mod_pres_counter`),
+/// and a device that pairs again soon after it was revoked meets that. So both sides are asked whether they see the other, and what
+/// is missing is sent again: here by us, there when we ask.
 ///
 /// The enrolling device may be offline, or its server may have dropped the token from the stored subscription request, as ejabberd
 /// does (reference xmpp §5.3): the request that proves the token is repeated until somebody answers it.
 struct PairingStateMachine: Sendable {
     enum Action: Equatable, Sendable {
-        /// Send the request that proves the token.
+        /// Send the request that proves the token; again, to hear whether we are a contact there.
         case ask
         /// Wait so long, or for a sign of life, then ask again.
         case pause(Duration)
@@ -18,7 +22,7 @@ struct PairingStateMachine: Sendable {
         case pin
         /// Wait so long for both sides to see each other.
         case awaitContact(Duration)
-        /// Send the subscription request again.
+        /// Send again what makes the contact.
         case subscribe
         case finish
         case fail(PairingFailure)
@@ -26,8 +30,8 @@ struct PairingStateMachine: Sendable {
 
     /// What came of a request.
     enum Outcome: Equatable, Sendable {
-        /// The enrolling device made the token and sees the same addresses and keys.
-        case accepted
+        /// The enrolling device made the token and sees the same addresses and keys; whether we are a contact there.
+        case accepted(isContact: Bool)
         /// Somebody answered for it who did not make the token.
         case forged
         case refused(PairingRefusal)
@@ -38,7 +42,9 @@ struct PairingStateMachine: Sendable {
     private enum State: Sendable {
         case idle
         case asking(attempts: Int)
-        case accepted(waits: Int)
+        /// The token is taken; whether we are a contact there, if that was asked since we see the device.
+        case accepted(waits: Int, isContact: Bool?)
+        case confirming(waits: Int)
         case over
     }
 
@@ -54,20 +60,26 @@ struct PairingStateMachine: Sendable {
         return .ask
     }
 
-    mutating func answered(_ outcome: Outcome, now: ContinuousClock.Instant) -> Action {
-        guard case .asking(let attempts) = state else { return .finish }
-        switch outcome {
-        case .accepted:
-            state = .accepted(waits: 0)
+    /// - Parameter isMutual: whether we and the device see each other.
+    mutating func answered(_ outcome: Outcome, isMutual: Bool, now: ContinuousClock.Instant) -> Action {
+        switch (state, outcome) {
+        case (.asking, .refused(let refusal)), (.confirming, .refused(let refusal)): return fail(.refused(refusal))
+        case (.asking, .forged), (.confirming, .forged): return fail(.forged)
+        case (.asking, .accepted(let isContact)):
+            state = .accepted(waits: 0, isContact: isContact ? true : nil)
             return .pin
-        case .refused(let refusal): return fail(.refused(refusal))
-        case .forged: return fail(.forged)
-        case .silent(let reason):
+        case (.asking(let attempts), .silent(let reason)):
             trouble = reason
             guard now < deadline else { return fail(.unanswered(reason)) }
             // 1, 2, 4, 8, and then every 15 seconds.
             let pause = min(Duration.seconds(1 << min(attempts - 1, 4)), .seconds(15))
             return .pause(min(pause, deadline - now))
+        case (.confirming(let waits), _):
+            let isContact = outcome == .accepted(isContact: true)
+            if isContact, isMutual { return finish() }
+            state = .accepted(waits: waits, isContact: isContact ? true : isMutual ? false : nil)
+            return wait(waits, now)
+        case (.idle, _), (.accepted, _), (.over, _): return .finish
         }
     }
 
@@ -80,21 +92,32 @@ struct PairingStateMachine: Sendable {
 
     /// The key is pinned, or the wait for the contact is over.
     mutating func looked(isMutual: Bool, now: ContinuousClock.Instant) -> Action {
-        guard case .accepted(let waits) = state else { return .finish }
-        if isMutual {
-            state = .over
-            return .finish
+        guard case .accepted(let waits, let isContact) = state else { return .finish }
+        if isMutual, isContact == true { return finish() }
+        if isMutual, isContact == nil {
+            state = .confirming(waits: waits)
+            return .ask
         }
-        guard waits == 0 || now < deadline else { return fail(.noContact) }
-        state = .accepted(waits: waits + 1)
-        // ejabberd drops the sixth subscription stanza of a minute.
-        return waits == 0 ? .awaitContact(.seconds(5)) : .subscribe
+        return waits == 0 ? wait(waits, now) : now < deadline ? .subscribe : fail(.noContact)
     }
 
-    /// The subscription request is sent again.
+    /// What makes the contact is sent again.
     mutating func subscribed() -> Action {
-        guard case .accepted = state else { return .finish }
-        return .awaitContact(.seconds(20))
+        guard case .accepted(let waits, _) = state else { return .finish }
+        state = .confirming(waits: waits)
+        return .ask
+    }
+
+    /// ejabberd drops the sixth subscription stanza of a minute: they are not sent again soon.
+    private mutating func wait(_ waits: Int, _ now: ContinuousClock.Instant) -> Action {
+        guard case .accepted(_, let isContact) = state, waits == 0 || now < deadline else { return fail(.noContact) }
+        state = .accepted(waits: waits + 1, isContact: isContact)
+        return .awaitContact(waits == 0 ? .seconds(5) : .seconds(20))
+    }
+
+    private mutating func finish() -> Action {
+        state = .over
+        return .finish
     }
 
     private mutating func fail(_ failure: PairingFailure) -> Action {

@@ -1,11 +1,12 @@
+import Crypto
 import Foundation
 import XMPP
 
 /// What `qimesh enroll` shows and `qimesh pair` takes: all that a fresh device needs to pair with another one.
 ///
-/// Written as `qimesh:JID/TOKEN/KEY[/RESOURCE[/NAME]]`: the bare address, the secret (22 characters), the SHA-256 of the enrolling
-/// device's public key (43 characters), the resource its account is logged in with if that is not `qimesh`, and the nickname its
-/// owner gave it. What is not a letter, a digit or one of `-._~@` is percent-encoded (RFC 3986 §2.1), so the text needs no quotes
+/// Written as `qimesh:JID/TOKEN/KEY.CHECK[/RESOURCE[/NAME]]`: the bare address, the secret (22 characters), the SHA-256 of the
+/// enrolling device's public key (43 characters), six characters that tell whether all of the text is there and as it was, the
+/// resource its account is logged in with if that is not `qimesh`, and the nickname its owner gave it. What is not a letter, a digit or one of `-._~@` is percent-encoded (RFC 3986 §2.1), so the text needs no quotes
 /// in a shell.
 ///
 /// Not the `xmpp:` address of XEP-0379: a chat program that opened it would send the secret to the servers.
@@ -37,7 +38,15 @@ struct PairingInvitation: Sendable {
             resource == Self.usualResource ? "" : Self.encode(resource), Self.encode(name),
         ]
         while parts.last == "" { parts.removeLast() }
+        parts[2] += "." + Self.check(parts)
         return Self.scheme + parts.joined(separator: "/")
+    }
+
+    /// Of the parts as they are written: whoever types or copies them loses an end or a character, and a shorter name is a name, too.
+    /// No secret and no proof.
+    static func check(_ parts: [some StringProtocol]) -> String {
+        let digest = SHA256.hash(data: Data((scheme + parts.joined(separator: "/")).utf8))
+        return Base64URL.encode(Array(digest.prefix(4)))
     }
 
     init(jid: JID, token: PairingToken, key: KeyFingerprint, resource: String, name: String) {
@@ -55,8 +64,11 @@ struct PairingInvitation: Sendable {
         guard text.utf8.count <= Self.lengthLimit, text.hasPrefix(Self.scheme) else {
             throw Self.unusable("it does not begin with \"\(Self.scheme)\"")
         }
-        let parts = text.dropFirst(Self.scheme.count).split(separator: "/", omittingEmptySubsequences: false)
+        var parts = text.dropFirst(Self.scheme.count).split(separator: "/", omittingEmptySubsequences: false)
         guard (3...5).contains(parts.count) else { throw Self.unusable("it has \(parts.count) parts instead of 3 to 5") }
+        let sealed = parts[2].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        parts[2] = sealed[0]
+        guard sealed.count == 2, sealed[1] == Self.check(parts) else { throw Self.unusable("it was cut short or changed on the way") }
         guard let jid = parts[0].removingPercentEncoding.flatMap({ JID($0) }), jid.isBare, jid.node != nil else {
             throw Self.unusable("its first part is no address of the form name@server")
         }

@@ -37,8 +37,9 @@ struct PairingOffer: Hashable, Sendable {
 
 /// What a pairing device hears.
 enum PairingAnswer: Hashable, Sendable {
-    /// `<paired xmlns='urn:qimesh:pair:1' proof='…'/>`: the enrolling device's own proof.
-    case accepted(proof: [UInt8])
+    /// `<paired xmlns='urn:qimesh:pair:1' proof='…' contact='pending'/>`: the enrolling device's own proof, and whether the other is a
+    /// contact of its, both ways, already; then without the last attribute.
+    case accepted(proof: [UInt8], isContact: Bool = true)
     /// A stanza error with one of our conditions.
     case refused(PairingRefusal)
 
@@ -46,9 +47,10 @@ enum PairingAnswer: Hashable, Sendable {
 
     var result: Result<Element?, StanzaError> {
         switch self {
-        case .accepted(let proof):
-            return .success(
-                Element(Self.name, namespace: MeshNamespaces.pairing, attributes: ["proof": Base64URL.encode(proof)]))
+        case .accepted(let proof, let isContact):
+            var element = Element(Self.name, namespace: MeshNamespaces.pairing, attributes: ["proof": Base64URL.encode(proof)])
+            if !isContact { element["contact"] = "pending" }
+            return .success(element)
         case .refused(let refusal):
             let condition = Element(refusal.rawValue, namespace: MeshNamespaces.pairing)
             return .failure(StanzaError(.auth, "not-authorized", application: condition))
@@ -60,7 +62,7 @@ enum PairingAnswer: Hashable, Sendable {
         guard let element, element.isNamed(Self.name, MeshNamespaces.pairing),
             let proof = element["proof"].flatMap({ Base64URL.decode($0, count: PairingProof.length) })
         else { return nil }
-        self = .accepted(proof: proof)
+        self = .accepted(proof: proof, isContact: element["contact"] != "pending")
     }
 
     /// Reads an error; nil for one that says nothing of tokens.

@@ -8,8 +8,8 @@ struct Audit: Verb {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Who asked for what, when, by which way, and which rule decided.",
         discussion: """
-            Reads the audit files of this user's node, whether it runs or not: denials and changes, and all calls where the policy
-            says `audit: { calls: all }`.
+            Reads the audit files of this user's node and of its gateway, whether they run or not: denials and changes, and all calls
+            where the policy says `audit: { calls: all }`. Denials of one caller that repeat are one line with their number.
             """)
 
     @Option(help: "Only this caller; may hold *.") var who: String?
@@ -29,7 +29,8 @@ struct Audit: Verb {
         var found: [AuditLine] = []
         let damaged: Int
         do throws(MeshError) {
-            damaged = try AuditReader(try MeshPaths.current().auditFile).read { line in
+            let paths = try MeshPaths.current()
+            damaged = try AuditReader([paths.auditFile, paths.gatewayAuditFile]).read { line in
                 guard filter.takes(line) else { return }
                 found.append(line)
                 if found.count >= 2 * count { found.removeFirst(found.count - count) }
@@ -87,7 +88,7 @@ struct Audit: Verb {
             ("time", .string(line.timeText)), ("event", .string(record.event)), ("principal", .string(record.principal)),
             ("zone", .string(record.zone.rawValue)), ("target", .string(record.target)), ("access", .string(record.access)),
             ("decision", .string(record.isAllowed ? "allow" : "deny")), ("rule", rule), ("path", .string(record.path)),
-            ("detail", detail),
+            ("detail", detail), ("count", .integer(Int64(line.count ?? 1))),
         ])
     }
 }

@@ -5,17 +5,22 @@ import QiMessaging
 import ServiceLifecycle
 import UnixSignals
 
-/// A node whose policy can be read again.
+/// A node whose policy and configuration can be read again.
 protocol PolicyNode: Service {
     func reloadPolicy(by whom: String) throws(MeshError) -> PolicyFile?
+    func reload(_ configuration: MeshConfiguration) -> [String]
 }
 
 extension MeshNode: PolicyNode {}
 extension GatewayNode: PolicyNode {}
 
-/// Runs a node until it is asked to end: Ctrl-C, SIGTERM. SIGHUP has it read its policy again.
+/// Runs a node until it is asked to end: Ctrl-C, SIGTERM. SIGHUP has it read its policy and its configuration again.
 enum ForegroundNode {
-    static func run(level: Logger.Level, _ make: (Logger) throws -> any PolicyNode) async throws {
+    /// - Parameter load: reads the configuration again.
+    static func run(
+        level: Logger.Level, load: @escaping @Sendable () throws(MeshError) -> MeshConfiguration,
+        _ make: (Logger) throws -> any PolicyNode
+    ) async throws {
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
             handler.logLevel = level
@@ -23,7 +28,7 @@ enum ForegroundNode {
         }
         var logger = Logger(label: "qimesh")
         logger.logLevel = level
-        let node = InterruptibleNode(node: try make(logger), logger: logger)
+        let node = InterruptibleNode(node: try make(logger), load: load, logger: logger)
         // Its own remarks on starting and stopping say nothing that ours do not.
         var quiet = Logger(label: "qimesh.lifecycle")
         quiet.logLevel = .error
@@ -48,6 +53,7 @@ enum ForegroundNode {
 /// The node, with a second signal that ends it at once: who presses Ctrl-C twice means it.
 private struct InterruptibleNode: Service {
     let node: any PolicyNode
+    let load: @Sendable () throws(MeshError) -> MeshConfiguration
     let logger: Logger
 
     func run() async throws {
@@ -63,15 +69,32 @@ private struct InterruptibleNode: Service {
         }
     }
 
-    /// SIGHUP: as `qimesh policy reload`.
+    /// SIGHUP: as `qimesh policy reload`, and what can change of the configuration.
     private func reloadOnRequest() async {
         for await _ in await UnixSignalsSequence(trapping: .sighup) {
+            reloadConfiguration()
             do throws(MeshError) {
                 guard let file = try node.reloadPolicy(by: "SIGHUP") else { continue }
                 logger.notice("policy reloaded", metadata: ["path": "\(file.path)", "rules": "\(file.policy.rules.count)"])
             } catch {
                 logger.error("policy not reloaded: the rules of before stay in force", metadata: ["error": "\(error.message)"])
             }
+        }
+    }
+
+    private func reloadConfiguration() {
+        do throws(MeshError) {
+            let configuration = try load()
+            let later = node.reload(configuration)
+            if let advertised = configuration.gateway?.advertise {
+                logger.notice("configuration reloaded", metadata: ["gateway.advertise": "\(advertised.joined(separator: " "))"])
+            }
+            guard !later.isEmpty else { return }
+            logger.warning(
+                "these settings were changed, and take effect when the node is started again",
+                metadata: ["settings": "\(later.joined(separator: ", "))"])
+        } catch {
+            logger.error("configuration not reloaded: that of before stays in force", metadata: ["error": "\(error.message)"])
         }
     }
 }

@@ -5,12 +5,12 @@ import QiWire
 /// `qimesh policy`.
 struct Policy: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "Who may do what: show the rules, ask them, test them, read them again.",
+        commandName: "policy", abstract: "Who may do what: show the rules, ask them, test them, change them, read them again.",
         discussion: """
             The rules stand in policy.yaml beside the configuration. The first rule that names the caller and lists the target
             decides; inside a rule deny is read before allow; what no rule lists is denied to everybody from outside.
             """,
-        subcommands: [PolicyShow.self, PolicyCheck.self, PolicyTest.self, PolicyReload.self])
+        subcommands: [PolicyShow.self, PolicyCheck.self, PolicyTest.self, PolicyEdit.self, PolicyReload.self])
 }
 
 /// `qimesh policy show`.

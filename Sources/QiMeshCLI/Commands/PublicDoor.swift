@@ -9,7 +9,7 @@ struct PublicDoor: Verb {
         discussion: """
             Runs in the foreground until Ctrl-C. It knows the directory by its socket alone (or the NAOqi directory named as
             gateway.naoqi), and comes back by itself when that is restarted; clients outside stay connected meanwhile. With
-            gateway.separate: true, `qimesh up` leaves the door to this command. SIGHUP has it read policy.yaml again.
+            gateway.separate: true, `qimesh up` leaves the door to this command. SIGHUP has it read policy.yaml and gateway.advertise again.
             """)
 
     @Option(help: "The configuration file (default: $QIMESH_CONFIG, ~/.config/qimesh/qimesh.yaml, /etc/qimesh/qimesh.yaml).")
@@ -25,7 +25,9 @@ struct PublicDoor: Verb {
             let paths = try MeshPaths.current(configuration: config)
             let configuration = try MeshConfiguration.load(paths: paths)
             let level = try ForegroundNode.level(logLevel, environment) ?? configuration.log.level
-            try await ForegroundNode.run(level: level) { logger in
+            try await ForegroundNode.run(
+                level: level, load: { () throws(MeshError) in try MeshConfiguration.load(paths: paths) }
+            ) { logger in
                 GatewayNode(configuration: configuration, paths: paths, logger: logger) { Self.ready($0, console) }
             }
         } catch {

@@ -8,7 +8,8 @@ struct Up: Verb {
         commandName: "up", abstract: "Run this device's node: its directory, and its accounts.",
         discussion: """
             Runs in the foreground until Ctrl-C. Without a configuration it is a local bus, and writes a commented configuration
-            for you to fill in. Exit status 4: an account's login or a server's certificate was refused; 7: the configuration
+            for you to fill in. SIGHUP has it read policy.yaml and gateway.advertise again; other settings need a restart, and the
+            log then says which. Exit status 4: an account's login or a server's certificate was refused; 7: the configuration
             cannot be used.
             """)
 
@@ -34,18 +35,25 @@ struct Up: Verb {
 
     private func serve(_ console: Console) async throws {
         let paths = try MeshPaths.current(configuration: config)
+        let load: @Sendable () throws(MeshError) -> MeshConfiguration = { [listen] () throws(MeshError) in
+            try Self.load(paths, listen: listen)
+        }
+        let configuration = try load()
+        if paths.configurationFile == nil { DefaultConfiguration.offer(paths, console) }
+        let level = try ForegroundNode.level(logLevel, environment) ?? configuration.log.level
+        try await ForegroundNode.run(level: level, load: load) { logger in
+            MeshNode(configuration: configuration, paths: paths, logger: logger) { urls in Self.ready(urls, console) }
+        }
+    }
+
+    private static func load(_ paths: MeshPaths, listen: [String]) throws(MeshError) -> MeshConfiguration {
         var configuration = try MeshConfiguration.load(paths: paths)
         if !listen.isEmpty {
             // The commands of this user need the socket, wherever else the directory listens.
             let hasSocket = listen.contains { $0.hasPrefix("unix:") }
             configuration.internal.listen = listen + (hasSocket ? [] : ["unix:" + paths.directorySocket])
         }
-        if paths.configurationFile == nil { DefaultConfiguration.offer(paths, console) }
-        let level = try ForegroundNode.level(logLevel, environment) ?? configuration.log.level
-        let listening = configuration
-        try await ForegroundNode.run(level: level) { logger in
-            MeshNode(configuration: listening, paths: paths, logger: logger) { urls in Self.ready(urls, console) }
-        }
+        return configuration
     }
 
     /// What whoever started us waits for; with `--json` also the one document on stdout.

@@ -16,7 +16,7 @@ extension Connection {
     @discardableResult
     func call(
         _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, deadline: NIODeadline?,
-        late: LateReply? = nil, waiter: CallWaiter
+        late: LateReply? = nil, for caller: RelayedCaller? = nil, waiter: CallWaiter
     ) -> UInt32? {
         guard !isClosed else {
             waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
@@ -27,12 +27,18 @@ extension Connection {
             return nil
         }
         if deadline != nil { bus.needTimer() }
+        if let caller { tell(caller, of: id) }
         send(.call, id: id, address: address, flags: flags, payload: payload, tail: tail)
         return id
     }
 
-    func post(_ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) {
-        send(.post, id: newEventID(), address: address, flags: flags, payload: payload, tail: tail)
+    func post(
+        _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = [],
+        for caller: RelayedCaller? = nil
+    ) {
+        let id = newEventID()
+        if let caller { tell(caller, of: id) }
+        send(.post, id: id, address: address, flags: flags, payload: payload, tail: tail)
     }
 
     /// Asks the peer to cancel a call, which still gets its own answer. Nothing is sent to a peer that does not know how.
@@ -57,9 +63,11 @@ extension Connection {
     }
 
     /// What methods of an object are told of calls that come on this connection: most go to the object of the call before.
-    func context(of address: ObjectAddress, _ object: LocalObject) -> CallContext {
+    func context(of address: ObjectAddress, _ object: LocalObject, for relayed: RelayedCaller? = nil) -> CallContext {
+        if let relayed { return CallContext(on: self, at: address, to: object, caller: relayed.caller) }
         if let last = lastContext, last.belongs(to: object, at: address) { return last }
-        let context = CallContext(on: self, at: address, to: object)
+        let context = CallContext(
+            on: self, at: address, to: object, caller: Caller(principal: principal, origin: origin))
         // Of a service only: an object that came as a value ends with its last user.
         if address.object == 1 { lastContext = context }
         return context

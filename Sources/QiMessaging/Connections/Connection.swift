@@ -65,6 +65,7 @@ final class Connection {
     private var postsRunning = 0
     /// Only on unix sockets between processes of one user.
     private(set) var sharedMemory: SharedMemoryLink?
+    var relayedCallers = RelayedCallers()
 
     init(
         bus: Bus, channel: any Channel, role: Role, origin: ConnectionOrigin, owner: (any ConnectionOwner)?,
@@ -84,7 +85,7 @@ final class Connection {
             maximumPayload: authenticator == nil ? limits.maximumPayload : min(limits.maximumPayload, Capabilities.maximumBytes))
         self.authenticator = authenticator
         handshake = Handshake(
-            role: role == .client ? .client : .server, capabilities: SharedMemoryLink.capabilities(origin, limits: limits),
+            role: role == .client ? .client : .server, capabilities: Self.capabilities(origin, limits: limits),
             credentials: credentials, enforcesAuthentication: authenticator != nil)
         outbound = channel.allocator.buffer(capacity: 4096)
         if handshake.localCapabilities.isEnabled(SharedMemoryMessages.capability) {
@@ -199,7 +200,7 @@ final class Connection {
         case .call: callReceived(message)
         case .post:
             guard message.header.version == 0 else { return }
-            if message.address.target == .connection { sharedMemory?.received(message); return }
+            if message.address.target == .connection { return receivedAboutItself(message) }
             guard let receiver = receiver(for: message.address.target) else { return }
             hand(IncomingCall(connection: self, message: message), to: receiver)
         case .cancel:
@@ -242,7 +243,7 @@ final class Connection {
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
             return refuse(message, "too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
         }
-        if access == nil, message.flags.isEmpty, receiver.serveAtOnce(message, on: self) { return }
+        if access == nil, message.flags.isEmpty, relayedCallers.announced == nil, receiver.serveAtOnce(message, on: self) { return }
         let call = IncomingCall(connection: self, message: message)
         hand(call, to: receiver)
         // Most calls of methods that stay on the loop have their answer by now.
@@ -343,6 +344,7 @@ final class Connection {
         decoder.maximumPayload = limits.maximumPayload
         authenticationDeadline = nil
         sharedMemory?.opened(handshake.remoteCapabilities)
+        relayedCallers.areTold = tellsCallers(handshake.remoteCapabilities)
         owner?.opened(self)
         let handlers = openHandlers
         openHandlers = []

@@ -7,6 +7,8 @@ final class IncomingCall {
     let connection: Connection
     let header: MessageHeader
     let payload: ByteBuffer
+    /// Who makes the call, when the peer passes it on for somebody.
+    let relayed: RelayedCaller?
     private(set) var isAnswered: Bool
     /// Asks whoever serves the call to end it; set by receivers that can.
     var onCancel: (() -> Void)?
@@ -25,6 +27,7 @@ final class IncomingCall {
         header = message.header
         payload = message.payload
         isAnswered = message.header.kind == .post
+        relayed = connection.takeRelayedCaller(of: message.id)
     }
 
     var isPost: Bool { header.kind == .post }

@@ -7,7 +7,7 @@ public struct CallContext: Sendable {
     /// calls, and do not change it.
     @TaskLocal public static var current: CallContext?
 
-    /// Who calls, and where the call came in.
+    /// Who calls, and where the call came in: somebody outside, when a gateway passed the call on (see ``Caller``).
     public var caller: Caller { content.caller }
     /// Where the call came in.
     public var origin: ConnectionOrigin { content.caller.origin }
@@ -37,12 +37,10 @@ public struct CallContext: Sendable {
         let address: ObjectAddress
     }
 
-    init(on connection: Connection, at address: ObjectAddress, to object: LocalObject) {
+    init(on connection: Connection, at address: ObjectAddress, to object: LocalObject, caller: Caller) {
         let path = Path(
             executor: object.bus.executor, connection: NIOLoopBound(connection, eventLoop: object.bus.eventLoop), address: address)
-        content = Content(
-            Caller(principal: connection.principal, origin: connection.origin),
-            HostedObject(object: object.object, serviceID: address.service), path)
+        content = Content(caller, HostedObject(object: object.object, serviceID: address.service), path)
     }
 
     /// Of a call within this process.
@@ -56,7 +54,8 @@ public struct CallContext: Sendable {
         content.path?.address == address && content.object.object === object.object
     }
 
-    /// Runs `body` once, when the connection the call came on has ended, which may be now. Never for a call within this process.
+    /// Runs `body` once, when the connection the call came on has ended, which may be now; a gateway's outlives its callers. Never for
+    /// a call within this process.
     public func whenConnectionEnds(_ body: @escaping @Sendable () -> Void) {
         guard let path else { return }
         path.executor.submit { path.connection.value.whenClosed { _ in body() } }

@@ -44,7 +44,7 @@ final class MethodExecution {
 
     private nonisolated(nonsending) func outcome() async -> Result<MethodCall, any Error> {
         let (body, frame) = (method.body, frame)
-        let context = call.connection.context(of: call.address.target, object)
+        let context = call.connection.context(of: call.address.target, object, for: call.relayed)
         if method.callType == .direct {
             return await CallContext.$current.withValue(context) { await Self.perform(body, frame, context) }
         }

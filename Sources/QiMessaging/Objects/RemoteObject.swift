@@ -119,16 +119,16 @@ final class RemoteObject: EventSink {
     /// Calls an action; `completion` runs exactly once. The id belongs to the connection in use now.
     @discardableResult
     func call(
-        _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
+        _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil, for caller: RelayedCaller? = nil,
         completion: @escaping CallCompletion
     ) -> (connection: Connection, id: UInt32)? {
-        call(action, payload, flags: flags, deadline: deadline, waiter: .closure(completion))
+        call(action, payload, flags: flags, deadline: deadline, for: caller, waiter: .closure(completion))
     }
 
     @discardableResult
     func call(
         _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, deadline: NIODeadline?,
-        late: LateReply? = nil, waiter: CallWaiter
+        late: LateReply? = nil, for caller: RelayedCaller? = nil, waiter: CallWaiter
     ) -> (connection: Connection, id: UInt32)? {
         guard let connection else {
             waiter.ended(.failure(lostError))
@@ -139,12 +139,15 @@ final class RemoteObject: EventSink {
             return nil
         }
         let id = connection.call(
-            ActionAddress(address, action: action), payload, tail: tail, flags: flags, deadline: deadline, late: late, waiter: waiter)
+            ActionAddress(address, action: action), payload, tail: tail, flags: flags, deadline: deadline, late: late, for: caller,
+            waiter: waiter)
         return id.map { (connection, $0) }
     }
 
-    func post(_ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) {
-        connection?.post(ActionAddress(address, action: action), payload, tail: tail, flags: flags)
+    func post(
+        _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = [], for caller: RelayedCaller? = nil
+    ) {
+        connection?.post(ActionAddress(address, action: action), payload, tail: tail, flags: flags, for: caller)
     }
 
     // MARK: - Events

@@ -1,4 +1,6 @@
-/// Who calls the method that the current task serves: as its connection has proven, not as it says.
+/// Who calls the method that the current task serves: as its connection has proven, not as it says. Behind a gateway, or behind the
+/// node when a device calls, it is who calls from outside: a process of the same user, or of root, on a unix socket is believed when
+/// it says for whom it passes a call on. A service that its gateway reaches by TCP sees the gateway.
 ///
 ///     guard Caller.current?.jid?.domain == "lab.example" else { throw QiError.denied("home only") }
 public struct Caller: Hashable, Sendable {

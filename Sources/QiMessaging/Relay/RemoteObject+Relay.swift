@@ -62,8 +62,9 @@ extension RemoteObject: ObjectReceiver {
         let parameters = method?.parameters.type ?? members.signal(action)?.signature.type ?? .dynamic
         do {
             let payload = try outgoing(call, as: call.header.flags.contains(.dynamicPayload) ? .dynamic : parameters, upstream)
-            if call.isPost { return post(action, payload, flags: call.header.flags) }
-            let sent = self.call(action, payload, flags: call.header.flags) { [self] answer in
+            let caller = upstream.relayedCallers.areTold ? call.callerFromOutside : nil
+            if call.isPost { return post(action, payload, flags: call.header.flags, for: caller) }
+            let sent = self.call(action, payload, flags: call.header.flags, for: caller) { [self] answer in
                 answered(call, answer, method, upstream)
             }
             call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }

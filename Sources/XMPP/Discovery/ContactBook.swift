@@ -38,6 +38,13 @@ final class ContactBook: Sendable {
         }
     }
 
+    /// Whether the account sees our presence.
+    func sees(_ account: JID) -> Bool {
+        book.withLock { book in
+            book.roster[account].map { $0.subscription == .both || $0.subscription == .from } ?? false
+        }
+    }
+
     func resources(of account: JID) -> [PresenceResource] { book.withLock { $0.presence }.resources(of: account) }
 
     func resource(_ full: JID) -> PresenceResource? { book.withLock { $0.presence[full] } }
@@ -96,6 +103,17 @@ final class ContactBook: Sendable {
         book.withLock { book in
             book.requests[account] = nil
             book.approved.remove(account)
+        }
+    }
+
+    /// Approves a request that may come; false when there is one to be answered, or no room.
+    func expects(_ account: JID) -> Bool {
+        book.withLock { book in
+            let subscription = book.roster[account]?.subscription
+            if subscription == .both || subscription == .from { return true }
+            guard book.requests[account] == nil, book.approved.count < limits.subscriptionRequests else { return false }
+            book.approved.insert(account)
+            return true
         }
     }
 

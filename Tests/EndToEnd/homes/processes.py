@@ -30,10 +30,10 @@ def until(condition, seconds, what):
         time.sleep(0.02)
 
 
-def free_port():
-    """A TCP port of 127.0.0.1 that nothing listens on now."""
+def free_port(host="127.0.0.1"):
+    """A TCP port of that address that nothing listens on now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return probe.getsockname()[1]
 
 

@@ -1,5 +1,7 @@
-"""A private XMPP server: Prosody on loopback with a certificate authority of its own, mandatory TLS and no federation."""
+"""A private XMPP server: Prosody on loopback with a certificate authority of its own, mandatory TLS and, unless it is one of a
+`Federation`, no other server to talk to."""
 import os
+import random
 import subprocess
 
 from .processes import Child, can_connect, free_port, until
@@ -12,16 +14,16 @@ pidfile = "{folder}/prosody.pid"
 data_path = "{folder}/data"
 certificates = "{folder}/tls"
 log = {{ {{ levels = {{ min = "{level}" }}, to = "file", filename = "{folder}/prosody.stanzas.log" }} }}
-interfaces = {{ "127.0.0.1" }}
+interfaces = {{ "{interface}" }}
 c2s_ports = {{ {port} }}
 c2s_direct_tls_ports = {{ }}
-s2s_ports = {{ }}
+s2s_ports = {{ {s2s_ports} }}
 http_ports = {{ }}
 https_ports = {{ }}
 component_ports = {{ }}
 plugin_paths = {{ }}
 modules_enabled = {{ {modules} }}
-modules_disabled = {{ "s2s" }}
+{federation}
 allow_registration = false
 c2s_require_encryption = true
 authentication = "internal_hashed"
@@ -39,36 +41,39 @@ def run(*command):
         raise AssertionError("%s: %s%s" % (command[0], done.stdout, done.stderr))
 
 
-def make_certificates(tls):
+def make_certificates(tls, domain=DOMAIN):
     """An authority of its own, `ca.pem`, and the server's certificate and key, in a new folder."""
     tls.mkdir()
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     run("openssl", "req", "-x509", *key, "-keyout", tls / "ca.key", "-out", tls / "ca.pem", "-subj", "/CN=private CA",
         "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-    run("openssl", "req", *key[:-2], "-keyout", tls / "server.key", "-out", tls / "server.csr", "-subj", "/CN=" + DOMAIN)
+    run("openssl", "req", *key[:-2], "-keyout", tls / "server.key", "-out", tls / "server.csr", "-subj", "/CN=" + domain)
     extensions = tls / "server.ext"
-    extensions.write_text("subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\n" % DOMAIN)
+    # Also a client's: with it a server shows another one who it is.
+    extensions.write_text("subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth,clientAuth\n" % domain)
     run("openssl", "x509", "-req", "-in", tls / "server.csr", "-CA", tls / "ca.pem", "-CAkey", tls / "ca.key",
         "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", tls / "server.crt")
 
 
 class Prosody:
     """`accounts` maps user names to passwords. `stanzas` writes every stanza that passes to a log (`stanza_log`).
-    `rate` is what a server on the open network would allow a client, for example "10kb/s"; without it nothing is throttled."""
+    `rate` is what a server on the open network would allow a client, for example "10kb/s"; without it nothing is throttled.
+    `federation` is the lines of the configuration that say how other servers are found."""
 
-    def __init__(self, folder, accounts, stanzas=False, rate=None):
-        self.folder, self.accounts, self.domain = folder / "prosody", dict(accounts), DOMAIN
-        self.port = free_port()
+    def __init__(self, folder, accounts, stanzas=False, rate=None, domain=DOMAIN, interface="127.0.0.1", federation=None):
+        self.folder, self.accounts, self.domain = folder / "prosody", dict(accounts), domain
+        self.port, self.interface = free_port(interface), interface
         self.ca = self.folder / "tls" / "ca.pem"
         self.config = self.folder / "prosody.cfg.lua"
         self.stanza_log = self.folder / "prosody.stanzas.log"
         self._child = None
         (self.folder / "data").mkdir(parents=True)
-        make_certificates(self.folder / "tls")
-        modules = MODULES + (["stanza_debug"] if stanzas else []) + (["limits"] if rate else [])
+        make_certificates(self.folder / "tls", domain)
+        modules = MODULES + (["stanza_debug"] if stanzas else []) + (["limits"] if rate else []) + (["s2s_auth_certs"] if federation else [])
         self.config.write_text(CONFIG.format(
             run_as_root="run_as_root = true" if os.geteuid() == 0 else "",
-            folder=self.folder, port=self.port, domain=DOMAIN, level="debug" if stanzas else "info",
+            folder=self.folder, port=self.port, domain=domain, interface=interface, s2s_ports="5269" if federation else "",
+            federation=federation or 'modules_disabled = { "s2s" }', level="debug" if stanzas else "info",
             modules=", ".join('"%s"' % name for name in modules),
             limits='limits = { c2s = { rate = "%s" } }' % rate if rate else ""))
         for user, password in self.accounts.items():
@@ -76,7 +81,7 @@ class Prosody:
 
     @property
     def address(self):
-        return "127.0.0.1:%d" % self.port
+        return "%s:%d" % (self.interface, self.port)
 
     def jid(self, user):
         return "%s@%s" % (user, self.domain)
@@ -92,7 +97,7 @@ class Prosody:
         def ready():
             if not self._child.running:
                 raise AssertionError(self._child.describe())
-            return can_connect(self.port)
+            return can_connect(self.port, self.interface)
         until(ready, 15, lambda: "XMPP server: " + self._child.describe())
         return self
 
@@ -110,3 +115,39 @@ class Prosody:
 
     def __exit__(self, *_):
         self.stop()
+
+
+FEDERATION = """\
+unbound = {{ hoststxt = "{hosts}", resolvconf = false }}
+s2s_require_encryption = true
+s2s_secure_auth = true
+ssl = {{ cafile = "{authorities}" }}
+"""
+
+
+class Federation:
+    """Two servers, `alpha.test` and `beta.test`, that reach each other as servers on the internet do: by name, on port 5269, each with
+    the certificate of its own authority. They have addresses of their own, so that several may run at a time."""
+
+    def __init__(self, folder):
+        net = "127.%d.%d" % (random.randrange(1, 255), random.randrange(1, 255))
+        names = {"alpha.test": net + ".2", "beta.test": net + ".3"}
+        hosts, authorities = folder / "hosts", folder / "authorities.pem"
+        folder.mkdir()
+        hosts.write_text("".join("%s %s\n" % (address, name) for name, address in names.items()))
+        self.servers = []
+        for name, address in names.items():
+            (folder / name).mkdir()
+            self.servers.append(Prosody(
+                folder / name, {}, stanzas=True, domain=name, interface=address,
+                federation=FEDERATION.format(hosts=hosts, authorities=authorities)))
+        authorities.write_text("".join(server.ca.read_text() for server in self.servers))
+
+    def __enter__(self):
+        for server in self.servers:
+            server.start()
+        return self.servers
+
+    def __exit__(self, *_):
+        for server in self.servers:
+            server.stop()

@@ -24,7 +24,7 @@ import Testing
         log.configure(settings)
         try await log.whileWriting { for record in records { log.record(record) } }
         var lines: [AuditLine] = []
-        #expect(try AuditReader(folder + "/audit.jsonl").read { lines.append($0) } == 0)
+        #expect(try AuditReader([folder + "/audit.jsonl"]).read { lines.append($0) } == 0)
         return lines
     }
 
@@ -63,7 +63,7 @@ import Testing
             file.close()
             #expect(try names(in: folder) == ["audit.jsonl", "audit.jsonl.1", "audit.jsonl.2"])
             var numbers: [Int] = []
-            _ = try AuditReader(folder + "/audit.jsonl").read { numbers.append(Int($0.record.target.dropFirst(2)) ?? -1) }
+            _ = try AuditReader([folder + "/audit.jsonl"]).read { numbers.append(Int($0.record.target.dropFirst(2)) ?? -1) }
             // The newest, in order, without a gap.
             #expect(numbers.last == 999 && numbers.count > 50)
             #expect(numbers == Array((1000 - numbers.count)..<1000))
@@ -84,10 +84,10 @@ import Testing
         try await withTemporaryDirectory { folder in
             let log = AuditLog(file: folder + "/audit.jsonl", logger: Self.quiet)
             // Nobody writes yet.
-            for number in 0..<5000 { log.record(Self.record("A.\(number)")) }
+            for number in 0..<5000 { log.record(Self.record("A.\(number)", allowed: true)) }
             try await log.whileWriting {}
             var lines: [AuditLine] = []
-            _ = try AuditReader(folder + "/audit.jsonl").read { lines.append($0) }
+            _ = try AuditReader([folder + "/audit.jsonl"]).read { lines.append($0) }
             #expect(lines.count == 4097)
             #expect(lines.last?.record.event == "dropped")
             #expect(lines.last?.record.detail == "904 records came faster than they could be written")
@@ -100,9 +100,9 @@ import Testing
             let good = String(decoding: try AuditLine(time: Date(), record: Self.record("A.b")).encoded(), as: UTF8.self)
             try write("\(good)\nhalf a li\n\(good)\n{}\n" + String(repeating: "x", count: 200_000) + "\n\(good)", to: path)
             var count = 0
-            let damaged = try AuditReader(path).read { _ in count += 1 }
+            let damaged = try AuditReader([path]).read { _ in count += 1 }
             #expect(count == 3 && damaged >= 3)
-            let error = #expect(throws: MeshError.self) { try AuditReader(folder + "/none").read { _ in } }
+            let error = #expect(throws: MeshError.self) { try AuditReader([folder + "/none"]).read { _ in } }
             #expect(error?.code == .notFound)
         }
     }
@@ -115,6 +115,26 @@ import Testing
             let line = try AuditLine(time: Date(), record: Self.record("A.b")).encoded()
             #expect(throws: MeshError.self) { try file.append([line]) }
             #expect(try String(contentsOfFile: folder + "/target", encoding: .utf8) == "mine")
+        }
+    }
+
+    /// Two processes of one user, each with its own files: neither puts the other's aside.
+    @Test func twoWritersKeepAllTheirLinesAndAreReadAsOne() throws {
+        try withTemporaryDirectory { folder in
+            let paths = [folder + "/audit.jsonl", folder + "/audit-gateway.jsonl"]
+            let files = paths.map { AuditFile($0) }
+            for file in files { (file.settings.fileSize, file.settings.fileCount) = (10_000, 100) }
+            let start = Date(timeIntervalSince1970: 1_800_000_000)
+            for number in 0..<600 {
+                // In turns of different length.
+                let file = files[number % 7 < 3 ? 0 : 1]
+                try file.append([AuditLine(time: start + Double(number), record: Self.record("A.\(number)")).encoded()])
+            }
+            for file in files { file.close() }
+            for name in ["audit.jsonl.1", "audit-gateway.jsonl.1"] { #expect(try names(in: folder).contains(name)) }
+            var targets: [String] = []
+            #expect(try AuditReader(paths).read { targets.append($0.record.target) } == 0)
+            #expect(targets == (0..<600).map { "A.\($0)" })
         }
     }
 }

@@ -14,7 +14,7 @@ import Testing
 
     @Test func isShortAndNeedsNoQuotes() throws {
         let text = try invitation().text
-        #expect(text == "qimesh:pepper@mesh.test/AAECAwQFBgcICQoLDA0ODw/S_USLzRFVMU73i67jNK349FgCtYxw4Wl18ziPHeFRZo")
+        #expect(text == "qimesh:pepper@mesh.test/AAECAwQFBgcICQoLDA0ODw/S_USLzRFVMU73i67jNK349FgCtYxw4Wl18ziPHeFRZo.NKDzsQ")
         let safe = CharacterSet(charactersIn: "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~@:/%")
         let strange = try invitation("caf\u{E9}+1=@mesh.test", resource: "a b/'$(x)", name: "Pepper; rm -rf \"é\" & co").text
         #expect(strange.unicodeScalars.allSatisfy(safe.contains))
@@ -36,19 +36,45 @@ import Testing
         #expect(read.text == written.text)
     }
 
+    /// The text with a right check; nil where there is no place for one.
+    private static func sealed(_ text: String) -> String? {
+        var parts = text.dropFirst("qimesh:".count).split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard text.hasPrefix("qimesh:"), parts.count >= 3 else { return nil }
+        parts[2] = String(parts[2].prefix { $0 != "." })
+        parts[2] += "." + PairingInvitation.check(parts)
+        return "qimesh:" + parts.joined(separator: "/")
+    }
+
+    /// Each shorter text, and each with one character changed or missing: none is a token of another name, resource or address.
+    @Test func whatWasCutOrChangedIsRefused() throws {
+        let good = try invitation(resource: "head", name: "Rosa Pépper").text
+        #expect(Self.sealed(good) == good)
+        for length in 0..<good.count { #expect(throws: MeshError.self) { _ = try PairingInvitation(parsing: String(good.prefix(length))) } }
+        for index in good.indices {
+            var changed = good
+            changed.replaceSubrange(index...index, with: good[index] == "n" ? "m" : "n")
+            #expect(throws: MeshError.self, "\(changed)") { _ = try PairingInvitation(parsing: changed) }
+            var shorter = good
+            shorter.remove(at: index)
+            #expect(throws: MeshError.self, "\(shorter)") { _ = try PairingInvitation(parsing: shorter) }
+        }
+    }
+
     @Test func damagedTextIsRefusedWithoutRepeatingTheSecret() throws {
         let good = try invitation().text
         let fingerprint = Base64URL.encode(key(1).digest)
+        let open = "qimesh:\(Sample.pepper)/\(Sample.tokenText)/\(fingerprint)"
         let damaged = [
-            "", "qimesh:", "xmpp:pepper@mesh.test?roster;preauth=AAECAwQFBgcICQoLDA0ODw", String(good.dropLast()), good + "A",
+            "", "qimesh:", "xmpp:pepper@mesh.test?roster;preauth=AAECAwQFBgcICQoLDA0ODw", String(open.dropLast()), open + "A",
             good + "/a/b/c", "qimesh:mesh.test/\(Sample.tokenText)/\(fingerprint)", "qimesh:a@b/c/\(Sample.tokenText)/\(fingerprint)",
             "qimesh:pepper@mesh.test//\(fingerprint)", "qimesh:pepper@mesh.test/\(Sample.tokenText)x/\(fingerprint)",
             // The unused bits of the last character are not zero.
             "qimesh:pepper@mesh.test/AAECAwQFBgcICQoLDA0ODx/\(fingerprint)",
-            good + "/%ZZ", good + "/%00", good + "//" + String(repeating: "n", count: 65),
+            open + "/%ZZ", open + "/%00", open + "//" + String(repeating: "n", count: 65),
             "qimesh:" + String(repeating: "a", count: 9_000) + "@b/\(Sample.tokenText)/\(fingerprint)",
         ]
-        for text in damaged {
+        // Also where the check is that of the damaged text.
+        for text in damaged + damaged.compactMap(Self.sealed) {
             let error = #expect(throws: MeshError.self, "\(text.prefix(80))") { _ = try PairingInvitation(parsing: text) }
             #expect(error?.code == .usage)
             #expect(error?.message.contains(Sample.tokenText) == false)

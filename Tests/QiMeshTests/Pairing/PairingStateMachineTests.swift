@@ -13,8 +13,40 @@ import Testing
     @Test func theShortWay() {
         var machine = machine()
         #expect(machine.started() == .ask)
-        #expect(machine.answered(.accepted, now: start) == .pin)
+        #expect(machine.answered(.accepted(isContact: false), isMutual: false, now: start) == .pin)
+        #expect(machine.looked(isMutual: true, now: start) == .ask)
+        #expect(machine.answered(.accepted(isContact: true), isMutual: true, now: start) == .finish)
+    }
+
+    /// A device that paired before, or one of an older version, which does not say.
+    @Test func aContactOfBeforeIsOneAtOnce() {
+        var machine = machine()
+        #expect(machine.started() == .ask)
+        #expect(machine.answered(.accepted(isContact: true), isMutual: false, now: start) == .pin)
         #expect(machine.looked(isMutual: true, now: start) == .finish)
+    }
+
+    /// Our server may call it a contact from before when the other one does not any more.
+    @Test func bothSidesHaveToSeeTheOther() {
+        var machine = machine()
+        _ = machine.started()
+        _ = machine.answered(.accepted(isContact: false), isMutual: true, now: start)
+        #expect(machine.looked(isMutual: true, now: start) == .ask)
+        #expect(machine.answered(.accepted(isContact: false), isMutual: true, now: start) == .awaitContact(.seconds(5)))
+        #expect(machine.looked(isMutual: true, now: start + .seconds(5)) == .subscribe)
+        #expect(machine.subscribed() == .ask)
+        #expect(machine.answered(.silent("it is offline"), isMutual: true, now: start + .seconds(5)) == .awaitContact(.seconds(20)))
+        #expect(machine.looked(isMutual: true, now: start + .seconds(25)) == .subscribe)
+        #expect(machine.subscribed() == .ask)
+        #expect(machine.answered(.accepted(isContact: true), isMutual: true, now: start + .seconds(25)) == .finish)
+    }
+
+    @Test func aTokenThatIsTakenBackMeanwhileIsRefused() {
+        var machine = machine()
+        _ = machine.started()
+        _ = machine.answered(.accepted(isContact: false), isMutual: false, now: start)
+        #expect(machine.looked(isMutual: true, now: start) == .ask)
+        #expect(machine.answered(.refused(.used), isMutual: true, now: start) == .fail(.refused(.used)))
     }
 
     @Test func asksAgainWithGrowingPausesUntilTheDeadline() {
@@ -23,7 +55,7 @@ import Testing
         var now = start
         var pauses: [Duration] = []
         while true {
-            let action = machine.answered(.silent("it is offline"), now: now)
+            let action = machine.answered(.silent("it is offline"), isMutual: false, now: now)
             guard case .pause(let pause) = action else {
                 #expect(action == .fail(.unanswered("it is offline")))
                 break
@@ -45,18 +77,18 @@ import Testing
     @Test func aDeviceThatComesBackIsHeard() {
         var machine = machine()
         _ = machine.started()
-        #expect(machine.answered(.silent("it is offline"), now: start) == .pause(.seconds(1)))
+        #expect(machine.answered(.silent("it is offline"), isMutual: false, now: start) == .pause(.seconds(1)))
         #expect(machine.trouble == "it is offline")
         #expect(machine.paused(now: start + .seconds(1)) == .ask)
-        #expect(machine.answered(.accepted, now: start + .seconds(2)) == .pin)
+        #expect(machine.answered(.accepted(isContact: false), isMutual: false, now: start + .seconds(2)) == .pin)
     }
 
     @Test func refusalsAreFinal() {
         for refusal in PairingRefusal.allCases {
             var machine = machine()
             _ = machine.started()
-            #expect(machine.answered(.refused(refusal), now: start) == .fail(.refused(refusal)))
-            #expect(machine.answered(.accepted, now: start) == .finish)
+            #expect(machine.answered(.refused(refusal), isMutual: false, now: start) == .fail(.refused(refusal)))
+            #expect(machine.answered(.accepted(isContact: false), isMutual: false, now: start) == .finish)
             let error = PairingFailure.refused(refusal).error(of: "pepper@mesh.test")
             #expect(error.code == .denied)
             #expect(error.hint?.contains("pepper@mesh.test") == true)
@@ -66,7 +98,7 @@ import Testing
     @Test func aForgedAnswerIsNoAnswer() {
         var machine = machine()
         _ = machine.started()
-        #expect(machine.answered(.forged, now: start) == .fail(.forged))
+        #expect(machine.answered(.forged, isMutual: false, now: start) == .fail(.forged))
         #expect(PairingFailure.forged.error(of: "pepper").code == .denied)
         #expect(PairingFailure.unanswered("").error(of: "pepper").code == .offline)
         #expect(PairingFailure.noContact.error(of: "pepper").code == .timedOut)
@@ -76,7 +108,7 @@ import Testing
     @Test func subscribesAgainSeldom() {
         var machine = machine(deadline: .seconds(120))
         _ = machine.started()
-        _ = machine.answered(.accepted, now: start)
+        _ = machine.answered(.accepted(isContact: false), isMutual: false, now: start)
         var now = start
         var subscriptions: [ContinuousClock.Instant] = []
         var action = machine.looked(isMutual: false, now: now)
@@ -87,7 +119,8 @@ import Testing
                 action = machine.looked(isMutual: false, now: now)
             case .subscribe:
                 subscriptions.append(now)
-                action = machine.subscribed()
+                #expect(machine.subscribed() == .ask)
+                action = machine.answered(.accepted(isContact: false), isMutual: false, now: now)
             default: break loop
             }
         }
@@ -102,15 +135,16 @@ import Testing
         var machine = machine(deadline: .seconds(1))
         _ = machine.started()
         let late = start + .seconds(2)
-        #expect(machine.answered(.accepted, now: late) == .pin)
+        #expect(machine.answered(.accepted(isContact: false), isMutual: false, now: late) == .pin)
         #expect(machine.looked(isMutual: false, now: late) == .awaitContact(.seconds(5)))
-        #expect(machine.looked(isMutual: true, now: late + .seconds(5)) == .finish)
+        #expect(machine.looked(isMutual: true, now: late + .seconds(5)) == .ask)
+        #expect(machine.answered(.accepted(isContact: true), isMutual: true, now: late + .seconds(5)) == .finish)
     }
 
     @Test func eventsOutOfTurnDoNothing() {
         var machine = machine()
         #expect(machine.paused(now: start) == .finish)
-        #expect(machine.answered(.accepted, now: start) == .finish)
+        #expect(machine.answered(.accepted(isContact: false), isMutual: false, now: start) == .finish)
         #expect(machine.looked(isMutual: false, now: start) == .finish)
         #expect(machine.subscribed() == .finish)
         #expect(machine.started() == .ask)
