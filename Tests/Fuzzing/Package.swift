@@ -1,26 +1,47 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Built and run by .ci/fuzz, which gives the coverage flags to every module. What each target does with its input lies beside the
-// tests that replay found inputs: Sources/Fuzz has links to it.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
+func nio(_ name: String) -> Target.Dependency { product(name, "swift-nio") }
+
+// Built and run by .ci/fuzz, which gives the coverage flags to every module. Hence not the product of the root's package, but its
+// sources, without the declarations of the macros: swift-syntax with coverage takes longer than everything else together. What each
+// target does with its input lies beside the tests that replay found inputs: Sources/Fuzz has links to it.
 let package = Package(
     name: "Fuzzing",
     platforms: [.macOS(.v15)],
     dependencies: [
-        .package(name: "QiMesh", path: "../.."),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .target(name: "CFuzzer"),
+        .target(name: "CQiSystem"),
+        .target(name: "QiWire", dependencies: [nio("NIOCore")], swiftSettings: settings),
+        .target(
+            name: "QiMessaging",
+            dependencies: [
+                "QiWire", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nio("NIOTLS"),
+                product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"), product("DequeModule", "swift-collections"),
+                product("Crypto", "swift-crypto"), product("ServiceLifecycle", "swift-service-lifecycle"),
+                product("UnixSignals", "swift-service-lifecycle"),
+            ],
+            exclude: ["Support/Macros.swift"],
+            swiftSettings: settings),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "CFuzzer",
-                .product(name: "QiMessaging", package: "QiMesh"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
+                "CFuzzer", "QiWire", "QiMessaging", product("Logging", "swift-log"), nio("NIOCore"), nio("NIOEmbedded"),
             ]),
     ],
     swiftLanguageModes: [.v6]
