@@ -229,7 +229,7 @@ private struct Script: Sendable {
                 }
             }
         }
-        let object = LocalObject(bus: bus, metaObject: metaObject, methods: methods)
+        let object = LocalObject(bus: bus, members: MemberTable(metaObject), methods: methods)
         holder.object = object
         return object
     }

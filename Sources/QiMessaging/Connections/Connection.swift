@@ -51,18 +51,21 @@ final class Connection {
     /// What the owner of this connection remembers about it.
     var attachment: AnyObject?
 
-    private var outbound: ByteBuffer
-    private var isDirty = false
+    /// Frames that leave when the burst ends (`Connection+Sending`).
+    var outbound: ByteBuffer
+    var isDirty = false
     /// Bytes handed to the channel so far, and how many of them have left it as far as is known.
-    private var handedOver = 0
-    private var departed = 0
-    private var isReadingPaused = false
+    var handedOver = 0
+    var departed = 0
+    var isReadingPaused = false
+    /// What the peer has sent is left for later (``holdReading(for:)``).
+    var isHeld = false
     var lastContext: CallContext?
-    private var nextEventIDValue: UInt32 = 0x8000_0001
-    private var nextLink: UInt64 = 1
+    var nextEventIDValue: UInt32 = 0x8000_0001
+    var nextLink: UInt64 = 1
     private(set) var lastReceived = NIODeadline.now()
-    private var eventsDropped = 0
-    private var postsRunning = 0
+    var eventsDropped = 0
+    var postsRunning = 0
     /// Only on unix sockets between processes of one user.
     private(set) var sharedMemory: SharedMemoryLink?
     var relayedCallers = RelayedCallers()
@@ -182,8 +185,12 @@ final class Connection {
         guard !isClosed else { return }
         lastReceived = .now()
         decoder.append(bytes)
+        takeMessages()
+    }
+
+    func takeMessages() {
         do {
-            while !isClosed, var message = try decoder.next() {
+            while !isClosed, !isHeld, var message = try decoder.next() {
                 if let sharedMemory { message = try sharedMemory.resolve(message) }
                 if isOpen { dispatch(message) } else { handle(message) }
             }
@@ -349,122 +356,5 @@ final class Connection {
         let handlers = openHandlers
         openHandlers = []
         for handler in handlers { handler(.success(())) }
-    }
-
-    // MARK: - Sending
-
-    /// Appends one frame; it leaves when the current burst ends. `tail` is the rest of the payload.
-    func send(
-        _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer(),
-        tail: ByteBuffer? = nil
-    ) {
-        guard !isClosed else { return }
-        let length = payload.readableBytes + (tail?.readableBytes ?? 0)
-        if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail) {
-            append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags.union(.sharedMemory), address: address), place)
-        } else {
-            append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags, address: address), payload, tail: tail)
-        }
-        if !isDirty {
-            isDirty = true
-            bus.markDirty(self)
-        }
-        if backlog > limits.maximumOutboundBytes {
-            close(QiError(.limit, "the peer does not read: \(backlog) bytes wait for it"))
-        }
-    }
-
-    private func append(_ header: MessageHeader, _ payload: ByteBuffer, tail: ByteBuffer? = nil) {
-        var header = header
-        header.payloadLength = UInt32(truncatingIfNeeded: payload.readableBytes + (tail?.readableBytes ?? 0))
-        outbound.writeMessageHeader(header)
-        if tail == nil, payload.readableBytes > 4096 { return handOverAfterOutbound(payload) }
-        outbound.writeImmutableBuffer(payload)
-        if let tail { handOverAfterOutbound(tail) }
-    }
-
-    /// Not copied: the channel gathers what was appended and the bytes in one system call.
-    private func handOverAfterOutbound(_ bytes: ByteBuffer) {
-        channel.pipeline.syncOperations.write(NIOAny(outbound), promise: nil)
-        channel.pipeline.syncOperations.write(NIOAny(bytes), promise: handOver(outbound.readableBytes + bytes.readableBytes))
-        outbound.clear()
-    }
-
-    /// Hands what was appended to the channel, once per burst.
-    func flush() {
-        guard isDirty else { return }
-        isDirty = false
-        guard !isClosed else { return }
-        if outbound.readableBytes > 0 {
-            channel.pipeline.syncOperations.writeAndFlush(NIOAny(outbound), promise: handOver(outbound.readableBytes))
-            outbound.clear()
-        } else {
-            channel.pipeline.syncOperations.flush()
-        }
-        writabilityChanged()
-    }
-
-    /// Counts bytes that go to the channel. While some wait there, the promise tells when these have left: without it a channel
-    /// that is always busy, and never writable, would seem to have sent nothing.
-    private func handOver(_ bytes: Int) -> EventLoopPromise<Void>? {
-        let isBusy = backlog > 0
-        handedOver += bytes
-        guard isBusy else { return nil }
-        let promise = channel.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.assumeIsolated().whenSuccess { [handedOver] in self.departed = max(self.departed, handedOver) }
-        return promise
-    }
-
-    /// Bytes that wait for the peer to read, not counting those of the present burst.
-    var backlog: Int { handedOver - departed }
-
-    /// Whether one more payload for this peer may be queued on behalf of somebody else. Any size may when nothing waits.
-    var mayQueueForwarded: Bool { !isClosed && backlog <= limits.maximumEventBacklog }
-
-    /// A Post has no answer that could bound how many run at a time: this does.
-    func beginPost() -> Bool {
-        guard postsRunning < limits.maximumCallsInFlight else { return false }
-        postsRunning += 1
-        return true
-    }
-
-    func endPost() { postsRunning -= 1 }
-
-    /// A peer that sends calls and does not read the answers is not read from, so that answers cannot pile up. A client
-    /// always reads, or two peers could wait for each other.
-    func writabilityChanged() {
-        let isWritable = channel.isWritable
-        if isWritable { departed = handedOver }
-        guard role == .server, isReadingPaused == isWritable else { return }
-        isReadingPaused = !isWritable
-        channel.setOption(.autoRead, value: isWritable).whenFailure { [logger] error in
-            logger.debug("autoRead could not be set", metadata: [LogKeys.error: "\(error)"])
-        }
-        if isWritable { channel.read() }
-    }
-
-    func mayQueueEvent(_ bytes: Int) -> Bool {
-        if isClosed { return false }
-        if backlog == 0 || backlog + bytes <= limits.maximumEventBacklog { return true }
-        droppedEvent("the subscriber does not read fast enough")
-        return false
-    }
-
-    func droppedEvent(_ reason: String) {
-        eventsDropped += 1
-        guard eventsDropped.nonzeroBitCount == 1 else { return }  // the 1st, 2nd, 4th, 8th …
-        logger.warning(
-            "event dropped", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(reason)", "qi.events.dropped": "\(eventsDropped)"])
-    }
-
-    /// Ids of messages that nobody answers: they need not differ from those of calls.
-    func newEventID() -> UInt32 {
-        defer { nextEventIDValue = nextEventIDValue == .max ? 0x8000_0001 : nextEventIDValue + 1 }
-        return nextEventIDValue
-    }
-
-    func newLink() -> UInt64 {
-        defer { nextLink += 1 }
-        return nextLink
     }
 }

@@ -24,6 +24,8 @@ struct DirectoryTable {
     }
 
     private(set) var entries: [UInt32: Entry] = [:]
+    /// How many of the entries each owner has.
+    private var counts: [Owner: Int] = [:]
     /// The directory's own name is taken from the start.
     private var ids: [String: UInt32] = ["ServiceDirectory": 1]
     private var numbers: ServiceIDs
@@ -88,6 +90,7 @@ struct DirectoryTable {
         info.serviceID = id
         let isReturning = reserved.removeValue(forKey: info.name) != nil
         entries[id] = Entry(info: info, owner: owner, isReady: false, isReturning: isReturning)
+        counts[owner, default: 0] += 1
         ids[info.name] = id
         return id
     }
@@ -108,7 +111,7 @@ struct DirectoryTable {
                 "Service \"\(info.name)\" (#\(kept.id)) is kept for its owner of before this directory's restart: try again after \(Self.reservationTime.nanoseconds / 1_000_000_000) s")
         }
         try Self.check(endpoints: info.endpoints)
-        guard entries.values.count(where: { $0.owner == owner }) < maximumPerOwner else {
+        guard counts[owner, default: 0] < maximumPerOwner else {
             throw QiError(.limit, "this connection has registered \(maximumPerOwner) services: unregister some")
         }
     }
@@ -192,6 +195,7 @@ struct DirectoryTable {
 
     /// The owner is gone: all it registered, ready or pending, in id order.
     mutating func removeAll(of owner: Owner) -> [Entry] {
+        guard counts[owner] != nil else { return [] }
         let gone = entries.values.filter { $0.owner == owner }.sorted { $0.info.serviceID < $1.info.serviceID }
         for entry in gone { remove(entry.info.serviceID) }
         return gone
@@ -199,6 +203,8 @@ struct DirectoryTable {
 
     private mutating func remove(_ id: UInt32) {
         guard let entry = entries.removeValue(forKey: id) else { return }
+        let left = counts[entry.owner, default: 1] - 1
+        counts[entry.owner] = left > 0 ? left : nil
         ids[entry.info.name] = nil
         remember(DirectoryJournal.Registration(entry.info))
     }

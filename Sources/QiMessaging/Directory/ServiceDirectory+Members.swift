@@ -1,5 +1,6 @@
 import NIOCore
 import QiWire
+import Synchronization
 
 /// The members of service 1, with libqi's ids and signatures (wire reference §12).
 extension ServiceDirectory {
@@ -32,8 +33,20 @@ extension ServiceDirectory {
             }
         }
         // Or any peer could close the proxies of all others with a false serviceRemoved.
-        return LocalObject(bus: bus, metaObject: builder.build(), methods: methods, takesPostedSignals: false)
+        return LocalObject(bus: bus, members: Self.table(isFull, builder), methods: methods, takesPostedSignals: false)
     }
+
+    /// The members are the same in every directory: their signatures are parsed once.
+    private static func table(_ isFull: Bool, _ builder: MetaObjectBuilder) -> MemberTable {
+        tables.withLock { tables in
+            if let known = tables[isFull] { return known }
+            let table = MemberTable(builder.build())
+            tables[isFull] = table
+            return table
+        }
+    }
+
+    private static let tables = Mutex<[Bool: MemberTable]>([:])
 
     typealias Answer = (Result<QiValue, QiError>) -> Void
     typealias Body = (ServiceDirectory, IncomingCall, [QiValue], @escaping Answer) throws -> Void

@@ -10,6 +10,7 @@ final class ListenerGate {
     private var connections: [UInt64: Connection] = [:]
     private var refusals: [AdmissionTable.Refusal: Int] = [:]
     private var check: Scheduled<Void>?
+    private let turns: ReadTurns
 
     /// How often it is asked whether those who are connected may stay.
     private static let checkTime = TimeAmount.milliseconds(900)
@@ -18,6 +19,7 @@ final class ListenerGate {
         self.bus = bus
         self.rules = rules
         table = AdmissionTable(rules.limits)
+        turns = ReadTurns(bus)
     }
 
     /// How many are connected, and how many of them have not proven who they are.
@@ -49,11 +51,17 @@ final class ListenerGate {
         }
     }
 
+    /// What makes a connection from there take turns with the others.
+    func turnHandler(for origin: ConnectionOrigin) -> ReadTurnHandler {
+        ReadTurnHandler(turns, place: origin.host.flatMap { IPAddress($0) }?.place ?? [])
+    }
+
     /// Counts a connection until it ends.
-    func watch(_ connection: Connection, as id: UInt64) {
+    func watch(_ connection: Connection, as id: UInt64, _ handler: ReadTurnHandler) {
         connections[id] = connection
         connection.whenOpen { [weak self] result in
             guard let self, case .success = result else { return }
+            handler.isProven = true
             table.proven(id)
             if connection.proven != nil { checkLater() }
         }

@@ -22,10 +22,9 @@ final class LocalObject: ObjectReceiver {
     }
 
     /// An object whose methods all answer on the loop.
-    convenience init(bus: Bus, metaObject: MetaObject, methods: [UInt32: LoopMethod], takesPostedSignals: Bool = true) {
+    convenience init(bus: Bus, members: MemberTable, methods: [UInt32: LoopMethod], takesPostedSignals: Bool = true) {
         self.init(
-            bus: bus, object: DynamicObject(members: MemberTable(metaObject), takesPostedSignals: takesPostedSignals),
-            loopMethods: methods)
+            bus: bus, object: DynamicObject(members: members, takesPostedSignals: takesPostedSignals), loopMethods: methods)
     }
 
     deinit { if isAttached { object.detach(emissions) } }

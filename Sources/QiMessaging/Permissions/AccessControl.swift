@@ -16,6 +16,8 @@ public final class AccessControl: Sendable {
         var accounts: [AccountKey: PrincipalAccount] = [:]
         /// Who has its only connection.
         var claims: [Principal.Identity: UInt64] = [:]
+        /// Of those who were refused something lately.
+        var refusals: [Principal.Identity: TokenBucket] = [:]
     }
 
     private let state: Mutex<State>
@@ -75,6 +77,23 @@ public final class AccessControl: Sendable {
             let account = PrincipalAccount(limits)
             state.accounts[key] = account
             return account
+        }
+    }
+
+    /// So much may be refused to a principal, over all its connections; beyond, it is kept waiting before its next request is read.
+    static let refusals = PrincipalLimits.Rate(100, per: .seconds(5))
+
+    /// Counts a refusal; answers how long the principal has to wait, nil while it need not.
+    func refused(_ principal: Principal, at now: NIODeadline = .now()) -> TimeAmount? {
+        state.withLock { state in
+            if state.refusals[principal.identity] == nil, state.refusals.count >= Self.maximumAccounts {
+                state.refusals = state.refusals.filter { entry in
+                    var bucket = entry.value
+                    return !bucket.isFull(at: now)
+                }
+                if state.refusals.count >= Self.maximumAccounts, let any = state.refusals.keys.first { state.refusals[any] = nil }
+            }
+            return state.refusals[principal.identity, default: TokenBucket(Self.refusals, at: now)].overdraw(at: now)
         }
     }
 

@@ -30,6 +30,7 @@ extension Connection {
         do throws(QiError) {
             try access.begin()
             self.access = access
+            access.keepWaiting = { [unowned self] in holdReading(for: $0) }
             whenClosed { _ in access.end() }
         } catch {
             close(error)

@@ -27,6 +27,8 @@ final class ConnectionAccess {
     /// How the peer came, for the audit.
     let path: String
     private let isInband: Bool
+    /// Reads nothing more of the peer for a while; set by the connection.
+    var keepWaiting: ((TimeAmount) -> Void)?
     private(set) var policy: PermissionPolicy
     private var revision: UInt64
     private var expiry: Int64?
@@ -133,7 +135,7 @@ final class ConnectionAccess {
         _ target: ObjectAddress, _ members: MemberTable, _ access: Access, _ service: String?, _ name: String, _ decision: Decision
     ) -> Verdict {
         let service = service ?? ""
-        note("denied", "\(service).\(name)", access.rawValue, false, decision.rule)
+        noteDenied("\(service).\(name)", access, decision.rule)
         guard isVisible(target, members, service) else { return .hidden }
         return .refused(decision.refusal(of: principal, access, service: service, member: name))
     }
@@ -201,14 +203,28 @@ final class ConnectionAccess {
         refresh()
         let decision = policy.decide(principal, .register, service: service)
         guard !decision.isAllowed else { return }
-        note("denied", service, Access.register.rawValue, false, decision.rule)
+        noteDenied(service, .register, decision.rule)
         throw QiError(.denied, decision.refusal(of: principal, .register, service: service, member: ""))
     }
 
     // MARK: - Audit
 
     /// Somebody asked for what is not there for him: a name, or an id.
-    func noteHidden(_ target: String, _ access: String) { note("denied", target, access, false, nil, detail: "hidden from it, or not there") }
+    func noteHidden(_ target: String, _ access: String) {
+        note("denied", target, access, false, nil, detail: "hidden from it, or not there")
+        countRefusal()
+    }
+
+    private func noteDenied(_ target: String, _ access: Access, _ rule: Int?) {
+        note("denied", target, access.rawValue, false, rule)
+        countRefusal()
+    }
+
+    /// Whoever goes on asking for what he may not have is read slowly.
+    private func countRefusal() {
+        guard let keepWaiting, let wait = control.refused(principal) else { return }
+        keepWaiting(wait)
+    }
 
     private func note(
         _ event: String, _ target: String, _ access: String, _ isAllowed: Bool, _ rule: Int?, detail: String? = nil

@@ -42,6 +42,13 @@ struct TokenBucket {
         level -= Double(amount)
     }
 
+    /// Takes one, and answers how long it takes until it is there, nil when it is. What is owed is at most twice what the bucket holds.
+    mutating func overdraw(at now: NIODeadline) -> TimeAmount? {
+        owe(1, at: now)
+        level = max(level, -2 * capacity)
+        return level >= 0 ? nil : .nanoseconds(Int64((-level / perNanosecond).rounded()))
+    }
+
     /// Whether anything is left.
     mutating func isOpen(at now: NIODeadline) -> Bool {
         fill(now)

@@ -43,8 +43,10 @@ enum QiPipeline {
             let gate = setup.gate?.value
             let ticket = try gate?.enter(origin)
             do {
+                let turns = gate?.turnHandler(for: origin)
+                if let turns { try channel.pipeline.syncOperations.addHandler(turns) }
                 let connection = try install(on: channel, setup, bus: bound.value, role: role, origin: origin)
-                if let gate, let ticket { gate.watch(connection, as: ticket) }
+                if let gate, let ticket, let turns { gate.watch(connection, as: ticket, turns) }
                 return NIOLoopBound(connection, eventLoop: channel.eventLoop)
             } catch {
                 if let gate, let ticket { gate.leave(ticket) }

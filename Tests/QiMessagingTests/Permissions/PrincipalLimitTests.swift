@@ -33,6 +33,34 @@ import Testing
         }
     }
 
+    @Test func refusalsAreCountedForEachPrincipal() {
+        let control = AccessControl(PermissionPolicy())
+        let now = NIODeadline.now()
+        for _ in 0..<AccessControl.refusals.count { #expect(control.refused(.stranger, at: now) == nil) }
+        #expect(control.refused(.stranger, at: now) == .milliseconds(50))
+        #expect(control.refused(.jid("nao@robots.example"), at: now) == nil)
+    }
+
+    @Test func whoGuessesOnIsReadSlowlyAndAnsweredAll() async throws {
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["Arm.*"])], ["Arm": Arm().object]) { directory in
+            try await withClient(directory.outside) { guesser in
+                var guesses = ByteBuffer()
+                let count = UInt32(AccessControl.refusals.count + 10)
+                for id in 1...count { guesses.writeMessage(try .call(ActionAddress(service: 500 + id, object: 1, action: 100), id: id)) }
+                try await guesser.send(guesses)
+                // Others are not kept waiting.
+                try await withClient(directory.inside) { try await $0.expectAlive() }
+                for id in 1...count {
+                    let answer = try #require(await guesser.next())
+                    #expect(answer.id == id && answer.errorText == "The call request could not be handled.")
+                }
+                // What it may have it gets, after all.
+                let object = ObjectAddress.main(ofService: try await guesser.lookUp("Arm"))
+                #expect(try await guesser.refusal(of: Arm.getAngle, on: object) == nil)
+            }
+        }
+    }
+
     @Test func subscriptionsAreCountedWhileTheyLast() async throws {
         var limits = PrincipalLimits()
         limits.subscriptions = 1

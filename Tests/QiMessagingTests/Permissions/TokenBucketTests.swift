@@ -37,6 +37,16 @@ import Testing
         #expect(waits(&bucket, [.zero, .seconds(-5)]) == [nil, .seconds(1)])
     }
 
+    @Test func whatIsOwedIsBounded() {
+        var bucket = TokenBucket(.init(100, per: .seconds(5)), at: start)
+        func overdraw(_ time: TimeAmount) -> TimeAmount? { bucket.overdraw(at: start + time) }
+        for _ in 0..<100 { #expect(overdraw(.zero) == nil) }
+        #expect([overdraw(.zero), overdraw(.zero)] == [.milliseconds(50), .milliseconds(100)])
+        for _ in 0..<1000 { _ = overdraw(.zero) }
+        #expect(overdraw(.zero) == .seconds(10))
+        #expect(overdraw(.seconds(10)) == .milliseconds(50))
+    }
+
     // MARK: - Accounts
 
     private func limits(_ change: (inout PrincipalLimits) -> Void) -> PrincipalLimits {

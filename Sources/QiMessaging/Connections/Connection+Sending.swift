@@ -1,0 +1,139 @@
+import Logging
+import NIOCore
+import QiWire
+
+/// Frames on their way to the peer, and how fast the peer is read.
+extension Connection {
+    /// Appends one frame; it leaves when the current burst ends. `tail` is the rest of the payload.
+    func send(
+        _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer(),
+        tail: ByteBuffer? = nil
+    ) {
+        guard !isClosed else { return }
+        let length = payload.readableBytes + (tail?.readableBytes ?? 0)
+        if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail) {
+            append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags.union(.sharedMemory), address: address), place)
+        } else {
+            append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags, address: address), payload, tail: tail)
+        }
+        if !isDirty {
+            isDirty = true
+            bus.markDirty(self)
+        }
+        if backlog > limits.maximumOutboundBytes {
+            close(QiError(.limit, "the peer does not read: \(backlog) bytes wait for it"))
+        }
+    }
+
+    private func append(_ header: MessageHeader, _ payload: ByteBuffer, tail: ByteBuffer? = nil) {
+        var header = header
+        header.payloadLength = UInt32(truncatingIfNeeded: payload.readableBytes + (tail?.readableBytes ?? 0))
+        outbound.writeMessageHeader(header)
+        if tail == nil, payload.readableBytes > 4096 { return handOverAfterOutbound(payload) }
+        outbound.writeImmutableBuffer(payload)
+        if let tail { handOverAfterOutbound(tail) }
+    }
+
+    /// Not copied: the channel gathers what was appended and the bytes in one system call.
+    private func handOverAfterOutbound(_ bytes: ByteBuffer) {
+        channel.pipeline.syncOperations.write(NIOAny(outbound), promise: nil)
+        channel.pipeline.syncOperations.write(NIOAny(bytes), promise: handOver(outbound.readableBytes + bytes.readableBytes))
+        outbound.clear()
+    }
+
+    /// Hands what was appended to the channel, once per burst.
+    func flush() {
+        guard isDirty else { return }
+        isDirty = false
+        guard !isClosed else { return }
+        if outbound.readableBytes > 0 {
+            channel.pipeline.syncOperations.writeAndFlush(NIOAny(outbound), promise: handOver(outbound.readableBytes))
+            outbound.clear()
+        } else {
+            channel.pipeline.syncOperations.flush()
+        }
+        writabilityChanged()
+    }
+
+    /// Counts bytes that go to the channel. While some wait there, the promise tells when these have left: without it a channel
+    /// that is always busy, and never writable, would seem to have sent nothing.
+    private func handOver(_ bytes: Int) -> EventLoopPromise<Void>? {
+        let isBusy = backlog > 0
+        handedOver += bytes
+        guard isBusy else { return nil }
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess { [handedOver] in self.departed = max(self.departed, handedOver) }
+        return promise
+    }
+
+    /// Bytes that wait for the peer to read, not counting those of the present burst.
+    var backlog: Int { handedOver - departed }
+
+    /// Whether one more payload for this peer may be queued on behalf of somebody else. Any size may when nothing waits.
+    var mayQueueForwarded: Bool { !isClosed && backlog <= limits.maximumEventBacklog }
+
+    /// A Post has no answer that could bound how many run at a time: this does.
+    func beginPost() -> Bool {
+        guard postsRunning < limits.maximumCallsInFlight else { return false }
+        postsRunning += 1
+        return true
+    }
+
+    func endPost() { postsRunning -= 1 }
+
+    /// A peer that sends calls and does not read the answers is not read from, so that answers cannot pile up. A client
+    /// always reads, or two peers could wait for each other.
+    func writabilityChanged() {
+        let isWritable = channel.isWritable
+        if isWritable { departed = handedOver }
+        guard role == .server, isReadingPaused == isWritable else { return }
+        isReadingPaused = !isWritable
+        if !isHeld { setReading(isWritable) }
+    }
+
+    private func setReading(_ isReading: Bool) {
+        channel.setOption(.autoRead, value: isReading).whenFailure { [logger] error in
+            logger.debug("autoRead could not be set", metadata: [LogKeys.error: "\(error)"])
+        }
+        if isReading { channel.read() }
+    }
+
+    /// Takes no message of the peer for a while, not even what has arrived. Answers go out, and are not read.
+    func holdReading(for time: TimeAmount) {
+        guard !isHeld, !isClosed else { return }
+        isHeld = true
+        setReading(false)
+        _ = bus.schedule(at: .now() + time) { [weak self] in
+            guard let self, !isClosed else { return }
+            isHeld = false
+            takeMessages()
+            if !isHeld, !isReadingPaused { setReading(true) }
+            bus.executor.scheduleDrain()
+        }
+    }
+
+    func mayQueueEvent(_ bytes: Int) -> Bool {
+        if isClosed { return false }
+        if backlog == 0 || backlog + bytes <= limits.maximumEventBacklog { return true }
+        droppedEvent("the subscriber does not read fast enough")
+        return false
+    }
+
+    func droppedEvent(_ reason: String) {
+        eventsDropped += 1
+        guard eventsDropped.nonzeroBitCount == 1 else { return }  // the 1st, 2nd, 4th, 8th …
+        logger.warning(
+            "event dropped", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(reason)", "qi.events.dropped": "\(eventsDropped)"])
+    }
+
+    /// Ids of messages that nobody answers: they need not differ from those of calls.
+    func newEventID() -> UInt32 {
+        defer { nextEventIDValue = nextEventIDValue == .max ? 0x8000_0001 : nextEventIDValue + 1 }
+        return nextEventIDValue
+    }
+
+    func newLink() -> UInt64 {
+        defer { nextLink += 1 }
+        return nextLink
+    }
+}
