@@ -58,7 +58,7 @@ class Client:
 
 
 def audit(robot):
-    return [json.loads(line) for line in (robot.folder / ".local/state/qimesh/audit.jsonl").read_text().splitlines()]
+    return robot.cli("audit", "--json").ok().json["records"]
 
 
 def test_an_application_from_its_manifest_to_its_end(robot):

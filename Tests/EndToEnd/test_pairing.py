@@ -189,7 +189,7 @@ def test_revoking_ends_what_runs_within_a_second(pair):
 
 
 def test_a_revoked_device_comes_back_by_a_new_token(pair):
-    """ejabberd lets an account have five subscription stanzas in a minute, in and out, and drops the rest without a word."""
+    """ejabberd lets an account have five subscription stanzas, in and out, and then none until a minute after the last one."""
     pepper, desk = pair
     desk.cli("pair", enroll(pepper)["token"], "--json").ok()
     pepper.host("Peer")

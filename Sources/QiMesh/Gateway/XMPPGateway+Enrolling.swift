@@ -78,6 +78,8 @@ extension XMPPGateway {
             if isFirst { paired(device, offer.key, enrollment) }
             if let name = nickname(for: device, wanted: enrollment.name) { try await client.setRosterItem(device, name: name) }
             try await befriend(device)
+            // Most servers have made the contact when this ends, and the device need not ask again.
+            if !client.isMutual(device) { await contact(with: device, within: .seconds(2)) }
         } catch {
             logger.warning("a pairing is not complete yet", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
             return .failure(.resourceConstraint)

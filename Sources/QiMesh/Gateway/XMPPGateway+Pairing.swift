@@ -100,7 +100,7 @@ extension XMPPGateway {
     }
 
     /// Returns early when our server says that we and the device see each other now.
-    private func contact(with device: JID, within limit: Duration) async {
+    func contact(with device: JID, within limit: Duration) async {
         let wasMutual = client.isMutual(device)
         await Mesh.race(limit) { [self] in
             for await _ in peers.observers.changes() where client.isMutual(device) != wasMutual { return }

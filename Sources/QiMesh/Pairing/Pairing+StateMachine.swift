@@ -6,8 +6,8 @@
 ///             └──────────────────┘            └─────────────not yet────────┘     refused, or out of time ─▶ failed
 /// ```
 ///
-/// A server may drop subscription stanzas without a word, either way: ejabberd does so with the sixth of a minute (`mod_pres_counter`),
-/// and a device that pairs again soon after it was revoked meets that. So both sides are asked whether they see the other, and what
+/// A server may drop subscription stanzas, either way: ejabberd's `mod_pres_counter` lets five pass, and then none until a minute after
+/// the last that passed; a device that pairs again soon after it was revoked meets that. So both sides are asked whether they see the other, and what
 /// is missing is sent again: here by us, there when we ask.
 ///
 /// The enrolling device may be offline, or its server may have dropped the token from the stored subscription request, as ejabberd
@@ -108,11 +108,11 @@ struct PairingStateMachine: Sendable {
         return .ask
     }
 
-    /// ejabberd drops the sixth subscription stanza of a minute: they are not sent again soon.
+    /// What a server drops for there was too much of it is not counted again; what it lets pass is.
     private mutating func wait(_ waits: Int, _ now: ContinuousClock.Instant) -> Action {
         guard case .accepted(_, let isContact) = state, waits == 0 || now < deadline else { return fail(.noContact) }
         state = .accepted(waits: waits + 1, isContact: isContact)
-        return .awaitContact(waits == 0 ? .seconds(5) : .seconds(20))
+        return .awaitContact(waits == 0 ? .seconds(5) : .seconds(10))
     }
 
     private mutating func finish() -> Action {

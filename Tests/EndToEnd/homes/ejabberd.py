@@ -50,7 +50,7 @@ class Ejabberd:
             "shaper_rules": {"max_user_sessions": 10, "max_user_offline_messages": 100},
             "modules": {
                 **{name: {} for name in MODULES},
-                # As on public servers: the sixth subscription stanza of a minute is dropped without a word.
+                # As on public servers: five subscription stanzas pass, and then none until a minute after the last that did.
                 "mod_pres_counter": {"count": 5, "interval": 60},
                 "mod_roster": {"versioning": True},
                 "mod_pubsub": {"plugins": ["flat", "pep"]},
