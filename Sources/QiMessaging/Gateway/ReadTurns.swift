@@ -75,15 +75,17 @@ final class ReadTurns {
 
     /// Serves one connection of every party that has time left.
     private func round() {
+        // They come first the next time: what is shared must not always go to the same ones.
+        var blocked: Deque<TurnShares.Party> = []
         for _ in 0..<order.count {
-            guard let party = order.popFirst() else { return }
+            guard let party = order.popFirst() else { break }
             while waiting[party]?.first?.isGone == true { waiting[party]?.removeFirst() }
             guard let handler = waiting[party]?.first else {
                 waiting[party] = nil
                 continue
             }
-            guard let time = shares.turn(of: party, beside: order.count, at: clock()) else {
-                order.append(party)
+            guard let time = shares.turn(of: party, beside: order.count + blocked.count, at: clock()) else {
+                blocked.append(party)
                 continue
             }
             waiting[party]?.removeFirst()
@@ -92,6 +94,7 @@ final class ReadTurns {
             serve(handler, party, time)
             if handler.holdsBytes { enqueue(handler) }
         }
+        order = blocked + order
         schedule()
     }
 }

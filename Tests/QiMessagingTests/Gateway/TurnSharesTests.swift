@@ -12,18 +12,22 @@ import Testing
     private static func besiege(
         _ shares: inout TurnShares, from start: NIODeadline, for time: TimeAmount, _ parties: [Party], each: (NIODeadline) -> Void = { _ in }
     ) -> [Party: Double] {
-        var (now, got) = (start, [Party: Double]())
+        var (now, got, queue) = (start, [Party: Double](), parties)
         while now < start + time {
-            var isIdle = true
-            for party in parties {
-                guard let turn = shares.turn(of: party, beside: parties.count - 1, at: now) else { continue }
-                isIdle = false
+            var (blocked, served): ([Party], [Party]) = ([], [])
+            for party in queue {
+                guard let turn = shares.turn(of: party, beside: parties.count - 1, at: now) else {
+                    blocked.append(party)
+                    continue
+                }
+                served.append(party)
                 now = now + turn
                 shares.took(turn, by: party, at: now)
                 got[party, default: 0] += Double(turn.nanoseconds) / 1e6
             }
             each(now)
-            if isIdle { now = now + .microseconds(100) }
+            if served.isEmpty { now = now + .microseconds(100) }
+            queue = blocked + served
         }
         return got
     }
@@ -79,8 +83,8 @@ import Testing
         let first = shares.turn(of: stranger, beside: 0, at: now)
         now = now + .milliseconds(10)
         shares.took(.milliseconds(10), by: stranger, at: now)
-        let early = shares.turn(of: stranger, beside: 0, at: now + .milliseconds(30))
-        let later = shares.turn(of: stranger, beside: 0, at: now + .milliseconds(40))
+        let early = shares.turn(of: stranger, beside: 0, at: now + .milliseconds(20))
+        let later = shares.turn(of: stranger, beside: 0, at: now + .milliseconds(25))
         #expect(first != nil && early == nil && later != nil)
     }
 }
