@@ -223,8 +223,10 @@ final class XMPPGateway: Sendable {
 
     private func judge(_ offer: BytestreamOffer) -> BytestreamDecision {
         let device = "\(offer.from.bare)"
-        let key = PeerKey { [trust] shown throws(MeshError) in
-            if let refusal = try trust.check(jid: device, key: shown).refusal(jid: device, key: shown) { throw refusal }
+        let key = PeerKey { [trust, server, logger] shown throws(MeshError) in
+            guard let refusal = try trust.check(jid: device, key: shown).refusal(jid: device, key: shown) else { return }
+            Self.refused(device, refusal.message, server, logger)
+            throw refusal
         }
         let own = "\(self.own)"
         return .accept { [identity, server, trust, callsPerPeer, logger] channel in
@@ -233,17 +235,31 @@ final class XMPPGateway: Sendable {
                 try server.accept(
                     channel, from: device, callsInFlight: callsPerPeer, key: { key.fingerprint?.hexadecimal }
                 ) { (said) throws(QiError) in
-                    try TunnelNames.check(said, peer: device, own: own)
-                    do throws(MeshError) {
-                        try Self.pin(key, of: device, in: trust)
+                    do throws(QiError) {
+                        try TunnelNames.check(said, peer: device, own: own)
+                        do throws(MeshError) {
+                            try Self.pin(key, of: device, in: trust)
+                        } catch {
+                            throw QiError(.denied, error.message, hint: error.hint)
+                        }
                     } catch {
-                        throw QiError(.denied, error.message, hint: error.hint)
+                        Self.refused(device, error.message, server, logger)
+                        throw error
                     }
                     logger.info("tunnel accepted", metadata: ["xmpp.peer.jid": "\(device)"])
                     return TunnelNames(from: own, to: device).credentials
                 }
             }
         }
+    }
+
+    /// Writes down that a device's tunnel was not let in.
+    private static func refused(_ device: String, _ reason: String, _ server: DirectoryServer, _ logger: Logger) {
+        logger.notice("tunnel refused", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(reason)"])
+        server.access?.record(
+            AuditRecord(
+                event: "refused", principal: device, zone: .internet, target: "tunnel", access: "connect", isAllowed: false,
+                path: "device \(device)", detail: reason))
     }
 
     /// The peer has answered inside TLS: from now on this key is that device.

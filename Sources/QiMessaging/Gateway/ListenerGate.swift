@@ -9,6 +9,8 @@ final class ListenerGate {
     private var table: AdmissionTable
     private var connections: [UInt64: Connection] = [:]
     private var refusals: [AdmissionTable.Refusal: Int] = [:]
+    /// Connections that are about to end, whose refusal was written down.
+    private var told: Set<ObjectIdentifier> = []
     private var check: Scheduled<Void>?
     private let turns: ReadTurns
 
@@ -60,12 +62,19 @@ final class ListenerGate {
     func watch(_ connection: Connection, as id: UInt64, _ handler: ReadTurnHandler) {
         connections[id] = connection
         connection.whenOpen { [weak self] result in
-            guard let self, case .success = result else { return }
+            guard let self else { return }
+            if case .failure(let error) = result { return notLetIn(connection, error) }
             handler.isProven = true
             table.proven(id)
             if connection.proven != nil { checkLater() }
         }
         connection.whenClosed { [weak self] _ in self?.leave(id) }
+    }
+
+    /// It ended before it was open: that is written down if it was refused, as a certificate is by TLS.
+    private func notLetIn(_ connection: Connection, _ error: QiError) {
+        guard told.remove(ObjectIdentifier(connection)) == nil, error.code == .denied else { return }
+        refused(connection.origin, error.message)
     }
 
     func leave(_ id: UInt64) {
@@ -110,6 +119,7 @@ final class ListenerGate {
         do throws(QiError) {
             return try prove(connection, given)
         } catch {
+            told.insert(ObjectIdentifier(connection))
             refused(connection.origin, error.message, presented: (try? Credentials(given)).map { "user:\($0.user.prefix(64))" })
             throw error
         }

@@ -23,6 +23,7 @@ extension Connection {
         }
         if let access, access.control === control, access.principal == principal {
             access.refresh()
+            access.follow()
             return
         }
         access?.end()

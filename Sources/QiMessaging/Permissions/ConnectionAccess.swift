@@ -65,6 +65,16 @@ final class ConnectionAccess {
         throw QiError(.denied, "denied: \(principal) is connected already, and may be only once", hint: "end the other session first")
     }
 
+    /// The policy may have made the principal exclusive, or not any more: the first of its connections counts, and whoever is
+    /// connected beside it stays.
+    func follow() {
+        if policy.isExclusive(principal) {
+            claim = claim ?? control.claim(principal)
+        } else {
+            end()
+        }
+    }
+
     /// The connection is gone.
     func end() {
         if let claim { control.release(principal, claim) }

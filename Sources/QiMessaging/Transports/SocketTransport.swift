@@ -41,6 +41,8 @@ public struct SocketTransport: Transport {
         // The bootstrap pauses for a second when descriptors are used up, and goes on.
         let bootstrap = ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: 512)
+            // One at a time, and between two whoever is connected: a flood of connections must not hold up the others.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 do {
                     // Fails for a connection that was reset before it was accepted, and ends that one only.

@@ -105,6 +105,12 @@ struct ValueReader {
         }
         let service: UInt32 = try integer()
         let object: UInt32 = try integer()
+        if metaObject == nil, cacheID == nil {
+            guard object == 0 else {
+                throw WireError(.value, "an object reference has neither a metaobject nor the number of a cached one")
+            }
+            metaObject = .empty
+        }
         let uid = budget.objects.sharesObjectUID ? try buffer.readObjectUID() : nil
         return ObjectReference(metaObject: metaObject, cacheID: cacheID, serviceID: service, objectID: object, uid: uid)
     }
