@@ -139,7 +139,8 @@ def test_a_rule_that_expires(door, world, change):
             door.caller.call("Brief", "echo_string", "x")
         except Refused:
             return time.time()
-    assert end <= until(ended, 5, "end of the rule") < end + 1
+    # Within a second, and two more for a machine that does other things beside.
+    assert end <= until(ended, 5, "end of the rule") < end + 3
     assert "Brief" not in door.caller.services()
 
     def is_silent():
@@ -147,7 +148,7 @@ def test_a_rule_that_expires(door, world, change):
         world.inside.call("Brief", "say", said)
         assert door.caller.call("Kinds", "concat", "a", 7, "b") == "a7b"
         return [said] not in door.caller.heard()
-    until(is_silent, max(0.1, end + 1 - time.time()), "end of the subscription within a second")
+    until(is_silent, max(0.1, end + 3 - time.time()), "end of the subscription")
     assert door.caller.lost() == 0
 
 
@@ -262,11 +263,15 @@ def test_false_keys_and_names_through_xmpp(world, carol):
     refused_tunnel(world, world.desk, other)
     row = next(row for row in robot.cli("trust", "--json").ok().json["trusted"] if row["jid"] == world.desk.bare)
     assert (row["pinned"], row["refused"]) == (fingerprint, other.text), row
+    refused = dict(event="refused", target="tunnel", access="connect", decision="deny", zone="internet")
+    world.audited(principal=world.desk.bare, path="device " + world.desk.bare, detail="another key than before", **refused)
     # Somebody who has the device's key, and not its account.
     refused_tunnel(world, carol, world.key)
+    world.audited(principal=carol.bare, path="device " + carol.bare, detail="pinned to desk@mesh.test", **refused)
     # Somebody who has neither.
     assert "calls itself desk@mesh.test" in refused_tunnel(world, carol, carol.key, (world.desk.bare, "pepper@mesh.test"))
     assert "and us carol@mesh.test" in refused_tunnel(world, carol, carol.key, (carol.bare, carol.bare))
+    world.audited(principal=carol.bare, path="device " + carol.bare, detail="calls itself desk@mesh.test", **refused)
     is_let_do_nothing(world, ByHand(carol.tunnel(world.address, carol.key), world.inside.shape), carol.bare, "device " + carol.bare)
     assert good.call("Kinds", "concat", "a", 7, "b") == "a7b"
 
@@ -283,6 +288,8 @@ def test_false_certificates(world):
     elsewhere = Authority(world.folder, "elsewhere").issue(world.key, "desk")
     for certificate in (elsewhere, world.key.certificate, None):
         assert "alert" in refused_wire(world, with_certificate(certificate, world.key))
+    world.audited(event="refused", principal="host:127.0.0.1", target="gateway", access="connect", path="tls 127.0.0.1", zone="internet",
+                  detail="TLS handshake")
     # In the name of the device, from the right authority, for another key: it is the key that counts.
     thief = Key(world.folder, "thief")
     wire = world.wire("tcpsm", with_certificate(world.authority.issue(thief, "desk"), thief))
@@ -315,3 +322,11 @@ def test_used_and_expired_tokens_are_audited(world, server):
     world.audited(event="pair", principal=server.jid("second"), decision="deny", path="device " + server.jid("second"), detail="expired")
     for home in homes:
         home.close()
+
+
+def test_a_rule_that_becomes_exclusive_counts_who_is_there(door, world, change):
+    door.caller.services()
+    change(alone={"who": "group:desk", "allow": ["Alone.*"], "exclusive": True})
+    with pytest.raises((Refused, *ENDED)):
+        door.open().call("Alone", "echo_string", "x")
+    assert door.caller.call("Alone", "echo_string", "x") == "x"

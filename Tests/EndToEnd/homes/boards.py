@@ -84,6 +84,10 @@ class Board(Home):
         for link in (name, end):
             run("ip", "-n", self.namespace, "link", "set", link, "up")
 
+    def add_address(self, address):
+        """One more address on the network of all boards."""
+        run("ip", "-n", self.namespace, "address", "add", address + "/24", "dev", "eth0")
+
     def route(self, network, through):
         """As somebody on the same network who tries his luck."""
         run("ip", "-n", self.namespace, "route", "add", network, "via", through.address)
