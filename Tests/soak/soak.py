@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import time
 
@@ -93,6 +94,8 @@ def judge(looks):
 
 
 def main():
+    # Shells start what runs in the background with SIGINT ignored, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     seconds = float(sys.argv[1])
     seed = sys.argv[2] if len(sys.argv) > 2 else str(time.time_ns())
     folder = new_scratch("qs")
