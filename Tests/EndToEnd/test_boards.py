@@ -46,6 +46,10 @@ def test_every_board_lists_everything_under_the_same_ids(robot):
     assert client.ids("--url", member.outer_url) == ids
     rows = {row["name"]: row for row in master.cli("ls", "--json").ok().json["services"]}
     assert rows["Arm"]["machine"] == rows["Peer"]["machine"] != rows["Head"]["machine"]
+    names = {"Arm": "member", "Head": "master", "Peer": "member", "ServiceDirectory": "master"}
+    for board, expected in ((master, names), (member, {**names, "ServiceDirectory": "member"})):
+        assert {row["name"]: row["board"] for row in board.cli("ls", "--json").ok().json["services"]} == expected
+    assert "member" in next(line for line in master.cli("ls").ok().out.splitlines() if " Arm " in line)
     status = member.cli("status", "--json").ok().json
     assert (status["role"], status["master"], status["masterTrouble"]) == ("member", master.outer_url, "")
 

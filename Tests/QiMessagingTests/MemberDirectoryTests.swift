@@ -170,6 +170,60 @@ struct MemberDirectoryTests {
         }
     }
 
+    @Test func everyBoardKnowsWhatAllAreCalled() async throws {
+        try await withRobot { robot in
+            let boards = [(robot.master, "head"), (robot.arm, "left arm"), (robot.leg, "leg")]
+            for (board, name) in boards { try await board.server.nameBoard(name) }
+            let all = ["head-machine": "head", "arm-machine": "left arm", "leg-machine": "leg"]
+            for (board, _) in boards { while try await board.server.boardNames() != all {} }
+            // Away it is forgotten, and named again when it is back.
+            try await robot.arm.kill()
+            while try await robot.leg.server.boardNames() != ["head-machine": "head", "leg-machine": "leg"] {}
+            try await robot.arm.start { try await $0.nameBoard("arm") }
+            while try await robot.leg.server.boardNames()["arm-machine"] != "arm" {}
+            // Without a master each knows itself.
+            try await robot.master.kill()
+            while try await robot.leg.server.boardNames() != ["leg-machine": "leg"] {}
+        }
+    }
+
+    /// The service for it is the robot's own: by name no less than in listings.
+    @Test func thoseOutsideDoNotFindWhereBoardsMeet() async throws {
+        try await withRobot { robot in
+            let master = try robot.master.server
+            try await master.nameBoard("head")
+            let door = try await master.listen(at: #require(Endpoint("tcp://127.0.0.1:0")), zone: .lan)
+            let look = ActionAddress(.serviceDirectory, action: WellKnownActions.service)
+            for (endpoint, isInside) in [(robot.master.endpoint, true), (door.endpoint, false)] {
+                try await withClient(endpoint) { client in
+                    let answer = try await client.call(look, id: 7, [.string("QiMeshBoards")], "(s)")
+                    #expect(answer.kind == (isInside ? .reply : .error))
+                    let list = try await client.call(ActionAddress(.serviceDirectory, action: WellKnownActions.services), id: 8)
+                    #expect(list.kind == .reply && !list.payload.readableBytesView.contains("QiMeshBoards".utf8))
+                }
+            }
+            await door.close()
+        }
+    }
+
+    @Test func aBoardsNameIsBounded() async throws {
+        try await withRobot { robot in
+            let long = String(repeating: "x", count: BoardNames.maximumText + 1)
+            try await robot.master.server.nameBoard("head")
+            try await withClient(robot.master.endpoint) { client in
+                let service = try await client.lookUp(BoardNames.serviceName)
+                let join = ActionAddress(.main(ofService: service), action: BoardNames.join)
+                for (machine, name) in [(long, "arm"), ("machine", long), ("", "arm"), ("machine", "")] {
+                    let answer = try await client.call(join, id: 9, [.string(QiString(machine)), .string(QiString(name))], "(ss)")
+                    #expect(answer.errorText.contains("1 to 64 bytes"))
+                }
+                let taken = try await client.call(join, id: 10, [.string("machine"), .string("arm")], "(ss)")
+                #expect(taken.kind == .reply)
+            }
+            while try await robot.master.server.boardNames() != ["head-machine": "head"] {}
+        }
+    }
+
     /// A member that dies: its hosts come back to it, under the ids they had.
     @Test func aMemberMayRestart() async throws {
         try await withRobot { robot in

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What `qimesh.yaml` says. Without a file every default holds, and the node is a local bus without an account.
 ///
 /// Unknown keys, values of the wrong kind and values out of range are errors that name file, line and what would be right. The
@@ -32,6 +34,11 @@ public struct MeshConfiguration: Sendable {
     public func passwordSource(of account: Account) -> PasswordSource {
         if let file = account.passwordFile { return .file(file) }
         return .environment(PasswordSource.variable)
+    }
+
+    /// What this device is called where it has to have a name: `device.name`, else its account's, else its host's.
+    var deviceName: String {
+        device.name ?? xmpp.first.map { String($0.jid.prefix { $0 != "@" }) } ?? ProcessInfo.processInfo.hostName
     }
 
     /// What the directory listens on: `internal.listen`, by default the unix socket of `paths` and `tcp://127.0.0.1:9559`.

@@ -106,6 +106,7 @@ public final class MeshNode: Service {
             if configuration.device.role == .member, let master = configuration.device.directory.flatMap(Endpoint.init) {
                 try await server.join(master: master)
             }
+            try await server.nameBoard(configuration.deviceName)
             return server
         } catch {
             throw MeshError(.system, error.message, hint: error.hint, cause: error)

@@ -37,6 +37,9 @@ final class NodeControl: Sendable {
         var builder = ObjectBuilder(description: "The control interface of this node")
         builder.advertiseControl("status", "()") { [self] _, _ in try await status() }
         builder.advertiseControl("devices", "()") { [self] _, _ in try await devices() }
+        builder.advertiseControl("boards", "()") { [self] _, _ in
+            .dictionary(try await server.boardNames().map { ($0.key, .string(QiString($0.value))) })
+        }
         builder.advertiseControl("services", "(s)") { [self] arguments, _ in
             .list(try await server.services(of: try arguments[0].text("device")).map(Self.describe))
         }
@@ -66,7 +69,7 @@ final class NodeControl: Sendable {
     private func addIdentity(to builder: inout ObjectBuilder) {
         builder.advertiseControl("identity", "()") { [self] _, _ in
             .dictionary([
-                ("name", .string(deviceName)), ("fingerprint", .string("\(identity.fingerprint)")),
+                ("name", .string(configuration.deviceName)), ("fingerprint", .string("\(identity.fingerprint)")),
                 ("deviceID", .string(identity.value.deviceID)), ("jids", .list(gateways.map { .string("\($0.own)") })),
             ])
         }
@@ -93,8 +96,6 @@ final class NodeControl: Sendable {
         }
     }
 
-    private var deviceName: String { configuration.device.name ?? gateways.first?.own.node ?? ProcessInfo.processInfo.hostName }
-
     // MARK: - What there is
 
     private func status() async throws -> QiValue {
@@ -113,7 +114,7 @@ final class NodeControl: Sendable {
             ])
         }
         return .dictionary([
-            ("name", .string(deviceName)), ("model", .string(configuration.device.model ?? "")),
+            ("name", .string(configuration.deviceName)), ("model", .string(configuration.device.model ?? "")),
             ("role", .string(configuration.device.role.rawValue)), ("master", .string(configuration.device.directory ?? "")),
             ("masterTrouble", .string(try await server.masterTrouble()?.message ?? "")),
             ("version", .string(MeshNode.version)), ("machineId", .string(server.machineID)),

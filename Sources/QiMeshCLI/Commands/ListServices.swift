@@ -23,7 +23,11 @@ struct ListServices: NodeVerb {
     private static func services(
         _ session: NodeSession, _ device: DeviceName?
     ) async throws(CommandFailure) -> [NodeSession.Listed] {
-        guard case .contact(let contact) = device else { return try await session.services(of: device) }
+        guard case .contact(let contact) = device else {
+            var services = try await session.services(of: device)
+            await session.nameBoards(of: &services)
+            return services
+        }
         do throws(CommandFailure) {
             return try await session.services(of: device)
         } catch {
@@ -34,6 +38,7 @@ struct ListServices: NodeVerb {
     static func json(_ service: NodeSession.Listed) -> JSONValue {
         .object([
             ("name", .string(service.name)), ("id", .integer(service.id)), ("machine", .string(service.machine)),
+            ("board", .string(service.board)),
             ("process", .integer(service.process)), ("session", .string(service.session)),
             ("endpoints", .array(service.endpoints.map { .string($0) })),
         ])
@@ -41,11 +46,12 @@ struct ListServices: NodeVerb {
 
     static func table(_ services: [NodeSession.Listed]) -> Table {
         let hasEndpoints = services.contains { !$0.endpoints.isEmpty }
-        var table = Table(["ID", "SERVICE", "PROCESS", "MACHINE"] + (hasEndpoints ? ["ENDPOINTS"] : []))
+        var table = Table(["ID", "SERVICE", "PROCESS", "BOARD"] + (hasEndpoints ? ["ENDPOINTS"] : []))
         for service in services {
             table.add([
                 .init("\(service.id)"), .init(service.name), .init("\(service.process)", .faint),
-                .init(String(service.machine.prefix(8)), .faint), .init(service.endpoints.joined(separator: " ")),
+                .init(service.board.isEmpty ? String(service.machine.prefix(8)) : service.board, .faint),
+                .init(service.endpoints.joined(separator: " ")),
             ])
         }
         return table

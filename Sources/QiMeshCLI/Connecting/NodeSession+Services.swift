@@ -72,10 +72,24 @@ extension NodeSession {
         var name: String
         var id: Int64
         var machine: String
+        /// What its computer is called in the robot; empty where that is not known.
+        var board = ""
         var process: Int64
         var session: String
         /// Empty for a service behind a gateway: it has none of its own here.
         var endpoints: [String] = []
+    }
+
+    /// Says of each service of this robot what its computer is called. Only the unix socket of a node tells.
+    func nameBoards(of services: inout [Listed]) async {
+        guard url.hasPrefix("unix:") else { return }
+        do throws(CommandFailure) {
+            let names = try await control().call("boards")
+            for index in services.indices { services[index].board = names.text(services[index].machine) }
+        } catch {
+            // A list without names is better than none: this may be a directory of libqi.
+            console.detail("no names of boards: \(error.message)")
+        }
     }
 
     /// The services of a device, nil for the directory we are connected to.

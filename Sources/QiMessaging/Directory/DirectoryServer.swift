@@ -108,8 +108,8 @@ public final class DirectoryServer: Sendable {
         let directory = self.directory
         try await loop.run { (bus) async throws(QiError) in
             directory.value.registerHidden(
-                HiddenService(name: name, object: object.makeObject(on: bus)) { origin in
-                    if case .unix = origin { true } else { false }
+                HiddenService(name: name, object: object.makeObject(on: bus)) { connection in
+                    if case .unix = connection.origin { true } else { false }
                 })
         }
     }
@@ -146,6 +146,23 @@ extension DirectoryServer {
             let link = MasterLink(bus: bus, endpoint: endpoint, directory: directory.value)
             directory.value.master = link
             link.join()
+        }
+    }
+
+    /// Names this board, for whoever lists the robot's services: a member tells its master, a master the members.
+    ///
+    /// - Parameter name: 1 to 64 bytes; another is told to nobody.
+    public func nameBoard(_ name: String) async throws(QiError) {
+        let directory = self.directory
+        try await loop.run { (_) async throws(QiError) in directory.value.nameBoard(name) }
+    }
+
+    /// What the robot's boards are called, by machine id: this one, and those that are joined now. Asks the master for at most 2 s.
+    public func boardNames() async throws(QiError) -> [String: String] {
+        let directory = self.directory
+        return try await loop.run { (_) async throws(QiError) in
+            let known = directory.value.boards?.all ?? [:]
+            return await directory.value.master?.boardNames(or: known) ?? known
         }
     }
 

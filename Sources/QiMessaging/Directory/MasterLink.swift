@@ -51,6 +51,7 @@ final class MasterLink: DirectoryFollowing {
     }
 
     func joined(on connection: Connection) {
+        if let name = directory.boards?.name { tellName(name, on: connection) }
         // Those that changed were removed.
         for id in objects.keys { restoreObject(id, on: connection) }
     }

@@ -25,9 +25,9 @@ struct ResolvedService {
     let info: ServiceInfo
 }
 
-/// A service that only some may know of; it is in no listing (the node's control interface).
+/// A service that only some may know of; it is in no listing (the node's control interface, the names of boards).
 struct HiddenService {
     let name: String
     let object: LocalObject
-    let mayUse: (ConnectionOrigin) -> Bool
+    let mayUse: (Connection) -> Bool
 }

@@ -7,7 +7,7 @@ extension ServiceDirectory {
     func lookUp(_ name: String, for connection: Connection, completion: @escaping (Result<ServiceInfo, QiError>) -> Void) {
         if name == "ServiceDirectory" { return completion(.success(ownInfo(for: connection))) }
         // First, or whoever registers that name would be taken for it by those who may use it.
-        if let (id, service) = hidden[name], service.mayUse(connection.origin) {
+        if let (id, service) = hidden[name], service.mayUse(connection) {
             connection.bind(service.object, at: .main(ofService: id))
             return completion(.success(answerInfo(name: name, id: id, sessionID: sessionID, uid: service.object.uid.bytes, for: connection)))
         }

@@ -46,6 +46,8 @@ final class ServiceDirectory: ConnectionOwner {
     var returnWaiters: [String: [ReturnWaiter]] = [:]
     /// The directory of the whole robot, when this one is a member board's.
     var master: MasterLink?
+    /// What this board is called, and at a master those that joined it; nil where nobody has said.
+    var boards: BoardNames?
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     /// Set once: this directory serves nobody any more.
     private var endReason: QiError?
@@ -130,6 +132,7 @@ final class ServiceDirectory: ConnectionOwner {
     func closed(_ connection: Connection, error: QiError) {
         connections[ObjectIdentifier(connection)] = nil
         deviceConnections.removeAll { $0 === connection }
+        boards?.closed(connection)
         object.closed(connection)
         guestObject.closed(connection)
         for object in locals.values { object.closed(connection) }
