@@ -7,12 +7,14 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+// Coverage of our own code. With every package's, libFuzzer spends half of its time on what is not under test.
+let covered = settings + [.unsafeFlags(["-sanitize=fuzzer"])]
+
 func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
 func nio(_ name: String) -> Target.Dependency { product(name, "swift-nio") }
 
-// Built and run by .ci/fuzz, which gives the coverage flags to every module. Hence not the product of the root's package, but its
-// sources, without the declarations of the macros: swift-syntax with coverage takes longer than everything else together. What each
-// target does with its input lies beside the tests that replay found inputs: Sources/Fuzz has links to it.
+// Built and run by .ci/fuzz. Not the product of the root's package, but its sources with coverage, without the declarations of the
+// macros. What each target does with its input lies beside the tests that replay found inputs: Sources/Fuzz has links to it.
 let package = Package(
     name: "Fuzzing",
     platforms: [.macOS(.v15)],
@@ -27,7 +29,7 @@ let package = Package(
     targets: [
         .target(name: "CFuzzer"),
         .target(name: "CQiSystem"),
-        .target(name: "QiWire", dependencies: [nio("NIOCore")], swiftSettings: settings),
+        .target(name: "QiWire", dependencies: [nio("NIOCore")], swiftSettings: covered),
         .target(
             name: "QiMessaging",
             dependencies: [
@@ -37,12 +39,13 @@ let package = Package(
                 product("UnixSignals", "swift-service-lifecycle"),
             ],
             exclude: ["Support/Macros.swift"],
-            swiftSettings: settings),
+            swiftSettings: covered),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
                 "CFuzzer", "QiWire", "QiMessaging", product("Logging", "swift-log"), nio("NIOCore"), nio("NIOEmbedded"),
-            ]),
+            ],
+            swiftSettings: [.unsafeFlags(["-sanitize=fuzzer"])], linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
     ],
     swiftLanguageModes: [.v6]
 )

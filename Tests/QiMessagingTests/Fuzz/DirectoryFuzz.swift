@@ -121,10 +121,10 @@ final class DirectoryFuzz {
         switch which {
         case 0: return try Self.call(id, address(WellKnownActions.service), [.string(QiString(name))], "(s)")
         case 1: return try Self.call(id, address(WellKnownActions.services), [], "()")
-        case 2, 3: return try Self.call(id, address(WellKnownActions.registerService), [info.qiValue], infoSignature)
+        case 2, 3: return try Self.call(id, address(WellKnownActions.registerService), [info.qiValue], Self.infoSignature)
         case 4: return try Self.call(id, address(WellKnownActions.unregisterService), [.uint32(id % 16)], "(I)")
         case 5, 6: return try Self.call(id, address(WellKnownActions.serviceReady), [.uint32(id % 16)], "(I)")
-        case 7: return try Self.call(id, address(WellKnownActions.updateServiceInfo), [info.qiValue], infoSignature)
+        case 7: return try Self.call(id, address(WellKnownActions.updateServiceInfo), [info.qiValue], Self.infoSignature)
         case 8: return try Self.call(id, ActionAddress(service: 2, object: 1, action: 100), [.string("x")], "(s)")
         case 9:
             return try Self.call(
@@ -148,7 +148,7 @@ final class DirectoryFuzz {
         }
     }
 
-    private let infoSignature = Signature(.tuple([ServiceInfo.signature.type]))
+    private static let infoSignature = Signature(.tuple([ServiceInfo.signature.type]))
 
     private static func call(_ id: UInt32, _ address: ActionAddress, _ arguments: [QiValue], _ signature: Signature) throws -> Message {
         var payload = ByteBuffer()
