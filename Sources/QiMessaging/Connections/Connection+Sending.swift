@@ -28,9 +28,11 @@ extension Connection {
     private func append(_ header: MessageHeader, _ payload: ByteBuffer, tail: ByteBuffer? = nil) {
         var header = header
         header.payloadLength = UInt32(truncatingIfNeeded: payload.readableBytes + (tail?.readableBytes ?? 0))
-        outbound.writeMessageHeader(header)
-        if tail == nil, payload.readableBytes > 4096 { return handOverAfterOutbound(payload) }
-        outbound.writeImmutableBuffer(payload)
+        if tail == nil, payload.readableBytes > 4096 {
+            outbound.writeMessageHeader(header)
+            return handOverAfterOutbound(payload)
+        }
+        outbound.writeMessage(header, payload: payload)
         if let tail { handOverAfterOutbound(tail) }
     }
 

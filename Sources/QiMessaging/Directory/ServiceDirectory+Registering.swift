@@ -143,7 +143,7 @@ extension ServiceDirectory {
         for object in [object, guestObject] {
             object.subscriptions.emit(
                 signal, payload, flags: [], signature: nil, only: recipients,
-                hiddenFrom: { recipients == nil && (isInside && $0.isOutside || !maySee(name, on: $0)) })
+                hiddenFrom: recipients != nil ? nil : { [self] in isInside && $0.isOutside || !maySee(name, on: $0) })
         }
     }
 }

@@ -29,7 +29,7 @@ final class DynamicObject: ObjectAttachment, Sendable {
 
     let members: MemberTable
     let uid: ObjectUID
-    let methods: MethodTable
+    let methods: ActionTable<ObjectMethod>
     private let properties: [UInt32: PropertyStorage]
     /// Whether a peer may emit the signals by posting to them (wire reference §14).
     let takesPostedSignals: Bool
@@ -39,7 +39,7 @@ final class DynamicObject: ObjectAttachment, Sendable {
     private let observers = Atomic<UInt32>(0)
 
     init(
-        members: MemberTable, methods: MethodTable = MethodTable([]), properties: [UInt32: PropertyStorage] = [:],
+        members: MemberTable, methods: ActionTable<ObjectMethod> = ActionTable([]), properties: [UInt32: PropertyStorage] = [:],
         implementation: (any Sendable)? = nil, takesPostedSignals: Bool = true
     ) {
         self.members = members

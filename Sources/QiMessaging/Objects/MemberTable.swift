@@ -37,9 +37,9 @@ struct MemberTable: Sendable {
     }
 
     let metaObject: MetaObject
-    private let methods: [UInt32: Method]
+    private let methods: ActionTable<Method>
     private let methodsByName: [String: [Method]]
-    private let signals: [UInt32: Signal]
+    private let signals: ActionTable<Signal>
     private let properties: [UInt32: Property]
 
     /// Members whose signatures cannot be parsed are left out: they cannot be called, the others can.
@@ -49,12 +49,10 @@ struct MemberTable: Sendable {
             guard let parameters = try? meta.parsedParameters(), let returns = try? meta.parsedReturn() else { return nil }
             return Method(meta, parameters: parameters, returns: returns)
         }
-        methods = Dictionary(parsed.map { ($0.meta.uid, $0) }, uniquingKeysWith: { first, _ in first })
+        methods = ActionTable(parsed.map { ($0.meta.uid, $0) })
         methodsByName = Dictionary(grouping: parsed, by: \.meta.name)
-        signals = Dictionary(
-            metaObject.signals.compactMap { meta in
-                (try? Signature(meta.signature)).map { (meta.uid, Signal(meta, $0)) }
-            }, uniquingKeysWith: { first, _ in first })
+        signals = ActionTable(
+            metaObject.signals.compactMap { meta in (try? Signature(meta.signature)).map { (meta.uid, Signal(meta, $0)) } })
         properties = Dictionary(
             metaObject.properties.compactMap { meta in
                 (try? Signature(meta.signature)).map { (meta.uid, Property(meta: meta, signature: $0)) }

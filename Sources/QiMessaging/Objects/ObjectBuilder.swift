@@ -112,10 +112,10 @@ public struct ObjectBuilder: Sendable {
     func makeObject() -> DynamicObject {
         let members = MemberTable(metaObject.build())
         let table = methods.compactMap { uid, method in
-            members.method(uid).map { ObjectMethod($0, method.body, method.callType) }
+            members.method(uid).map { (uid, ObjectMethod($0, method.body, method.callType)) }
         }
         let object = DynamicObject(
-            members: members, methods: MethodTable(table), properties: properties, implementation: implementation)
+            members: members, methods: ActionTable(table), properties: properties, implementation: implementation)
         for attach in attachments { attach(object) }
         return object
     }

@@ -29,29 +29,3 @@ final class ObjectMethod: Sendable {
         if case .immediate(let body) = body, !takesObjects, !givesObjects { immediate = body } else { immediate = nil }
     }
 }
-
-/// The methods of one object, found by uid: as an array while the uids are small, which ours always are.
-struct MethodTable: Sendable {
-    private static let arraySize = 4096
-    private var small: [ObjectMethod?] = []
-    private var others: [UInt32: ObjectMethod] = [:]
-
-    init(_ methods: [ObjectMethod]) {
-        for method in methods {
-            let uid = method.declared.meta.uid
-            guard uid >= WellKnownActions.firstUserAction, uid - WellKnownActions.firstUserAction < Self.arraySize else {
-                others[uid] = method
-                continue
-            }
-            let index = Int(uid - WellKnownActions.firstUserAction)
-            if small.count <= index { small.append(contentsOf: repeatElement(nil, count: index + 1 - small.count)) }
-            small[index] = method
-        }
-    }
-
-    subscript(uid: UInt32) -> ObjectMethod? {
-        let index = Int(uid) - Int(WellKnownActions.firstUserAction)
-        if small.indices.contains(index) { return small[index] }
-        return others.isEmpty ? nil : others[uid]
-    }
-}

@@ -151,14 +151,14 @@ final class SubscriptionTable {
     func emit(
         _ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags, signature: Signature?, from source: Connection? = nil,
         only recipients: [Connection]? = nil, rewrite: ((Subscriber) throws -> ByteBuffer)? = nil,
-        hiddenFrom: (Connection) -> Bool = { _ in false }
+        hiddenFrom isHidden: ((Connection) -> Bool)? = nil
     ) {
         guard let row = row(signal) else { return }
         // What a listener does may change the row.
         let local = row.local
         for subscriber in row.remote {
             if let recipients, !recipients.contains(where: { $0 === subscriber.connection }) { continue }
-            if hiddenFrom(subscriber.connection) { continue }
+            if let isHidden, isHidden(subscriber.connection) { continue }
             guard subscriber.mayQueue(payload.readableBytes) else { continue }
             if let rewrite {
                 guard let rewritten = try? rewrite(subscriber) else {

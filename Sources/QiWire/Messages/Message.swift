@@ -42,8 +42,5 @@ public struct Message: Hashable, Sendable {
 
 extension ByteBuffer {
     /// Writes header and payload.
-    public mutating func writeMessage(_ message: Message) {
-        writeMessageHeader(message.header)
-        writeImmutableBuffer(message.payload)
-    }
+    public mutating func writeMessage(_ message: Message) { writeMessage(message.header, payload: message.payload) }
 }

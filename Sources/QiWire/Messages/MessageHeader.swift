@@ -33,6 +33,19 @@ public struct MessageHeader: Hashable, Sendable {
         self.flags = flags
         self.address = address
     }
+
+    /// Appends the 28 bytes.
+    @inlinable
+    func append(to span: inout OutputRawSpan) {
+        // The bytes are put together in registers.
+        let head = UInt64(MessageHeader.magic) | UInt64(id) << 32
+        let kinds = UInt64(version) << 32 | UInt64(kind.rawValue) << 48 | UInt64(flags.rawValue) << 56
+        let target = UInt64(address.service) | UInt64(address.object) << 32
+        span.append(head.littleEndian, as: UInt64.self)
+        span.append((UInt64(payloadLength) | kinds).littleEndian, as: UInt64.self)
+        span.append(target.littleEndian, as: UInt64.self)
+        span.append(address.action.littleEndian, as: UInt32.self)
+    }
 }
 
 extension ByteBuffer {
@@ -73,16 +86,21 @@ extension ByteBuffer {
     /// Writes a header, magic included.
     @inlinable
     public mutating func writeMessageHeader(_ header: MessageHeader) {
-        // One access to the storage instead of nine: the bytes are put together in registers.
-        let head = UInt64(MessageHeader.magic) | UInt64(header.id) << 32
-        let kinds =
-            UInt64(header.version) << 32 | UInt64(header.kind.rawValue) << 48 | UInt64(header.flags.rawValue) << 56
-        let target = UInt64(header.address.service) | UInt64(header.address.object) << 32
-        writeWithOutputRawSpan(minimumWritableBytes: MessageHeader.length) { span in
-            span.append(head.littleEndian, as: UInt64.self)
-            span.append((UInt64(header.payloadLength) | kinds).littleEndian, as: UInt64.self)
-            span.append(target.littleEndian, as: UInt64.self)
-            span.append(header.address.action.littleEndian, as: UInt32.self)
+        writeWithOutputRawSpan(minimumWritableBytes: MessageHeader.length) { header.append(to: &$0) }
+    }
+
+    /// Writes a header and what follows it. For small payloads: it is copied.
+    @inlinable
+    public mutating func writeMessage(_ header: MessageHeader, payload: ByteBuffer) {
+        // One access to the storage for both.
+        payload.withUnsafeReadableBytes { payload in
+            writeWithOutputRawSpan(minimumWritableBytes: MessageHeader.length + payload.count) { span in
+                header.append(to: &span)
+                span.withUnsafeMutableBytes { bytes, count in
+                    UnsafeMutableRawBufferPointer(rebasing: bytes[count...]).copyMemory(from: payload)
+                    count += payload.count
+                }
+            }
         }
     }
 }
