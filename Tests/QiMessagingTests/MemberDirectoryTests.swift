@@ -176,14 +176,18 @@ struct MemberDirectoryTests {
             for (board, name) in boards { try await board.server.nameBoard(name) }
             let all = ["head-machine": "head", "arm-machine": "left arm", "leg-machine": "leg"]
             for (board, _) in boards { while try await board.server.boardNames() != all {} }
+            // Boards may be renamed.
+            for (board, name) in [(robot.master, "torso"), (robot.leg, "right leg")] { try await board.server.nameBoard(name) }
+            let renamed = ["head-machine": "torso", "arm-machine": "left arm", "leg-machine": "right leg"]
+            for (board, _) in boards { while try await board.server.boardNames() != renamed {} }
             // Away it is forgotten, and named again when it is back.
             try await robot.arm.kill()
-            while try await robot.leg.server.boardNames() != ["head-machine": "head", "leg-machine": "leg"] {}
+            while try await robot.leg.server.boardNames() != ["head-machine": "torso", "leg-machine": "right leg"] {}
             try await robot.arm.start { try await $0.nameBoard("arm") }
             while try await robot.leg.server.boardNames()["arm-machine"] != "arm" {}
             // Without a master each knows itself.
             try await robot.master.kill()
-            while try await robot.leg.server.boardNames() != ["leg-machine": "leg"] {}
+            while try await robot.leg.server.boardNames() != ["leg-machine": "right leg"] {}
         }
     }
 

@@ -17,7 +17,7 @@ final class BoardNames {
     static let patience = TimeAmount.seconds(2)
 
     private let machineID: String
-    let name: String
+    var name: String
     private var members: [ObjectIdentifier: (machineID: String, name: String)] = [:]
 
     init(machineID: String, name: String) {
@@ -68,11 +68,11 @@ final class BoardNames {
         return LocalObject(
             bus: bus, members: table,
             methods: [
-                Self.join: answering(Self.join) { [unowned self] call, arguments in
+                Self.join: answering(Self.join) { [self] call, arguments in
                     try joined(try arguments[0].text(), try arguments[1].text(), on: call.connection)
                     return .void
                 },
-                Self.boards: answering(Self.boards) { [unowned self] _, _ in
+                Self.boards: answering(Self.boards) { [self] _, _ in
                     .map(all.map { QiMapEntry(key: .string(QiString($0.key)), value: .string(QiString($0.value))) })
                 },
             ], takesPostedSignals: false)

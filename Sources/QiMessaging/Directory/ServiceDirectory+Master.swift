@@ -52,13 +52,16 @@ extension ServiceDirectory {
     }
 
     func nameBoard(_ name: String) {
-        let names = BoardNames(machineID: machineID, name: name)
-        boards = names
-        guard let master else {
-            return registerHidden(
-                HiddenService(name: BoardNames.serviceName, object: names.makeObject(on: bus)) { !$0.isOutside })
+        if let boards {
+            boards.name = name
+        } else {
+            let names = BoardNames(machineID: machineID, name: name)
+            boards = names
+            if master == nil {
+                registerHidden(HiddenService(name: BoardNames.serviceName, object: names.makeObject(on: bus)) { !$0.isOutside })
+            }
         }
-        if let connection = master.follower.connection { master.tellName(name, on: connection) }
+        if let master, let connection = master.follower.connection { master.tellName(name, on: connection) }
     }
 
     /// Tells what changed in the master's list, which those outside are not shown.
