@@ -3,7 +3,8 @@ import NIOCore
 import QiWire
 
 /// What the boards of a robot are called, by machine id: libqi's ServiceInfo (wire reference §12) has no room for it. A member tells its
-/// master when it joins, and the master tells whoever asks on the robot's own network. Confined to the bus loop.
+/// master when it joins, and the master tells whoever asks on the robot's own network. Names are for people: nothing is decided by them,
+/// and whoever is on that network may claim one. Confined to the bus loop.
 final class BoardNames {
     /// The service of a master that boards talk to. In no listing, and nothing for those outside.
     static let serviceName = "QiMeshBoards"

@@ -151,7 +151,7 @@ extension DirectoryServer {
 
     /// Names this board, for whoever lists the robot's services: a member tells its master, a master the members.
     ///
-    /// - Parameter name: 1 to 64 bytes; another is told to nobody.
+    /// - Parameter name: 1 to 64 bytes; a master takes no longer one of a member.
     public func nameBoard(_ name: String) async throws(QiError) {
         let directory = self.directory
         try await loop.run { (_) async throws(QiError) in directory.value.nameBoard(name) }
