@@ -1,7 +1,7 @@
 """Hostile clients at the public door: a well-behaved one beside them is measured and notices nothing, and they are held to their limits.
 
 Each test measures the well-behaved client in a quiet window, begins the attack and measures again: no call may fail, the connection is
-the same all the time, and the p99 is at most three times the quiet one (`Siege.beside`). Then it looks at what became of the attackers.
+the same all the time, and the p99 is at most so many times the quiet one (`siege.WORSE`). Then it looks at what became of the attackers.
 """
 import itertools
 import os

@@ -59,6 +59,7 @@ class Home:
         self.config = self.folder / ".config/qimesh/qimesh.yaml"
         self.node = None
         self.prefix = []  # what every command of this home is run by
+        self.priority = None  # of what it starts, as `nice` counts
         self._children = []
         for path in (self.folder, self.runtime):
             path.mkdir(mode=0o700)
@@ -158,6 +159,8 @@ class Home:
     def start(self, name, command):
         child = Child(name, [*self.prefix, *command], self.folder, env=self.env)
         self._children.append(child)
+        if self.priority is not None:
+            child.set_priority(self.priority)
         return child
 
     def peer(self, script, *arguments, name=None):

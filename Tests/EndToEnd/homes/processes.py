@@ -79,6 +79,15 @@ class Child:
     def running(self):
         return self.process.poll() is None
 
+    def set_priority(self, nice):
+        """Of the process, with all its threads, and of what it starts. Each child has a session of its own, and where the kernel
+        groups tasks by session (sched(7), autogroup) their nice values count within that group only: the group has one, too."""
+        group = pathlib.Path("/proc/%d/autogroup" % self.pid)
+        if group.exists():
+            group.write_text(str(nice))
+        for thread in os.listdir("/proc/%d/task" % self.pid):
+            os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+
     def lines(self):
         """The complete lines of stdout so far."""
         return self.out.read_text(errors="replace").split("\n")[:-1]

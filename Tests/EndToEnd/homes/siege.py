@@ -12,8 +12,9 @@ from .processes import ROOT, until
 HOMES = ROOT / "Tests/EndToEnd/homes"
 PORT = 9503
 CALLS = 400
-# The p99 under attack may be so many times the quiet one of the same run,
-WORSE = 3
+# The p99 under attack may be so many times the quiet one of the same run: 3 in the build that ships (`Tests/run hostile`). In a debug
+# build a handshake takes five times as long, and what CI runs on has other work, so that only stalls are found there,
+WORSE = float(os.environ.get("QIMESH_P99_WORSE", 10))
 # and below this, in milliseconds, differences are those of the scheduler and not of the door.
 FLOOR = 2.0
 # The measured pair of windows is repeated so often at the most: a machine that does something else at the time makes one of them
@@ -59,9 +60,10 @@ class Siege:
         self.robot, self.client, self.mallory, self.trudy = map(self.switch.board, ("robot", "client", "mallory", "trudy"))
         self.numbers, self.attackers = itertools.count(100), []
         for board in (self.robot, self.client):
-            board.prefix = board.prefix + ["nice", "-n", "-10"]
+            board.priority = -10
         for board in (self.mallory, self.trudy):
-            board.prefix = board.prefix + ["nice", "-n", "19", "taskset", "-c", str(max(os.sched_getaffinity(0)))]
+            board.priority = 19
+            board.prefix = board.prefix + ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
         self.door = "tcps://%s:%d" % (self.robot.address, PORT)
         self.robot.write_config(
             device={"name": "robot"}, limits={"payload": "4MB", "calls-per-peer": 64}, gateway={"listen": ["tcps://0.0.0.0:%d" % PORT]})
@@ -82,9 +84,8 @@ class Siege:
         for service in ("Echo", "Bulk", "Secret"):
             self.robot.host(service)
         self.steady = self.well_behaved("steady")
-        # The priority of a process is not that of its threads: their runtime sets it.
-        for thread in os.listdir("/proc/%d/task" % self.robot.node.pid):
-            os.setpriority(os.PRIO_PROCESS, int(thread), -10)
+        # Once more: the runtime sets the priority of threads that it starts.
+        self.robot.node.set_priority(self.robot.priority)
 
     def well_behaved(self, name):
         return Conversation(self.client.start(name, [
