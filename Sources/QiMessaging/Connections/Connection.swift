@@ -133,8 +133,9 @@ final class Connection {
     func close(_ error: QiError) {
         guard !isClosed else { return }
         flush()
-        channel.close(promise: nil)
+        // First, for a socket says at once that it has ended, and knows no reason.
         ended(error)
+        channel.close(promise: nil)
     }
 
     /// The channel is gone.
