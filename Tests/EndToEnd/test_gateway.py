@@ -3,8 +3,9 @@ import json
 
 import pytest
 import yaml
-from homes.boards import Switch
+from homes.boards import Switch, run
 from homes.home import PEERS, PYTHON, binary, failures
+from homes.keys import Key
 from homes.processes import until
 
 CHECKS = 18  # of client.py, the connection included
@@ -62,6 +63,7 @@ def world(module_folder):
             {"rules": [{"who": "user:nao", "allow": ["Peer.*"]}]}))
         token = robot.cli("user", "add", "nao").ok().out.strip()
         (client.folder / "token").write_text(token + "\n")
+        (client.folder / "token").chmod(0o600)
         client.login = ["--user", "nao", "--token-file", str(client.folder / "token")]
         robot.up()
         robot.gateway = robot.start("gateway", [binary(), "gateway"])
@@ -118,6 +120,42 @@ def test_without_the_token_nobody_is_let_in(world):
     assert [row for row in rows if row["principal"] == "user:nao"], rows
     # The door is a process of its own, and so are its files.
     assert (robot.folder / ".local/state/qimesh/audit-gateway.jsonl").is_file()
+
+
+def test_the_command_logs_in(world):
+    robot, client = world
+    at_door = ["--url", robot.door, *client.login]
+    assert [row["name"] for row in client.cli("ls", *at_door, "--json").ok().json["services"]] == ["ServiceDirectory", "Peer"]
+    called = client.cli("call", "Peer.echo_string", "hello", *at_door)
+    assert called.ok().out == "hello\n" and "gets the token" in called.err, str(called)
+    # By URL as the device, and with what is in the user's own file.
+    own = client.config.parent / "auth"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text("nao\n" + (client.folder / "token").read_text())
+    own.chmod(0o600)
+    assert "Peer" in client.cli("ls", robot.door, "--user", "nao").ok().out
+    # Whoever shows another certificate does not get to know the token.
+    shown, other = client.folder / "shown.pem", Key(client.folder, "other").certificate
+    shown.write_text(run(*client.prefix, "sh", "-c", "openssl s_client -connect %s </dev/null 2>/dev/null | openssl x509" % robot.door[7:]))
+    checked = client.cli("ls", *at_door, "--certificate", str(shown))
+    assert checked.ok().err == "", str(checked)
+    assert client.cli("ls", *at_door, "--certificate", str(other)).code == 4
+
+
+def test_a_login_that_fails_says_what_to_do(world):
+    robot, client = world
+    refused = client.cli("ls", "--url", robot.door)
+    assert refused.code == 4 and "wants a user and a token" in refused.err and "--user NAME" in refused.err, str(refused)
+    wrong = client.folder / "guess"
+    wrong.write_text("not the token\n")
+    wrong.chmod(0o600)
+    refused = client.cli("ls", "--url", robot.door, "--user", "nao", "--token-file", str(wrong))
+    assert refused.code == 4 and "wrong token" in refused.err and "not the token" not in refused.err, str(refused)
+    wrong.chmod(0o644)
+    assert client.cli("ls", "--url", robot.door, "--user", "nao", "--token-file", str(wrong)).code == 7
+    assert client.cli("ls", "--user", "nao", "--token-file", str(wrong)).code == 2
+    plain = client.cli("ls", "--url", "tcp://%s:9559" % robot.address, *client.login)
+    assert plain.code == 2 and "not encrypted" in plain.err, str(plain)
 
 
 def test_another_address_is_told_without_a_restart(world):

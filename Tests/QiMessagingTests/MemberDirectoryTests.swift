@@ -228,6 +228,24 @@ struct MemberDirectoryTests {
         }
     }
 
+    @Test func soIsTheNumberOfNamedBoards() async throws {
+        try await withRobot { robot in
+            try await robot.master.server.nameBoard("head")
+            var clients: [RawClient] = []
+            func join() async throws -> Message {
+                let client = try await RawClient(robot.master.endpoint)
+                clients.append(client)
+                try await client.authenticate()
+                let address = ActionAddress(.main(ofService: try await client.lookUp(BoardNames.serviceName)), action: BoardNames.join)
+                return try await client.call(address, id: 9, [.string("machine \(clients.count)"), .string("arm")], "(ss)")
+            }
+            for _ in 0..<BoardNames.maximumBoards { #expect(try await join().kind == .reply) }
+            #expect(try await robot.master.server.boardNames().count == BoardNames.maximumBoards + 1)
+            #expect(try await join().errorText.contains("64 boards already"))
+            for client in clients { try await client.close() }
+        }
+    }
+
     /// A member that dies: its hosts come back to it, under the ids they had.
     @Test func aMemberMayRestart() async throws {
         try await withRobot { robot in

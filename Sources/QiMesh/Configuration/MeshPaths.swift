@@ -8,6 +8,8 @@ public struct MeshPaths: Hashable, Sendable {
     public var configurationCandidates: [String]
     /// Whether the configuration file was named by hand (`--config`, `$QIMESH_CONFIG`) and so must exist.
     public var configurationIsExplicit: Bool
+    /// Who the command line logs in as, and the token, see ``Login``. `$XDG_CONFIG_HOME/qimesh/auth`, else `~/.config/qimesh/auth`.
+    public var loginFile: String
     /// What survives a restart: identity and trust. `$XDG_STATE_HOME/qimesh`, else `~/.local/state/qimesh`.
     public var stateDirectory: String
     /// The sockets. `$XDG_RUNTIME_DIR/qimesh`, else `run` in the state directory.
@@ -50,12 +52,13 @@ public struct MeshPaths: Hashable, Sendable {
             throw MeshError(.configuration, "no home directory is known for this user", hint: "set HOME")
         }
         homeDirectory = home
+        let user = (absolute("XDG_CONFIG_HOME") ?? home + "/.config") + "/qimesh"
+        loginFile = user + "/auth"
         if let named = configuration ?? environment["QIMESH_CONFIG"].flatMap({ $0.isEmpty ? nil : $0 }) {
             configurationCandidates = [named]
             configurationIsExplicit = true
         } else {
-            let user = absolute("XDG_CONFIG_HOME") ?? home + "/.config"
-            configurationCandidates = [user + "/qimesh/qimesh.yaml", "/etc/qimesh/qimesh.yaml"]
+            configurationCandidates = [user + "/qimesh.yaml", "/etc/qimesh/qimesh.yaml"]
             configurationIsExplicit = false
         }
         stateDirectory = (absolute("XDG_STATE_HOME") ?? home + "/.local/state") + "/qimesh"

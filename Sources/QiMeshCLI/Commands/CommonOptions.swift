@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QiMesh
 
 /// The options of every command.
 struct OutputOptions: ParsableArguments {
@@ -29,8 +30,36 @@ struct NodeOptions: ParsableArguments {
         help: "The directory to ask (tcp://HOST:PORT, unix:/PATH); default: $QIMESH_URL, $QI_URL, this user's node.")
     var url: String?
 
+    @Option(help: "Log in there as this user: at a gateway, at a robot (tcps://HOST:9503).")
+    var user: String?
+
+    @Option(help: "Holds the user's token in its first line, mode 0600 (default: ~/.config/qimesh/auth: user, then token).")
+    var tokenFile: String?
+
+    @Option(help: "The certificate that has to be shown there, a PEM file (default: any).")
+    var certificate: String?
+
     @Option(help: "The longest to wait, e.g. 500ms, 5s, 2m (default: 10s, 30s to reach a device; $QIMESH_TIMEOUT).")
     var timeout: TimeSpan?
+
+    /// How to come in at `directory`.
+    /// - Throws: `usage` for a login that is for no URL, `configuration` for an unusable token file.
+    func entrance(to directory: DirectoryCandidates) throws(CommandFailure) -> Entrance {
+        guard user != nil || tokenFile != nil || certificate != nil else { return Entrance() }
+        guard directory.source != nil else {
+            throw .usage("a login is for a directory at an address, and none is named", hint: "--url tcps://HOST:PORT")
+        }
+        guard let user else {
+            if tokenFile != nil { throw .usage("a token without a user", hint: "--user NAME") }
+            return Entrance(certificate: certificate)
+        }
+        do throws(MeshError) {
+            let credentials = try Login.credentials(of: user, tokenFile: tokenFile, paths: .current())
+            return Entrance(credentials: credentials, certificate: certificate)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
 
     /// The times to wait for each step.
     /// - Throws: `usage` for an unusable `$QIMESH_TIMEOUT`.

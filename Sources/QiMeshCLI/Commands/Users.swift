@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import QiMesh
 
 /// `qimesh user`: who may come in at the gateway by name and token.
@@ -45,20 +44,14 @@ struct AddUser: Verb {
     @OptionGroup var output: OutputOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
-        let given = try tokenFile.map { (path) throws(CommandFailure) in try Self.read(path) }
-        let token = try users.withStore { (store) throws(MeshError) in try store.set(name, token: given) }
-        if console.json {
-            return console.done(.object([("user", .string(name))] + (given == nil ? [("token", .string(token))] : [])))
+        let token = try users.withStore { (store) throws(MeshError) in
+            try store.set(name, token: tokenFile.map { (path) throws(MeshError) in try Login.token(in: path) })
         }
-        if given == nil { console.line(token) }
+        if console.json {
+            return console.done(.object([("user", .string(name))] + (tokenFile == nil ? [("token", .string(token))] : [])))
+        }
+        if tokenFile == nil { console.line(token) }
         console.note("user \(name) may come in; write the token down, it is not shown again")
-    }
-
-    private static func read(_ path: String) throws(CommandFailure) -> String {
-        guard let data = FileManager.default.contents(atPath: path), data.count <= 4096,
-            let line = String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).first
-        else { throw .usage("\(path) holds no token") }
-        return String(line)
     }
 }
 

@@ -38,7 +38,8 @@ extension NodeVerb {
         case .contact: DirectoryCandidates(url: node.url, environment: environment, for: .contacts)
         case nil: DirectoryCandidates(url: node.url, environment: environment)
         }
-        return try await NodeSession.with(candidates, patience: node.patience(environment), console: console, body)
+        return try await NodeSession.with(
+            candidates, by: node.entrance(to: candidates), patience: node.patience(environment), console: console, body)
     }
 
     /// Runs `body` with the control interface of this user's node.
@@ -47,7 +48,7 @@ extension NodeVerb {
     ) async throws(CommandFailure) -> Result {
         let candidates = DirectoryCandidates(url: node.url, environment: environment, for: .control)
         let patience = try node.patience(environment)
-        return try await NodeSession.with(candidates, patience: patience, console: console) {
+        return try await NodeSession.with(candidates, by: node.entrance(to: candidates), patience: patience, console: console) {
             (session) async throws(CommandFailure) in
             try await body(session.control(), session)
         }

@@ -14,16 +14,17 @@ struct NodeSession: Sendable {
     /// The way a call takes: of the address kinds so far, a contact's services come through XMPP.
     func path(to device: DeviceName?) -> String {
         if case .contact = device { return "xmpp" }
-        return url.hasPrefix("unix:") ? "unix" : "tcp"
+        return String(url.prefix { $0 != ":" })
     }
 
     /// Connects to the first candidate that answers, runs `body` and closes the session.
     /// - Throws: `offline` when none answers, and what `body` throws.
     static func with<Result: Sendable>(
-        _ candidates: DirectoryCandidates, patience: Patience, console: Console,
+        _ candidates: DirectoryCandidates, by entrance: Entrance, patience: Patience, console: Console,
         _ body: (NodeSession) async throws(CommandFailure) -> Result
     ) async throws(CommandFailure) -> Result {
-        let (session, url) = try await connect(candidates, patience, console)
+        entrance.warn(candidates, console)
+        let (session, url) = try await connect(candidates, entrance, patience, console)
         console.detail("connected to \(url)")
         let node = NodeSession(session: session, url: url, patience: patience, console: console)
         do throws(CommandFailure) {
@@ -37,14 +38,14 @@ struct NodeSession: Sendable {
     }
 
     private static func connect(
-        _ candidates: DirectoryCandidates, _ patience: Patience, _ console: Console
+        _ candidates: DirectoryCandidates, _ entrance: Entrance, _ patience: Patience, _ console: Console
     ) async throws(CommandFailure) -> (Session, String) {
         var failures: [QiError] = []
         for url in candidates.urls {
             let result = try await patience.wait(for: "an answer of \(url)", atMost: patience.answer, console) {
                 () async throws(CommandFailure) -> Result<Session, QiError> in
                 do throws(QiError) {
-                    return .success(try await Session.connect(url, options: options(console)))
+                    return .success(try await Session.connect(url, options: options(entrance, console)))
                 } catch {
                     return .failure(error)
                 }
@@ -56,15 +57,18 @@ struct NodeSession: Sendable {
                 failures.append(error)
             }
         }
-        throw unreachable(candidates, failures)
+        throw unreachable(candidates, entrance, failures)
     }
 
     /// Nobody answered: of several places, the one that answered but refused matters.
-    private static func unreachable(_ candidates: DirectoryCandidates, _ failures: [QiError]) -> CommandFailure {
+    private static func unreachable(
+        _ candidates: DirectoryCandidates, _ entrance: Entrance, _ failures: [QiError]
+    ) -> CommandFailure {
         if let source = candidates.source, let error = failures.first {
             var failure = CommandFailure(error)
             if error.code == .invalid { failure.code = .usage }
             if error.code == .disconnected { failure.code = .offline }
+            if error.code == .denied, failure.hint == nil { failure.hint = entrance.advice(candidates) }
             failure.message += " (\(source))"
             return failure
         }
@@ -73,8 +77,10 @@ struct NodeSession: Sendable {
             .offline, "no node answers on this machine: tried \(candidates.urls.joined(separator: ", "))", hint: "qimesh up")
     }
 
-    private static func options(_ console: Console) -> Session.Options {
+    private static func options(_ entrance: Entrance, _ console: Console) -> Session.Options {
         var options = Session.Options()
+        options.credentials = entrance.credentials
+        options.tls.trust = entrance.certificate.map { .pinned([.file($0)]) }
         // What goes wrong is told once, by the failure.
         options.logger.logLevel = console.verbosity > 1 ? .debug : .critical
         return options

@@ -14,6 +14,14 @@ public struct Credentials: Sendable, Equatable {
         self.token = token
     }
 
+    /// As an authenticate call holds them.
+    var capabilities: Capabilities {
+        var map = Capabilities()
+        map[Capabilities.Name.credentialPrefix + "user"] = QiDynamic(.string(QiString(user)))
+        map[Capabilities.Name.credentialPrefix + "token"] = QiDynamic(.string(QiString(token)))
+        return map
+    }
+
     /// What an authenticate call holds; nil when it holds neither.
     ///
     /// - Throws: `.denied` for one of the two alone, for anything but strings, and for texts that are empty or too long.

@@ -23,6 +23,10 @@ public final class Session: Sendable {
         /// thus for this machine only. `unix:` alone means a new socket in a private folder. A wildcard host (`tcp://0.0.0.0:0`)
         /// means every address of this machine, which is looked at again every 5 s.
         public var listen = ["unix:", "tcp://127.0.0.1:0"]
+        /// Who we say we are to the directory, where one asks: a gateway, or a robot since NAOqi 2.9. Sent to the directory and to nobody
+        /// else, and only where no third can read it: over `tcps` and `tcpsm`, a unix socket and TCP loopback. Over `tcps` without
+        /// ``TLSOptions/trust`` whoever answers there gets it.
+        public var credentials: Credentials?
         /// Certificates for `tcps` and `tcpsm`.
         public var tls = TLSOptions()
         /// What connects and listens at endpoints of further schemes.
@@ -78,10 +82,15 @@ public final class Session: Sendable {
 
     /// Connects to the directory at `url`. The caller owes a ``close()``; prefer ``with(_:options:_:)``.
     ///
-    /// - Throws: `.offline` when nobody answers, `.denied` when the directory refuses us, `.invalid` for a bad URL.
+    /// - Throws: `.offline` when nobody answers, `.denied` when the directory refuses us, `.invalid` for a bad URL, and for credentials
+    ///   that would go over plain TCP.
     public static func connect(_ url: String = defaultURL, options: Options = Options()) async throws(QiError) -> Session {
         guard let endpoint = Endpoint(url) else {
             throw QiError(.invalid, "\"\(url)\" is not an endpoint", hint: "use for example \(defaultURL)")
+        }
+        if options.credentials != nil, case .tcp = endpoint.kind, !endpoint.isLoopback {
+            throw QiError(
+                .invalid, "\(endpoint) is not encrypted: the token would be readable on the way", hint: "use tcps://HOST:PORT")
         }
         let machineID: String
         if let given = options.machineID {
@@ -91,7 +100,8 @@ public final class Session: Sendable {
         }
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: options.logger)
         let reach = SessionCore.Reach(
-            loop: loop, transports: TransportSet(options.transports, tls: options.tls), limits: options.limits)
+            loop: loop, transports: TransportSet(options.transports, tls: options.tls), limits: options.limits,
+            credentials: options.credentials)
         do throws(QiError) {
             let core = try await loop.run { (bus) async throws(QiError) in
                 NIOLoopBound(
@@ -102,7 +112,7 @@ public final class Session: Sendable {
             }
             let states = try await loop.run { (_) async throws(QiError) in core.value.states }
             let session = Session(loop: loop, core: core, states: states, options: options, reach: reach)
-            let connection = try await session.dial(endpoint)
+            let connection = try await session.dialDirectory()
             try await loop.run { (_) async throws(QiError) in try await core.value.begin(on: connection.value) }
             return session
         } catch {

@@ -8,11 +8,20 @@ extension SessionCore {
         let loop: BusLoop
         let transports: TransportSet
         let limits: ConnectionLimits
+        /// For the directory.
+        let credentials: Credentials?
     }
 
-    var dialContext: Dialer.Context {
+    private var dialContext: Dialer.Context {
         Dialer.Context(
             loop: reach.loop, transports: reach.transports, owner: NIOLoopBound(self, eventLoop: bus.eventLoop), limits: reach.limits)
+    }
+
+    /// The directory alone learns who we say we are; hosts of services do not.
+    var directoryContext: Dialer.Context {
+        var context = dialContext
+        context.credentials = reach.credentials
+        return context
     }
 
     func makeConnectionCache() -> ConnectionCache { ConnectionCache(bus: bus) { [unowned self] in dialContext } }
@@ -31,9 +40,9 @@ extension SessionCore {
 }
 
 extension Session {
-    func dial(_ endpoint: Endpoint) async throws(QiError) -> NIOLoopBound<Connection> {
+    func dialDirectory() async throws(QiError) -> NIOLoopBound<Connection> {
         let core = self.core
-        let context = try await loop.run { (_) async throws(QiError) in core.value.dialContext }
+        let (endpoint, context) = try await loop.run { (_) async throws(QiError) in (core.value.directoryEndpoint, core.value.directoryContext) }
         return try await Dialer.connect(to: endpoint, in: context)
     }
 }

@@ -54,7 +54,7 @@ extension SessionCore {
     }
 
     private nonisolated(nonsending) func reconnect() async throws(QiError) {
-        let connection = try await Dialer.connect(to: directoryEndpoint, in: dialContext, timeout: Self.dialTime).value
+        let connection = try await Dialer.connect(to: directoryEndpoint, in: directoryContext, timeout: Self.dialTime).value
         do throws(QiError) {
             try await begin(on: connection)
             guard let directory, directory.connection === connection else { throw directory?.lostError ?? QiError(.disconnected, "lost again") }

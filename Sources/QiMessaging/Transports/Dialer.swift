@@ -10,6 +10,8 @@ enum Dialer {
         let transports: TransportSet
         let owner: NIOLoopBound<any ConnectionOwner>?
         let limits: ConnectionLimits
+        /// What is shown to whoever answers.
+        var credentials: Credentials?
     }
 
     /// Connects to `endpoint` and authenticates.
@@ -44,7 +46,8 @@ enum Dialer {
             return attempt
         }
         let setup = QiPipeline.Setup(
-            endpoint: endpoint, transports: context.transports, owner: context.owner, limits: context.limits)
+            endpoint: endpoint, transports: context.transports, owner: context.owner, limits: context.limits,
+            credentials: context.credentials)
         let place = NIOLoopBoundBox<Connection?>(nil, eventLoop: bus.eventLoop)
         let loop = context.loop
         transport.connect(to: endpoint, on: bus.eventLoop, timeout: timeout) { channel in

@@ -23,6 +23,8 @@ enum QiPipeline {
         let transports: TransportSet
         let owner: NIOLoopBound<any ConnectionOwner>?
         let limits: ConnectionLimits
+        /// Whom a client says it is.
+        var credentials: Credentials?
         /// Which door accepted channels come in by.
         var zone = Zone.internal
         /// Whom that door lets in, and its zone; nil: everybody.
@@ -61,7 +63,7 @@ enum QiPipeline {
         try setup.transports.tls.install(on: channel, for: setup.endpoint, isServer: role == .server)
         let connection = Connection(
             bus: bus, channel: channel, role: role, origin: origin, owner: setup.owner?.value, limits: setup.limits,
-            authenticator: setup.gate.flatMap { authenticator($0.value) })
+            credentials: setup.credentials?.capabilities ?? Capabilities(), authenticator: setup.gate.flatMap { authenticator($0.value) })
         connection.zone = setup.gate?.value.rules.zone(of: origin.host) ?? setup.zone
         let pipeline = channel.pipeline.syncOperations
         if case .tls(_, _, let mutual) = setup.endpoint.kind {

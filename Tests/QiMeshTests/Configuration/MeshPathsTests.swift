@@ -8,6 +8,7 @@ import Testing
         let paths = try MeshPaths(environment: ["HOME": "/home/op"])
         #expect(paths.configurationCandidates == ["/home/op/.config/qimesh/qimesh.yaml", "/etc/qimesh/qimesh.yaml"])
         #expect(!paths.configurationIsExplicit)
+        #expect(paths.loginFile == "/home/op/.config/qimesh/auth")
         #expect(paths.stateDirectory == "/home/op/.local/state/qimesh")
         #expect(paths.runtimeDirectory == "/home/op/.local/state/qimesh/run")
         #expect(paths.trustFile == "/home/op/.local/state/qimesh/trust.json")
@@ -24,6 +25,7 @@ import Testing
             "HOME": "/home/op", "XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/run/user/1000",
         ])
         #expect(paths.configurationCandidates == ["/c/qimesh/qimesh.yaml", "/etc/qimesh/qimesh.yaml"])
+        #expect(paths.loginFile == "/c/qimesh/auth")
         #expect(paths.stateDirectory == "/s/qimesh")
         #expect(paths.controlSocket == "/run/user/1000/qimesh/control.sock")
     }

@@ -91,6 +91,62 @@ import Testing
         }
     }
 
+    // MARK: Sessions
+
+    private func options(_ user: String, _ token: String) -> Session.Options {
+        var options = Session.Options()
+        options.credentials = Credentials(user: user, token: token)
+        options.machineID = "test-machine"
+        options.logger = quiet
+        return options
+    }
+
+    @Test func aSessionLogsIn() async throws {
+        try await withAskingGateway { endpoint, _, records in
+            let services = try await Session.with(endpoint.text, options: options("nao", "open-sesame")) { try await $0.services() }
+            #expect(services.map(\.name) == ["ServiceDirectory"] && records.all.isEmpty)
+        }
+    }
+
+    @Test func aSessionThatIsRefusedSaysWhy() async throws {
+        try await withAskingGateway { endpoint, _, _ in
+            let wrong = await #expect(throws: QiError.self) {
+                _ = try await Session.connect(endpoint.text, options: options("nao", "guess-7731"))
+            }
+            #expect(wrong?.code == .denied && wrong?.message.contains("unknown user, or wrong token") == true)
+            #expect(wrong?.message.contains("guess-7731") == false)
+            let nobody = await #expect(throws: QiError.self) { try await withOutsider(endpoint) { _ in } }
+            #expect(nobody?.code == .denied && nobody?.message.contains("wants a user and a token") == true)
+        }
+    }
+
+    /// The directory is who is told, not whom it names: a service's host is somebody else.
+    @Test func hostsOfServicesAreNotTold() async throws {
+        try await withAskingGateway { elsewhere, _, records in
+            try await withDirectory { _, endpoint in
+                try await withClient(endpoint) { host in
+                    let info = ServiceInfo(
+                        name: "Elsewhere", machineID: "test-machine", processID: 1, endpoints: [elsewhere.text], sessionID: "s")
+                    let register = ActionAddress(.serviceDirectory, action: WellKnownActions.registerService)
+                    let answer = try await host.call(register, id: 7, [info.qiValue], Signature(.tuple([ServiceInfo.signature.type])))
+                    let ready = ActionAddress(.serviceDirectory, action: WellKnownActions.serviceReady)
+                    _ = try await host.call(ready, id: 8, [answer.value("I")], "(I)")
+                    try await Session.with(endpoint.text, options: options("nao", "open-sesame")) { session in
+                        let refused = await #expect(throws: QiError.self) { _ = try await session.service("Elsewhere") }
+                        #expect(refused?.message.contains("wants a user and a token") == true, "\(refused?.message ?? "let in")")
+                    }
+                    #expect(records.all.map(\.detail) == ["this gateway wants a user and a token"])
+                }
+            }
+        }
+    }
+
+    @Test(arguments: ["tcp://192.0.2.7:9559", "tcp://robot.example:9559"])
+    func aTokenIsNotSentWhereOthersReadIt(_ url: String) async {
+        let error = await #expect(throws: QiError.self) { _ = try await Session.connect(url, options: options("nao", "open-sesame")) }
+        #expect(error?.code == .invalid && error?.hint == "use tcps://HOST:PORT")
+    }
+
     @Test func whoeverIsAnonymousMayComeInWhereThatIsSaid() async throws {
         try await withAskingGateway(anonymous: true) { endpoint, _, _ in
             let client = try await RawClient(endpoint)

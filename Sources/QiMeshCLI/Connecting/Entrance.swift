@@ -1,0 +1,21 @@
+import QiMessaging
+
+/// What it takes to come in at a directory that asks who one is.
+struct Entrance {
+    /// nil: it is not asked for.
+    var credentials: Credentials?
+    /// The path of the certificate that has to be shown; nil: any will do, as libqi has it.
+    var certificate: String?
+
+    /// Says what a login without a certificate risks.
+    func warn(_ directory: DirectoryCandidates, _ console: Console) {
+        guard credentials != nil, certificate == nil, let url = directory.urls.first, url.hasPrefix("tcps:") else { return }
+        console.note("whoever answers at \(url) gets the token, for its certificate is not checked; to check it: --certificate FILE")
+    }
+
+    /// What whoever was refused may try.
+    func advice(_ directory: DirectoryCandidates) -> String? {
+        guard let url = directory.urls.first, url.hasPrefix("tcp") else { return nil }
+        return credentials == nil ? "--url \(url) --user NAME --token-file FILE" : "ask the robot's owner for a token: qimesh user add NAME"
+    }
+}
