@@ -15,6 +15,7 @@ import Testing
         }
         func isStillGood(_ identity: Principal.Identity) -> Bool { isGood.withLock { $0 } }
         func revoke() { isGood.withLock { $0 = false } }
+        func restore() { isGood.withLock { $0 = true } }
     }
 
     private final class Records: AuditSink {
@@ -117,6 +118,18 @@ import Testing
             #expect(wrong?.message.contains("guess-7731") == false)
             let nobody = await #expect(throws: QiError.self) { try await withOutsider(endpoint) { _ in } }
             #expect(nobody?.code == .denied && nobody?.message.contains("wants a user and a token") == true)
+        }
+    }
+
+    @Test func aSessionThatComesBackLogsInAgain() async throws {
+        try await withAskingGateway { endpoint, user, records in
+            try await Session.with(endpoint.text, options: options("nao", "open-sesame")) { session in
+                user.revoke()
+                #expect(await session.isAway() != nil)
+                user.restore()
+                await session.isBack()
+                #expect(!records.all.contains { $0.detail == "this gateway wants a user and a token" })
+            }
         }
     }
 

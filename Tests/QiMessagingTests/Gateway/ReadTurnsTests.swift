@@ -97,6 +97,21 @@ import Testing
         }
     }
 
+    /// Whoever is accepted at a gate does, and nobody elsewhere.
+    @Test(arguments: [true, false]) func whoComesInAtAGateTakesTurns(_ isGate: Bool) throws {
+        let loop = EmbeddedEventLoop()
+        let bus = Bus(executor: LoopExecutor(loop), logger: quiet)
+        var setup = QiPipeline.Setup(
+            endpoint: try #require(Endpoint("tcp://127.0.0.1:9503")), transports: TransportSet(), owner: nil, limits: ConnectionLimits())
+        if isGate { setup.gate = NIOLoopBound(ListenerGate(bus: bus, ListenerRules(zone: .internet)), eventLoop: loop) }
+        let channel = EmbeddedChannel(loop: loop)
+        _ = try QiPipeline.install(on: channel, setup, bus: bus, role: .server).wait()
+        let pipeline = channel.pipeline.syncOperations
+        let takesTurns = (try? pipeline.context(handlerType: ReadTurnHandler.self)) != nil
+        #expect(takesTurns == isGate)
+        try channel.close().wait()
+    }
+
     @Test func theUnprovenDoNotHoldUpTheProvenOfTheirOwnPlace() throws {
         let door = Door()
         let crowd = try (0..<20).map { _ in try door.client(1, isProven: false) }
