@@ -37,7 +37,7 @@ struct AddUser: Verb {
     @Argument(help: "The user's name: 1 to 64 letters, digits and . _ - @ +")
     var name: String
 
-    @Option(help: "Take the token from this file (first line, 16 characters at least) instead of making one.")
+    @Option(help: "Take the token from this file (first line, 16 characters at least; mode 0600) instead of making one.")
     var tokenFile: String?
 
     @OptionGroup var users: UserOptions

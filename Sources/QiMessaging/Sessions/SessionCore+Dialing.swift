@@ -42,7 +42,9 @@ extension SessionCore {
 extension Session {
     func dialDirectory() async throws(QiError) -> NIOLoopBound<Connection> {
         let core = self.core
-        let (endpoint, context) = try await loop.run { (_) async throws(QiError) in (core.value.directoryEndpoint, core.value.directoryContext) }
+        let (endpoint, context) = try await loop.run { (_) async throws(QiError) in
+            (core.value.directoryEndpoint, core.value.directoryContext)
+        }
         return try await Dialer.connect(to: endpoint, in: context)
     }
 }
