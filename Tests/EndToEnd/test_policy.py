@@ -204,3 +204,31 @@ def test_a_first_policy_is_begun(home):
     edit(home, "echo '# mine' >> \"$2\"").ok()
     assert path.read_text().endswith("# mine\n") and path.stat().st_mode & 0o777 == 0o600
     assert check(home, "op@lab.example", "ALMotion.moveTo", "call").code == 4
+
+
+def test_a_first_policy_is_taken_over_by_a_running_node(home):
+    home.write_config().up()
+    assert home.cli("policy", "show").ok().err.startswith("no policy file")
+    answer = home.cli("policy", "reload")
+    assert answer.code == 7 and "qimesh policy edit" in answer.err, str(answer)
+    os.kill(home.node.pid, signal.SIGHUP)
+    done = edit(home, "echo '# mine' >> \"$2\"", "--json").ok().json
+    assert done["changed"] and done["inForce"]
+    assert check(home, "op@lab.example", "ALMotion.moveTo", "call").code == 4
+    assert home.cli("policy", "show").ok().err.strip() == str(home.config.parent / "policy.yaml")
+    assert "policy not reloaded" not in home.node.log.read_text()
+
+
+def test_a_first_policy_is_taken_over_at_sighup(home):
+    home.write_config().up()
+    write_policy(home, RULES)
+    os.kill(home.node.pid, signal.SIGHUP)
+    home.node.wait_log("policy reloaded")
+    # So is a file that the configuration names.
+    other = home.folder / "other.yaml"
+    other.write_text("rules: []\n")
+    other.chmod(0o600)
+    home.write_config(policy=str(other))
+    os.kill(home.node.pid, signal.SIGHUP)
+    home.node.wait_log(str(other))
+    assert home.cli("status", "--json").ok().json["rules"] == 0

@@ -11,10 +11,10 @@ import Testing
 struct GatewayInteropTests {
     /// Knows one user.
     private struct OneUser: CredentialStore {
-        func identity(of credentials: Credentials) -> Principal.Identity? {
-            credentials == Credentials(user: "nao", token: "a token of NAOqi") ? .user("nao") : nil
+        func proof(of credentials: Credentials) -> CredentialProof? {
+            credentials == Credentials(user: "nao", token: "a token of NAOqi") ? CredentialProof(.user("nao")) : nil
         }
-        func isStillGood(_ identity: Principal.Identity) -> Bool { true }
+        func isStillGood(_ proof: CredentialProof) -> Bool { true }
     }
 
     /// Runs `body` with a gateway at `tcps` that asks for user and token; `login` are the arguments by which a peer has them.

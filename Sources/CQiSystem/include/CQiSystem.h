@@ -113,6 +113,19 @@ static inline int qimesh_limit(int socket, int seconds) {
 /// gettid(2).
 static inline int32_t qimesh_gettid(void) { return (int32_t)syscall(SYS_gettid); }
 
+/// A socket that ``qimesh_socket_user`` asks; -1 and errno.
+int qimesh_open_sock_diag(void);
+
+/// The user whose TCP socket has the address `client` and is connected to `server` (4 or 16 bytes each), in this network namespace:
+/// sock_diag(7); `number` tells one question from the next. 1 when there is one that a process has, 0 when there is none, -1 and errno
+/// when it cannot be asked. Does not wait: the kernel answers a question for one socket before it returns.
+int qimesh_socket_user(
+    int netlink, int family, const uint8_t *client, uint16_t client_port, const uint8_t *server, uint16_t server_port, uint32_t number,
+    uint32_t *user);
+
+/// The soft limit of file descriptors; `raise` sets it to the hard one before (getrlimit(2)). -1 and errno when it is not known.
+int64_t qimesh_descriptor_limit(int raise);
+
 // Values of <linux/fcntl.h> and <linux/memfd.h>, which hide behind feature macros that a module's importer cannot set.
 #define QIMESH_F_ADD_SEALS 1033
 #define QIMESH_F_GET_SEALS 1034

@@ -67,14 +67,16 @@ final class AppStore: CredentialStore {
     }
 
     /// The applications among those who may come in by a name and a secret.
-    func identity(of credentials: Credentials) -> Principal.Identity? {
+    func proof(of credentials: Credentials) -> CredentialProof? {
         authenticate(name: credentials.user, session: credentials.token)
+            .map { CredentialProof($0, version: Self.hash(credentials.token)) }
     }
 
-    /// Whether an application that was admitted may stay; true for whoever is no application.
-    func isStillGood(_ identity: Principal.Identity) -> Bool {
-        guard case .app(let name) = identity else { return true }
-        return current()?.contains { $0.name == name && $0.approved != nil } ?? false
+    /// Whether an application that was admitted may stay: not after it was installed anew, with another session id. True for an
+    /// identity that is no application.
+    func isStillGood(_ proof: CredentialProof) -> Bool {
+        guard case .app(let name) = proof.identity else { return true }
+        return current()?.contains { $0.name == name && $0.approved != nil && $0.sessionHash == proof.version } ?? false
     }
 
     /// What the approved applications may do.
@@ -88,7 +90,8 @@ final class AppStore: CredentialStore {
 
     // MARK: - The owner
 
-    /// Installs an application, or installs it anew: then its earlier session id is worth nothing.
+    /// Installs an application, or installs it anew: then its earlier session id is worth nothing, and connections made with it end
+    /// within a second.
     ///
     /// - Returns: the session id, 22 characters, which is kept nowhere.
     /// - Throws: `tooLarge` when there are too many, `configuration` when the file cannot be used.

@@ -20,6 +20,8 @@ extension MeshConfiguration {
         /// The network interfaces of the robot's own network, `lo` among them: nothing is listened at elsewhere, and nobody from elsewhere
         /// let in. `nil`: not looked at.
         public var interfaces: [String]?
+        /// Whose programs on this machine may use the TCP port.
+        public var users = InternalUsers.own
         /// Where the machine id comes from.
         public var machineID = MachineIDSource.automatic
     }
@@ -73,7 +75,7 @@ extension MeshConfiguration.Device: Decodable {
 
 extension MeshConfiguration.Internal: Decodable {
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case interfaces, listen
+        case interfaces, listen, users
         case machineID = "machine-id"
     }
 
@@ -91,6 +93,7 @@ extension MeshConfiguration.Internal: Decodable {
                 throw container.wrong(.interfaces, index: index, "\"\(name)\" is no name of a network interface, such as eth0")
             }
         }
+        users = try container.decodeIfPresent(InternalUsers.self, forKey: .users) ?? users
         if interfaces?.isEmpty == true { throw container.wrong(.interfaces, "there is no interface in this list, not even lo") }
         if let text = try container.text(.machineID, limit: 4_096) {
             guard let source = MachineIDSource(text) else {

@@ -40,13 +40,14 @@ public final class GatewayNode: Service {
 
     /// Takes over what can change while it runs; see ``MeshNode/reload(_:)``.
     public func reload(_ configuration: MeshConfiguration) -> [String] {
-        door.withLock { $0 }?.advertise(configuration.gateway?.advertise ?? [])
+        policies.withLock { $0 }?.follow(configuration)
+        door.withLock { $0 }?.reload(configuration)
         return self.configuration.settingsForRestart(against: configuration)
     }
 
     /// Reads the policy file again, as SIGHUP asks for; see ``MeshNode/reloadPolicy(by:)``.
     public func reloadPolicy(by whom: String) throws(MeshError) -> PolicyFile? {
-        guard let policies = policies.withLock({ $0 }) else { return nil }
+        guard let policies = policies.withLock({ $0 }), policies.expectedPath != nil else { return nil }
         return try policies.reload(by: whom)
     }
 }

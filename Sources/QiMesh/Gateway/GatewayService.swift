@@ -80,12 +80,34 @@ public final class GatewayService: Service {
     /// Tells clients other addresses from now on; empty: the one each of them used.
     public func advertise(_ urls: [String]) { running.withLock { $0 }?.advertise(urls.compactMap { Endpoint($0) }) }
 
+    /// Takes over what can change while it runs: the addresses that clients are told, and the certificates, whose files are read again.
+    /// Certificates that cannot be used are refused in the log: those of before stay. Nothing happens while it does not run.
+    public func reload(_ configuration: MeshConfiguration) {
+        guard let changed = configuration.gateway, let running = running.withLock({ $0 }) else { return }
+        advertise(changed.advertise)
+        do throws(MeshError) {
+            try replaceCertificates(changed, of: running)
+        } catch {
+            logger.error(
+                "the gateway's certificates were not taken over: those of before stay in use", metadata: ["error": "\(error.message)"])
+        }
+    }
+
+    private func replaceCertificates(_ changed: MeshConfiguration.Gateway, of running: TCPGateway) throws(MeshError) {
+        let options = try tls(changed)
+        do throws(QiError) {
+            try running.replaceCertificates(options)
+        } catch {
+            throw MeshError(.configuration, error.message, hint: error.hint, cause: error)
+        }
+    }
+
     // MARK: - Setting up
 
     func options() throws(MeshError) -> TCPGateway.Options {
         var options = TCPGateway.Options(
             directory: try directory(), machineID: try configuration.internal.machineID.resolve(home: paths.homeDirectory))
-        options.tls = try tls()
+        options.tls = try tls(gateway)
         options.allowsPlain = gateway.allowsPlain
         options.advertised = gateway.advertise.compactMap { Endpoint($0) }
         options.access = access
@@ -122,7 +144,7 @@ public final class GatewayService: Service {
         return limits
     }
 
-    private func tls() throws(MeshError) -> TLSOptions {
+    private func tls(_ gateway: MeshConfiguration.Gateway) throws(MeshError) -> TLSOptions {
         let identity: TLSOptions.Identity
         if let certificate = gateway.certificate, let key = gateway.key {
             // Read here for its checks alone: a key that others can read is none.

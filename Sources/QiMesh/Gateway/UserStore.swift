@@ -28,13 +28,13 @@ public final class UserStore: CredentialStore {
         try state.withLock { (state) throws(MeshError) in try Self.refresh(&state, path: path) }
     }
 
-    public func identity(of credentials: Credentials) -> Principal.Identity? {
-        current { $0.verify(credentials) } ? .user(credentials.user) : nil
+    public func proof(of credentials: Credentials) -> CredentialProof? {
+        current { $0.verify(credentials) }.map { CredentialProof(.user(credentials.user), version: $0) }
     }
 
-    public func isStillGood(_ identity: Principal.Identity) -> Bool {
-        guard case .user(let name) = identity else { return true }
-        return current { $0.contains(name) }
+    public func isStillGood(_ proof: CredentialProof) -> Bool {
+        guard case .user(let name) = proof.identity else { return true }
+        return current { $0.digest(of: name) } == proof.version
     }
 
     /// The names of all users.
@@ -45,7 +45,7 @@ public final class UserStore: CredentialStore {
         }
     }
 
-    /// Adds a user, or gives one another token.
+    /// Adds a user, or gives one another token; connections made with the earlier one end within a second.
     ///
     /// - Parameter token: one of the owner's choosing, 16 to 1024 characters; `nil` makes a random one.
     /// - Returns: the token, which is kept nowhere.
@@ -91,7 +91,7 @@ public final class UserStore: CredentialStore {
         }
     }
 
-    private func current(_ body: (UserTable) -> Bool) -> Bool {
+    private func current<Result: Sendable>(_ body: (UserTable) -> Result?) -> Result? {
         state.withLock { state in
             do throws(MeshError) {
                 try Self.refresh(&state, path: path)
@@ -101,7 +101,7 @@ public final class UserStore: CredentialStore {
                 if !state.isBroken { logger?.error("the gateway's users are not known", metadata: ["error": "\(error.message)"]) }
                 state.isBroken = true
             }
-            return !state.isBroken && body(state.table)
+            return state.isBroken ? nil : body(state.table)
         }
     }
 

@@ -47,13 +47,16 @@ struct UserTable: Equatable {
     /// Whether there was one.
     mutating func remove(_ name: String) -> Bool { entries.removeValue(forKey: name) != nil }
 
-    /// Whether the token is the user's. Takes as long whatever is wrong.
-    func verify(_ credentials: Credentials) -> Bool {
+    /// The digest that the token has, when it is the user's. Takes as long whatever is wrong.
+    func verify(_ credentials: Credentials) -> [UInt8]? {
         let known = entries[credentials.user]
         let entry = known ?? Self.nobody
         let isRight = SHA256.hash(data: entry.salt + Array(credentials.token.utf8)) == entry.digest
-        return isRight && known != nil
+        return isRight ? known?.digest : nil
     }
+
+    /// The digest of the user's present token: another one for every token, as each has a salt of its own.
+    func digest(of name: String) -> [UInt8]? { entries[name]?.digest }
 
     private static let nobody = Entry(salt: Array(repeating: 0, count: 16), digest: Array(repeating: 0, count: 32))
 

@@ -5,6 +5,7 @@ import NIOPosix
 public import QiMessaging
 public import ServiceLifecycle
 import Synchronization
+import XMPP
 
 /// What `qimesh up` runs: the directory, and a gateway for each account. ``run()`` is its lifetime.
 public final class MeshNode: Service {
@@ -19,6 +20,9 @@ public final class MeshNode: Service {
     private let policies = Mutex<PolicyStore?>(nil)
     private let door = Mutex<GatewayService?>(nil)
     private let onServer: (@Sendable (DirectoryServer) async throws -> Void)?
+
+    /// For accounts, two each.
+    private static let lowDescriptors = 16
 
     /// A node; nothing is opened before ``run()``.
     ///
@@ -45,6 +49,7 @@ public final class MeshNode: Service {
     ///   account cannot be used, `system` when an address cannot be listened on.
     public func run() async throws {
         try paths.prepareDirectories()
+        LowDescriptors.keep(Self.lowDescriptors)
         let machineID = try configuration.internal.machineID.resolve(home: paths.homeDirectory)
         let identity = CurrentIdentity(
             try DeviceIdentity.loadOrCreate(directory: paths.stateDirectory), directory: paths.stateDirectory)
@@ -67,18 +72,20 @@ public final class MeshNode: Service {
     /// Reads the policy file again, as `qimesh policy reload` and SIGHUP ask for. What is running goes on under the new rules.
     ///
     /// - Parameter whom: who asked, for the audit.
-    /// - Returns: what was read; nil when the node does not run.
+    /// - Returns: what was read; nil when the node does not run, or has no policy file.
     /// - Throws: as ``PolicyStore/reload(by:)``; then the rules of before hold.
     public func reloadPolicy(by whom: String) throws(MeshError) -> PolicyFile? {
-        guard let policies = policies.withLock({ $0 }) else { return nil }
+        guard let policies = policies.withLock({ $0 }), policies.expectedPath != nil else { return nil }
         return try policies.reload(by: whom)
     }
 
-    /// Takes over what can change while it runs: the addresses that the gateway tells its clients. Nobody is disconnected.
+    /// Takes over what can change while it runs: the addresses that the gateway tells its clients, its certificates, and where the policy
+    /// file is, which ``reloadPolicy(by:)`` reads. No connection ends but those made with a certificate that is not trusted any more.
     ///
     /// - Returns: the settings that differ from those the node began with, and take effect when it is started again.
     public func reload(_ configuration: MeshConfiguration) -> [String] {
-        door.withLock { $0 }?.advertise(configuration.gateway?.advertise ?? [])
+        policies.withLock { $0 }?.follow(configuration)
+        door.withLock { $0 }?.reload(configuration)
         return self.configuration.settingsForRestart(against: configuration)
     }
 
@@ -131,7 +138,9 @@ public final class MeshNode: Service {
             deviceName: configuration.device.name ?? "")
         let door = try publicDoor(policies, apps)
         self.door.withLock { $0 = door }
-        var additions: [any ControlMembers] = [pairing, AppControl(apps, access: policies.control), PolicyControl(policies)]
+        var additions: [any ControlMembers] = [
+            DescriptorControl(), pairing, AppControl(apps, access: policies.control), PolicyControl(policies),
+        ]
         if let door { additions.append(GatewayControl(door)) }
         let control = NodeControl(
             configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust,
@@ -141,7 +150,8 @@ public final class MeshNode: Service {
         var listeners: [Listener] = []
         do {
             let inside = try InternalListening(configuration.internal, configuration.listeners(paths: paths))
-            for text in inside.urls { listeners.append(try await listen(text, server, from: inside.networks)) }
+            let entrance = try await server.internalDoor(networks: inside.networks, users: inside.users)
+            for text in inside.urls { listeners.append(try await listen(text, server, at: entrance)) }
             let endpoints = listeners.map(\.endpoint.text)
             control.setEndpoints(endpoints)
             onReady(endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
@@ -153,12 +163,12 @@ public final class MeshNode: Service {
         for listener in listeners { await listener.close() }
     }
 
-    private func listen(_ text: String, _ server: DirectoryServer, from networks: [IPNetwork]?) async throws(MeshError) -> Listener {
+    private func listen(_ text: String, _ server: DirectoryServer, at door: DirectoryServer.Door) async throws(MeshError) -> Listener {
         guard let endpoint = Endpoint(text) else {
             throw MeshError(.configuration, "internal.listen: \"\(text)\" is not an endpoint", hint: "use tcp://HOST:PORT or unix:/PATH")
         }
         do throws(QiError) {
-            return try await server.listen(at: endpoint, networks: networks)
+            return try await server.listen(at: endpoint, door: door)
         } catch {
             throw MeshError(.system, error.message, hint: error.hint, cause: error)
         }

@@ -239,7 +239,8 @@ final class NodeControl: Sendable {
         guard let endpoint = Endpoint(url) else {
             throw QiError(.invalid, "\"\(url)\" is not an endpoint", hint: "use for example tcp://127.0.0.1:9600")
         }
-        let tunnel = try await server.openTunnel(to: device, at: endpoint)
+        let users = try configuration.internal.users.resolved()
+        let tunnel = try await server.openTunnel(to: device, at: endpoint, users: users)
         // The command that asked keeps it: when its connection ends, so does the tunnel.
         let closing = AsyncStream.makeStream(of: Void.self)
         context.whenConnectionEnds { closing.continuation.finish() }

@@ -24,6 +24,7 @@ enum DefaultConfiguration {
         # Where the directory listens; also unix:/PATH.
         #internal:
         #  listen: ["tcp://127.0.0.1:9559"]
+        #  users: own                       # whose programs on this machine may use the TCP port: own, all, or [lab, 1001]
 
         # The public door, for clients on other networks: one address for all services. Who may come in: qimesh user add NAME;
         # what they may do: policy.yaml.

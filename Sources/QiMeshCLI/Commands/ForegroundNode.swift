@@ -28,6 +28,8 @@ enum ForegroundNode {
         }
         var logger = Logger(label: "qimesh")
         logger.logLevel = level
+        // Before anything is opened: each connection is a descriptor, and the soft limit is 1024 on most systems.
+        Descriptors.raiseLimit()
         let node = InterruptibleNode(node: try make(logger), load: load, logger: logger)
         // Its own remarks on starting and stopping say nothing that ours do not.
         var quiet = Logger(label: "qimesh.lifecycle")

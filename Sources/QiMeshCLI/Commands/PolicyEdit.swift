@@ -29,7 +29,7 @@ struct PolicyEdit: NodeVerb {
             console.note("\(draft.path): nothing was changed")
             return console.json ? console.done(.object([("path", .string(draft.path)), ("changed", .bool(false))])) : ()
         }
-        let isInForce = try await reload(console)
+        let isInForce = try await reload(draft.path, console)
         if console.json {
             return console.done(
                 .object([
@@ -71,16 +71,22 @@ struct PolicyEdit: NodeVerb {
         return readLine().map { !$0.lowercased().hasPrefix("n") } ?? false
     }
 
-    /// Has the node read the file; false when none runs.
-    private func reload(_ console: Console) async throws(CommandFailure) -> Bool {
+    /// Has the node read the file; false when none runs, or the node has another file.
+    private func reload(_ path: String, _ console: Console) async throws(CommandFailure) -> Bool {
+        let read: String
         do throws(CommandFailure) {
-            try await withControl(console) { (control, _) async throws(CommandFailure) in _ = try await control.call("reloadPolicy") }
-            return true
+            read = try await withControl(console) { (control, _) async throws(CommandFailure) in
+                try await control.call("reloadPolicy").text("path")
+            }
         } catch {
             guard error.code == .offline else { throw error }
             console.note("no node runs: the rules hold when it is started")
             return false
         }
+        // A node that was started with another configuration has its policy elsewhere.
+        let isSame = URL(fileURLWithPath: read).resolvingSymlinksInPath().path == path
+        if !isSame { console.note("the running node has another policy file, \(read): it was read again, and \(path) is not in force") }
+        return isSame
     }
 }
 

@@ -26,6 +26,9 @@ struct Status: NodeVerb {
                 + "  machine \(status.text("machineId"))"))
         for url in status.texts("directory") { console.line("directory  " + Printable.line(url)) }
         for url in status.texts("gateway") { console.line("gateway    " + Printable.line(url)) }
+        if let descriptors = status.member("descriptors"), descriptors.member("exhausted")?.asBool == true {
+            console.line("no file descriptor is left of \(descriptors.integer("limit") ?? 0): new connections wait until others end")
+        }
         let master = status.text("master")
         if !master.isEmpty {
             let trouble = status.text("masterTrouble")

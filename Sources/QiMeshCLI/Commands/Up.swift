@@ -8,8 +8,9 @@ struct Up: Verb {
         commandName: "up", abstract: "Run this device's node: its directory, and its accounts.",
         discussion: """
             Runs in the foreground until Ctrl-C. Without a configuration it is a local bus, and writes a commented configuration
-            for you to fill in. SIGHUP has it read policy.yaml and gateway.advertise again; other settings need a restart, and the
-            log then says which. Exit status 4: an account's login or a server's certificate was refused; 7: the configuration
+            for you to fill in. SIGHUP has it read policy.yaml again, the gateway's certificates and gateway.advertise; other
+            settings need a restart, and the log then says which. Exit status 4: an account's login or a server's certificate
+            was refused; 7: the configuration
             cannot be used.
             """)
 

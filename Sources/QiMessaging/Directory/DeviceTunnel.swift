@@ -12,8 +12,9 @@ public final class DeviceTunnel: Sendable {
         self.mirror = mirror
     }
 
-    func listen(at endpoint: Endpoint) async throws(QiError) {
-        let opened = try await server.listen(at: endpoint)
+    /// - Parameter users: as ``DirectoryServer/openTunnel(to:at:users:)``.
+    func listen(at endpoint: Endpoint, users: LocalUsers?) async throws(QiError) {
+        let opened = try await server.listen(at: endpoint, door: server.internalDoor(users: users))
         listener.withLock { $0 = opened }
     }
 

@@ -89,7 +89,11 @@ extension DirectoryServer {
 
     /// A directory of its own at `endpoint` that presents the services of `device` under their plain names. Ends with
     /// ``DeviceTunnel/close()``.
-    public func openTunnel(to device: String, at endpoint: Endpoint) async throws(QiError) -> DeviceTunnel {
+    ///
+    /// - Parameter users: which users of this machine may use it by TCP: each of them is this device to the other one; nil: all.
+    public func openTunnel(
+        to device: String, at endpoint: Endpoint, users: LocalUsers? = .own
+    ) async throws(QiError) -> DeviceTunnel {
         let reason = "this directory is a tunnel to \(device): services cannot be registered through it; register them on the device itself"
         let presented = try await DirectoryServer.make(on: loop, machineID: machineID, readOnlyReason: reason)
         let (own, directory) = (self.directory, presented.directory)
@@ -103,7 +107,7 @@ extension DirectoryServer {
         }
         let tunnel = DeviceTunnel(server: presented, mirror: mirror)
         do throws(QiError) {
-            try await tunnel.listen(at: endpoint)
+            try await tunnel.listen(at: endpoint, users: users)
             return tunnel
         } catch {
             await tunnel.close()

@@ -53,36 +53,58 @@ public final class DirectoryServer: Sendable {
     ///   - tls: the certificates of a `tcps` or `tcpsm` endpoint.
     ///   - transport: what listens, for schemes that are not of this module.
     ///   - zone: which door it is. Through one to the outside every service is reached on the client's own connection.
-    ///   - networks: whom to let in: peers in one of these, and on this machine; nil: everybody.
     /// - Returns: the listener, whose ``Listener/endpoint`` has the real port.
     /// - Throws: `.conflict` when the address is taken, `.invalid` when it cannot be listened on.
     public func listen(
-        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil, zone: Zone = .internal,
-        networks: [IPNetwork]? = nil
+        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil, zone: Zone = .internal
     ) async throws(QiError) -> Listener {
-        guard let networks else { return try await listen(at: endpoint, tls: tls, transport: transport, zone: zone, gate: nil) }
-        var rules = ListenerRules(zone: zone)
+        try await listen(at: endpoint, TransportSet(transport.map { [$0] } ?? [], tls: tls), zone: zone, gate: nil)
+    }
+
+    /// What listeners of one door have in common: who may come in, and how many.
+    public struct Door: Sendable {
+        let gate: NIOLoopBound<ListenerGate>
+        let zone: Zone
+    }
+
+    /// A door of the robot's own bus.
+    ///
+    /// - Parameters:
+    ///   - networks: which addresses to let in, beside those of this machine; nil: all.
+    ///   - users: which users of this machine to let in by TCP; nil: all. A unix socket lets in its own user and root, whatever this says.
+    public func internalDoor(networks: [IPNetwork]? = nil, users: LocalUsers? = nil) async throws(QiError) -> Door {
+        var rules = ListenerRules(zone: .internal)
         rules.networks = networks
-        // Only of a gateway's listeners one need fear that they are flooded.
-        rules.limits = .unlimited
-        return try await listen(at: endpoint, tls: tls, transport: transport, zone: zone, gate: gate(rules))
+        rules.users = users
+        rules.limits = .internal
+        rules.audit = access
+        return Door(gate: try await gate(rules), zone: .internal)
+    }
+
+    /// Listens at `tcp://host:port` or `unix:/path`, as ``listen(at:tls:transport:zone:)``, for those whom `door` lets in.
+    public func listen(at endpoint: Endpoint, door: Door) async throws(QiError) -> Listener {
+        // Its peers are of one user, whose own socket must not be taken from him.
+        let gate = endpoint.isUnix ? nil : door.gate
+        return try await listen(at: endpoint, TransportSet(), zone: door.zone, gate: gate)
     }
 
     func gate(_ rules: ListenerRules) async throws(QiError) -> NIOLoopBound<ListenerGate> {
-        try await loop.run { (bus) async throws(QiError) in
-            NIOLoopBound(ListenerGate(bus: bus, rules), eventLoop: bus.eventLoop)
+        let limits = rules.limits.fitting(descriptors: Descriptors.limit)
+        return try await loop.run { (bus) async throws(QiError) in
+            var rules = rules
+            rules.limits = limits
+            return NIOLoopBound(ListenerGate(bus: bus, rules), eventLoop: bus.eventLoop)
         }
     }
 
     func listen(
-        at endpoint: Endpoint, tls: TLSOptions, transport: (any Transport)? = nil, zone: Zone, gate: NIOLoopBound<ListenerGate>?
+        at endpoint: Endpoint, _ transports: TransportSet, zone: Zone, gate: NIOLoopBound<ListenerGate>?
     ) async throws(QiError) -> Listener {
         let directory = self.directory
         let limits = try await loop.run { (_) async throws(QiError) in directory.value.limits }
         let owner = try await loop.run { (bus) async throws(QiError) in
             NIOLoopBound<any ConnectionOwner>(directory.value, eventLoop: bus.eventLoop)
         }
-        let transports = TransportSet(transport.map { [$0] } ?? [], tls: tls)
         let listener = try await Listener.open(
             at: endpoint, on: loop, transports: transports, owner: owner, limits: limits, zone: zone, gate: gate)
         if zone.isOutside { return listener }

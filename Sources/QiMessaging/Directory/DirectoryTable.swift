@@ -95,6 +95,9 @@ struct DirectoryTable {
         return id
     }
 
+    /// How many services `owner` has registered.
+    func count(of owner: Owner) -> Int { counts[owner] ?? 0 }
+
     /// Whether `owner` may register `info` now.
     func check(_ info: ServiceInfo, owner: Owner, at now: NIODeadline = .now()) throws(QiError) {
         guard Self.isValid(name: info.name) else {

@@ -45,6 +45,17 @@ extension ServiceDirectory {
         return Self.notFound(name)
     }
 
+    /// What one connection may register, a principal from outside may register over all of its connections.
+    ///
+    /// - Throws: `.limit`.
+    func checkShare(of connection: Connection) throws(QiError) {
+        guard connection.isOutside || connection.origin.isDevice else { return }
+        let identity = connection.principal.identity
+        let own = connections.values.filter { $0.principal.identity == identity }
+        guard own.reduce(0, { $0 + table.count(of: .connection($1.id)) }) >= table.maximumPerOwner else { return }
+        throw QiError(.limit, "\(identity) has registered \(table.maximumPerOwner) services: unregister some")
+    }
+
     // MARK: - Another policy
 
     /// Applies the policy in force to every connection: ends what is not allowed any more, and tells what came into sight and what went

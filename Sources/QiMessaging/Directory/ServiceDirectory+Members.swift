@@ -78,6 +78,7 @@ extension ServiceDirectory {
             try directory.mayRegister()
             let info = directory.told(try ServiceInfo(qiValue: arguments[0]), by: call.connection)
             try call.connection.access?.checkRegistering(info.name)
+            try directory.checkShare(of: call.connection)
             directory.register(info, owner: .connection(call.connection.id)) { result in
                 answer(result.map { .uint32($0) }.mapError { directory.told($0, to: call.connection) })
             }

@@ -1,18 +1,34 @@
+import Glibc
 import Logging
 import NIOCore
 import QiWire
 
-/// The door of a gateway's listeners: counts who comes in, and finds out who it is. Confined to the bus loop.
+/// The door of listeners: counts who comes in, and finds out who it is. Confined to the bus loop.
 final class ListenerGate {
+    /// A connection that was let in as far as its handshake.
+    struct Ticket {
+        let id: UInt64
+        /// Why its handshake will be refused, in words for the client.
+        let refusal: QiError?
+    }
+
+    private struct Guest {
+        let connection: Connection
+        /// What it has presented, where that can be taken away.
+        var proof: CredentialProof?
+    }
+
     private let bus: Bus
     let rules: ListenerRules
     private var table: AdmissionTable
-    private var connections: [UInt64: Connection] = [:]
+    private var guests: [UInt64: Guest] = [:]
+    private var tickets: [ObjectIdentifier: UInt64] = [:]
     private var refusals: [AdmissionTable.Refusal: Int] = [:]
     /// Connections that are about to end, whose refusal was written down.
     private var told: Set<ObjectIdentifier> = []
     private var check: Scheduled<Void>?
     private let turns: ReadTurns
+    private let sockets = SocketOwners()
 
     /// How often it is asked whether those who are connected may stay.
     private static let checkTime = TimeAmount.milliseconds(900)
@@ -31,44 +47,99 @@ final class ListenerGate {
 
     /// A connection was accepted; nothing was spent on it yet.
     ///
-    /// - Returns: what ``watch(_:as:)`` or ``leave(_:)`` takes.
+    /// - Returns: what ``watch(_:as:_:)`` or ``leave(_:)`` takes.
     /// - Throws: `.denied` or `.limit` when it is to be closed.
-    func enter(_ origin: ConnectionOrigin, at now: NIODeadline = .now()) throws(QiError) -> UInt64 {
+    func enter(_ origin: ConnectionOrigin, on channel: any Channel, at now: NIODeadline = .now()) throws(QiError) -> Ticket {
         let address = origin.host.flatMap { IPAddress($0) }
-        if let networks = rules.networks, let address, !address.isLoopback, !networks.contains(where: { $0.contains(address) }) {
+        let owner = isInside ? sockets.owner(of: channel) : .elsewhere
+        if case .elsewhere = owner, let networks = rules.networks, let address, !address.isLoopback,
+            !networks.contains(where: { $0.contains(address) })
+        {
             let error = QiError(.denied, "\(origin) is in none of this listener's networks")
             refused(origin, error.message)
             throw error
         }
-        switch table.connecting(from: address?.place ?? [], at: now) {
-        case .refuse(let refusal):
-            let count = refusals[refusal, default: 0] + 1
-            refusals[refusal] = count
-            // The 1st, 2nd, 4th, 8th …: a flood must not become one of records.
-            if count.nonzeroBitCount == 1 { refused(origin, "\(refusal.rawValue) (\(count) refused so)") }
-            throw QiError(.limit, refusal.rawValue)
+        let refusal = self.refusal(of: owner)
+        if case .user(let user) = owner, refusal == nil {
+            let isOwn = user == 0 || user == geteuid() || rules.users != nil
+            return Ticket(id: try admitted(table.connecting(as: .user(user), isKnown: isOwn), origin), refusal: nil)
+        }
+        let id = try admitted(table.connecting(from: address?.place ?? [], at: now), origin)
+        return Ticket(id: id, refusal: refusal)
+    }
+
+    private func admitted(_ outcome: AdmissionTable.OnConnecting, _ origin: ConnectionOrigin) throws(QiError) -> UInt64 {
+        switch outcome {
+        case .refuse(let refusal): throw limited(refusal, origin, presented: nil)
         case .admit(let id, let evicted):
-            if let evicted { connections[evicted]?.close(QiError(.limit, "others wait to prove who they are")) }
+            if let evicted { evict(evicted) }
             return id
         }
     }
 
-    /// What makes a connection from there take turns with the others.
-    func turnHandler(for origin: ConnectionOrigin) -> ReadTurnHandler {
-        ReadTurnHandler(turns, place: origin.host.flatMap { IPAddress($0) }?.place ?? [])
+    private func limited(_ refusal: AdmissionTable.Refusal, _ origin: ConnectionOrigin, presented: String?) -> QiError {
+        let count = refusals[refusal, default: 0] + 1
+        refusals[refusal] = count
+        // The 1st, 2nd, 4th, 8th …: a flood must not become one of records.
+        if count.nonzeroBitCount == 1 { refused(origin, "\(refusal.rawValue) (\(count) refused so)", presented: presented) }
+        return QiError(.limit, refusal.rawValue)
+    }
+
+    /// Ends a connection whose place is given to another one.
+    private func evict(_ id: UInt64) {
+        guard let connection = guests[id]?.connection else { return }
+        if connection.isOpen {
+            refused(
+                connection.origin, "its place was given to another: no other holds so many connections",
+                presented: "\(connection.principal)")
+        }
+        connection.close(QiError(.limit, "the place was given to another: too many connections are open"))
+    }
+
+    /// No descriptor is left in this process: the largest holder gives one back.
+    func makeRoom() {
+        guard let id = table.spare() else { return }
+        evict(id)
+        bus.executor.scheduleDrain()
+    }
+
+    /// What makes a connection from there take turns with the others; nil inside, where programs trust each other.
+    func turnHandler(for origin: ConnectionOrigin) -> ReadTurnHandler? {
+        isInside ? nil : ReadTurnHandler(turns, place: origin.host.flatMap { IPAddress($0) }?.place ?? [])
     }
 
     /// Counts a connection until it ends.
-    func watch(_ connection: Connection, as id: UInt64, _ handler: ReadTurnHandler) {
-        connections[id] = connection
-        connection.whenOpen { [weak self] result in
-            guard let self else { return }
+    func watch(_ connection: Connection, as ticket: Ticket, _ handler: ReadTurnHandler?) {
+        let (id, key) = (ticket.id, ObjectIdentifier(connection))
+        guests[id] = Guest(connection: connection)
+        tickets[key] = id
+        connection.whenOpen { [weak self, weak connection] result in
+            guard let self, let connection else { return }
             if case .failure(let error) = result { return notLetIn(connection, error) }
-            handler.isProven = true
-            table.proven(id)
-            if connection.proven != nil { checkLater() }
+            handler?.isProven = true
+            do throws(QiError) { try takePlace(connection) } catch { connection.close(error) }
         }
-        connection.whenClosed { [weak self] _ in self?.leave(id) }
+        connection.whenClosed { [weak self] _ in
+            self?.tickets[key] = nil
+            self?.leave(id)
+        }
+    }
+
+    /// It is through the handshake, or about to be.
+    ///
+    /// - Throws: `.limit` when there is no place for it.
+    private func takePlace(_ connection: Connection) throws(QiError) {
+        guard let id = tickets[ObjectIdentifier(connection)] else { return }
+        let principal = connection.principal
+        let identity: Principal.Identity? =
+            switch principal.identity {
+            case .certificate, .user, .app: principal.identity
+            case .process, .host, .device: nil
+            }
+        switch table.proven(id, as: identity) {
+        case .stay(let evicted): if let evicted { evict(evicted) }
+        case .refuse(let refusal): throw limited(refusal, connection.origin, presented: identity.map { "\($0)" })
+        }
     }
 
     /// It ended before it was open: that is written down if it was refused, as a certificate is by TLS.
@@ -78,7 +149,7 @@ final class ListenerGate {
     }
 
     func leave(_ id: UInt64) {
-        connections[id] = nil
+        guests[id] = nil
         table.closed(id)
     }
 
@@ -95,41 +166,93 @@ final class ListenerGate {
     }
 
     private func endRevoked() {
-        let proven = connections.values.filter { $0.proven != nil }
+        let proven = guests.values.filter { $0.proof != nil }
         guard let stores = rules.authentication?.stores, !proven.isEmpty else { return }
-        for (identity, connections) in Dictionary(grouping: proven, by: \.proven) {
-            guard let identity, !stores.allSatisfy({ $0.isStillGood(identity) }) else { continue }
-            for connection in connections {
-                refused(connection.origin, "the access of \(identity) was revoked", presented: identity.description)
-                connection.close(QiError(.denied, "your access was revoked"))
+        for (proof, guests) in Dictionary(grouping: proven, by: \.proof) {
+            guard let proof, !stores.allSatisfy({ $0.isStillGood(proof) }) else { continue }
+            for guest in guests {
+                refused(
+                    guest.connection.origin, "the access of \(proof) was revoked, or its secret replaced", presented: proof.description)
+                guest.connection.close(QiError(.denied, "your access was revoked, or your token replaced"))
             }
         }
         checkLater()
     }
 
+    /// Ends the connections that were let in by a certificate, which are to show it again.
+    func endCertified() {
+        for guest in guests.values {
+            guard case .tls(_, .some) = guest.connection.origin else { continue }
+            refused(guest.connection.origin, "the trusted certificates were changed: it has to show its own again")
+            guest.connection.close(QiError(.denied, "the trusted certificates were changed: connect again"))
+        }
+        bus.executor.scheduleDrain()
+    }
+
     // MARK: - Who it is
 
-    /// Whether clients are asked who they are.
-    var asks: Bool { rules.authentication != nil }
+    /// Whether it is a door of the robot's own bus.
+    private var isInside: Bool { rules.zone == .internal }
 
-    /// Finds out who is on a connection that presents `given`: what it has proven beyond its origin.
-    ///
-    /// - Throws: `.denied`.
-    func identify(_ connection: Connection, _ given: Capabilities) throws(QiError) -> Principal.Identity? {
-        do throws(QiError) {
-            return try prove(connection, given)
-        } catch {
-            told.insert(ObjectIdentifier(connection))
-            refused(connection.origin, error.message, presented: (try? Credentials(given)).map { "user:\($0.user.prefix(64))" })
-            throw error
+    /// What finds out who is on a connection; nil where it is not asked.
+    func authenticator(for ticket: Ticket) -> Connection.Authenticator? {
+        if let refusal = ticket.refusal {
+            return { [weak self] connection, _ in
+                self?.told.insert(ObjectIdentifier(connection))
+                self?.refused(connection.origin, refusal.message)
+                throw refusal
+            }
+        }
+        guard rules.authentication != nil else { return nil }
+        return { [weak self] connection, given in
+            guard let self else { throw QiError(.disconnected, "this listener has ended") }
+            do throws(QiError) {
+                try identify(connection, given)
+                return Capabilities()
+            } catch {
+                told.insert(ObjectIdentifier(connection))
+                throw error
+            }
         }
     }
 
-    private func prove(_ connection: Connection, _ given: Capabilities) throws(QiError) -> Principal.Identity? {
+    /// Why a program of this machine is not let in.
+    private func refusal(of owner: SocketOwners.Owner) -> QiError? {
+        guard let users = rules.users else { return nil }
+        switch owner {
+        case .elsewhere: return nil
+        case .user(let user) where users.contains(user): return nil
+        case .user(let user):
+            return QiError(
+                .denied, "user \(user) of this machine may not use this port",
+                hint: "in qimesh.yaml of the node: internal: { users: [\(user)] }")
+        case .unknown: return QiError(.denied, "the system does not say which user of this machine this connection is of")
+        }
+    }
+
+    /// Finds out who is on a connection that presents `given`: what it has proven beyond its origin.
+    ///
+    /// - Throws: `.denied`; `.limit` when it has as many connections as it may have.
+    private func identify(_ connection: Connection, _ given: Capabilities) throws(QiError) {
+        let proof: CredentialProof?
+        do throws(QiError) {
+            proof = try prove(connection, given)
+        } catch {
+            refused(connection.origin, error.message, presented: (try? Credentials(given)).map { "user:\($0.user.prefix(64))" })
+            throw error
+        }
+        connection.proven = proof?.identity
+        try takePlace(connection)
+        guard let proof, let id = tickets[ObjectIdentifier(connection)] else { return }
+        guests[id]?.proof = proof
+        checkLater()
+    }
+
+    private func prove(_ connection: Connection, _ given: Capabilities) throws(QiError) -> CredentialProof? {
         guard let authentication = rules.authentication else { return nil }
         if let credentials = try Credentials(given) {
             for store in authentication.stores {
-                if let identity = store.identity(of: credentials) { return identity }
+                if let proof = store.proof(of: credentials) { return proof }
             }
             throw QiError(.denied, "unknown user, or wrong token")
         }
@@ -147,7 +270,7 @@ final class ListenerGate {
         let principal = presented ?? Principal(origin, zone: zone).description
         audit.record(
             AuditRecord(
-                event: "refused", principal: principal, zone: zone, target: "gateway", access: "connect", isAllowed: false,
-                path: "\(origin)", detail: reason))
+                event: "refused", principal: principal, zone: zone, target: isInside ? "directory" : "gateway", access: "connect",
+                isAllowed: false, path: "\(origin)", detail: reason))
     }
 }

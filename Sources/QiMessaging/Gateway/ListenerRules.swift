@@ -15,8 +15,10 @@ public struct ListenerRules: Sendable {
 
     /// The zone of all who come in; nil: ``Zone/lan`` for addresses of local networks (``IPAddress/isLocal``), else ``Zone/internet``.
     public var zone: Zone?
-    /// Whom to let in at all; nil: everybody. Loopback always may.
+    /// Which addresses to let in at all; nil: all. This machine's own always may.
     public var networks: [IPNetwork]?
+    /// Which users of this machine to let in by TCP; nil: all. Other machines are not concerned.
+    public var users: LocalUsers?
     /// nil: nobody is asked, as libqi's directories do not.
     public var authentication: Authentication?
     public var limits = ListenerLimits()

@@ -43,9 +43,13 @@ public final class TCPGateway: Sendable {
     private let server: DirectoryServer
     let upstream: NIOLoopBound<GatewayUpstream>
     private let gate: NIOLoopBound<ListenerGate>
+    private let tls: TLSLayer
     private let listeners = Mutex<[Listener]>([])
 
-    private init(server: DirectoryServer, upstream: NIOLoopBound<GatewayUpstream>, gate: NIOLoopBound<ListenerGate>) {
+    private init(
+        server: DirectoryServer, upstream: NIOLoopBound<GatewayUpstream>, gate: NIOLoopBound<ListenerGate>, tls: TLSOptions
+    ) {
+        self.tls = TLSLayer(tls)
         self.server = server
         self.upstream = upstream
         self.gate = gate
@@ -76,9 +80,9 @@ public final class TCPGateway: Sendable {
             upstream.begin()
             return NIOLoopBound(upstream, eventLoop: bus.eventLoop)
         }
-        let gateway = TCPGateway(server: server, upstream: upstream, gate: gate)
+        let gateway = TCPGateway(server: server, upstream: upstream, gate: gate, tls: options.tls)
         do throws(QiError) {
-            for endpoint in endpoints { try await gateway.listen(at: endpoint, options) }
+            for endpoint in endpoints { try await gateway.listen(at: endpoint) }
             return gateway
         } catch {
             await gateway.close()
@@ -103,9 +107,9 @@ public final class TCPGateway: Sendable {
         }
     }
 
-    private func listen(at endpoint: Endpoint, _ options: Options) async throws(QiError) {
+    private func listen(at endpoint: Endpoint) async throws(QiError) {
         // The real zone is the gate's word, for each peer.
-        let listener = try await server.listen(at: endpoint, tls: options.tls, zone: .internet, gate: gate)
+        let listener = try await server.listen(at: endpoint, TransportSet([], tls: tls), zone: .internet, gate: gate)
         listeners.withLock { $0.append(listener) }
     }
 
@@ -118,6 +122,15 @@ public final class TCPGateway: Sendable {
     public func advertise(_ endpoints: [Endpoint]) {
         let directory = server.directory
         server.loop.submit { _ in directory.value.outsideAddresses = GatewayAddresses(advertised: endpoints) }
+    }
+
+    /// Shows other certificates from now on, or reads the files of the same ones again. Connections stay; but where a certificate is not
+    /// trusted any more that was, those of `tcpsm` end, as their clients have to show again that theirs is good.
+    ///
+    /// - Throws: `.invalid` when the certificates cannot be used: then those of before stay.
+    public func replaceCertificates(_ tls: TLSOptions) throws(QiError) {
+        let gate = self.gate
+        if try self.tls.replace(tls) { server.loop.submit { _ in gate.value.endCertified() } }
     }
 
     /// Ends every connection from outside, and the gateway's own.

@@ -9,7 +9,8 @@ extension Listener {
         // Now, and not at the first connection, is the time to say that a certificate is missing.
         try transports.tls.prepare(for: endpoint, isServer: true)
         let setup = QiPipeline.Setup(endpoint: endpoint, transports: transports, owner: owner, limits: limits, zone: zone, gate: gate)
-        return try await open(at: endpoint, on: loop, transport: transports.transport(for: endpoint)) { channel in
+        let sockets = SocketTransport(logger: loop.logger) { gate?.value.makeRoom() }
+        return try await open(at: endpoint, on: loop, transport: transports.transport(for: endpoint, sockets: sockets)) { channel in
             QiPipeline.install(on: channel, setup, bus: loop.bus, role: .server).map { _ in }
         }
     }

@@ -42,28 +42,33 @@ enum QiPipeline {
             guard mayTalk(origin, role) else {
                 throw QiError(.denied, "the process at the other end of \(setup.endpoint) belongs to another user")
             }
-            let gate = setup.gate?.value
-            let ticket = try gate?.enter(origin)
-            do {
-                let turns = gate?.turnHandler(for: origin)
-                if let turns { try channel.pipeline.syncOperations.addHandler(turns) }
+            guard let gate = setup.gate?.value else {
                 let connection = try install(on: channel, setup, bus: bound.value, role: role, origin: origin)
-                if let gate, let ticket, let turns { gate.watch(connection, as: ticket, turns) }
+                return NIOLoopBound(connection, eventLoop: channel.eventLoop)
+            }
+            let ticket = try gate.enter(origin, on: channel)
+            do {
+                let turns = gate.turnHandler(for: origin)
+                if let turns { try channel.pipeline.syncOperations.addHandler(turns) }
+                let connection = try install(
+                    on: channel, setup, bus: bound.value, role: role, origin: origin, authenticator: gate.authenticator(for: ticket))
+                gate.watch(connection, as: ticket, turns)
                 return NIOLoopBound(connection, eventLoop: channel.eventLoop)
             } catch {
-                if let gate, let ticket { gate.leave(ticket) }
+                gate.leave(ticket.id)
                 throw error
             }
         }
     }
 
     private static func install(
-        on channel: any Channel, _ setup: Setup, bus: Bus, role: Connection.Role, origin: ConnectionOrigin
+        on channel: any Channel, _ setup: Setup, bus: Bus, role: Connection.Role, origin: ConnectionOrigin,
+        authenticator: Connection.Authenticator? = nil
     ) throws -> Connection {
         try setup.transports.tls.install(on: channel, for: setup.endpoint, isServer: role == .server)
         let connection = Connection(
             bus: bus, channel: channel, role: role, origin: origin, owner: setup.owner?.value, limits: setup.limits,
-            credentials: setup.credentials?.capabilities ?? Capabilities(), authenticator: setup.gate.flatMap { authenticator($0.value) })
+            credentials: setup.credentials?.capabilities ?? Capabilities(), authenticator: authenticator)
         connection.zone = setup.gate?.value.rules.zone(of: origin.host) ?? setup.zone
         let pipeline = channel.pipeline.syncOperations
         if case .tls(_, _, let mutual) = setup.endpoint.kind {
@@ -71,15 +76,6 @@ enum QiPipeline {
         }
         try pipeline.addHandler(ConnectionHandler(connection))
         return connection
-    }
-
-    /// nil where nobody is asked who he is.
-    private static func authenticator(_ gate: ListenerGate) -> Connection.Authenticator? {
-        guard gate.asks else { return nil }
-        return { connection, given in
-            connection.proven = try gate.identify(connection, given)
-            return Capabilities()
-        }
     }
 
     /// Who is at the other end, as the kernel says.

@@ -1,11 +1,20 @@
+public import Logging
 public import NIOCore
 import NIOPosix
 
 /// TCP and unix sockets. `tcps` and `tcpsm` are TCP here: TLS is a layer on the channel (``TLSOptions``).
 public struct SocketTransport: Transport {
     public let schemes = ["tcp", "tcps", "tcpsm", "unix"]
+    private let logger: Logger
+    private let makeRoom: (@Sendable () -> Void)?
 
-    public init() {}
+    /// - Parameters:
+    ///   - logger: told when no descriptor is left for another connection, and when there are some again.
+    ///   - makeRoom: asked on the event loop, then, to end a connection.
+    public init(logger: Logger = Logger(label: "qi.sockets"), makeRoom: (@Sendable () -> Void)? = nil) {
+        self.logger = logger
+        self.makeRoom = makeRoom
+    }
 
     public func connect(
         to endpoint: Endpoint, on eventLoop: any EventLoop, timeout: TimeAmount,
@@ -38,8 +47,15 @@ public struct SocketTransport: Transport {
         at endpoint: Endpoint, on eventLoop: any EventLoop,
         configure: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> EventLoopFuture<TransportListening> {
-        // The bootstrap pauses for a second when descriptors are used up, and goes on.
+        // The owner's own socket lets him in to look what is wrong.
+        let rules = AcceptPauseHandler.Rules(logger: logger, usesReserve: endpoint.isUnix, makeRoom: makeRoom)
+        Descriptors.fillReserve()
         let bootstrap = ServerBootstrap(group: eventLoop)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler(rules))
+                }
+            }
             .serverChannelOption(.backlog, value: 512)
             // One at a time, and between two whoever is connected: a flood of connections must not hold up the others.
             .serverChannelOption(.maxMessagesPerRead, value: 1)

@@ -8,13 +8,31 @@ import Synchronization
 final class TLSLayer: Sendable {
     private enum Use: Hashable { case client, mutualClient, server, mutualServer }
 
-    private let options: TLSOptions
-    private let contexts = Mutex<[Use: NIOSSLContext]>([:])
-    private let pins = Mutex<Set<[UInt8]>?>(nil)
+    private struct State {
+        var options: TLSOptions
+        var contexts: [Use: NIOSSLContext] = [:]
+        /// The certificates by which peers are trusted, as they were read.
+        var trusted: Set<[UInt8]>?
+    }
 
-    init(_ options: TLSOptions) { self.options = options }
+    private let state: Mutex<State>
 
-    var isMutual: Bool { options.isMutual }
+    init(_ options: TLSOptions) { state = Mutex(State(options: options)) }
+
+    var isMutual: Bool { state.withLock { $0.options.isMutual } }
+
+    /// Reads the files again, or others: new connections get what `options` says. What is in use stays when that cannot be used.
+    ///
+    /// - Returns: whether a certificate is not trusted any more that was.
+    func replace(_ options: TLSOptions) throws(QiError) -> Bool {
+        let (uses, before) = state.withLock { (Array($0.contexts.keys), $0.trusted) }
+        var fresh = State(options: options)
+        for use in uses { fresh.contexts[use] = try Self.context(use, options) }
+        fresh.trusted = try Self.trusted(options)
+        let made = fresh
+        state.withLock { $0 = made }
+        return !(before ?? []).isSubset(of: made.trusted ?? [])
+    }
 
     /// Checks that `endpoint` can be listened at or connected to with these options; does nothing for one without TLS.
     func prepare(for endpoint: Endpoint, isServer: Bool) throws(QiError) {
@@ -52,33 +70,55 @@ final class TLSLayer: Sendable {
     // MARK: - Contexts
 
     private func context(_ use: Use) throws(QiError) -> NIOSSLContext {
-        if let known = contexts.withLock({ $0[use] }) { return known }
-        let made: NIOSSLContext
+        let (known, options) = state.withLock { ($0.contexts[use], $0.options) }
+        if let known { return known }
+        let made = try Self.context(use, options)
+        let trusted = try Self.trusted(options)
+        state.withLock { state in
+            state.contexts[use] = made
+            if state.trusted == nil { state.trusted = trusted }
+        }
+        return made
+    }
+
+    private static func context(_ use: Use, _ options: TLSOptions) throws(QiError) -> NIOSSLContext {
         do {
-            made = try NIOSSLContext(configuration: configuration(use))
+            return try NIOSSLContext(configuration: configuration(use, options))
         } catch let error as QiError {
             throw error
         } catch {
             throw QiError(.invalid, "TLS cannot be set up: \(error)", hint: "check certificate, key and trust files", cause: error)
         }
-        contexts.withLock { $0[use] = made }
-        return made
     }
 
-    private func configuration(_ use: Use) throws -> TLSConfiguration {
+    private static func trusted(_ options: TLSOptions) throws(QiError) -> Set<[UInt8]> {
+        guard let trust = options.trust else { return [] }
+        do {
+            switch trust {
+            case .authorities(let sources), .pinned(let sources):
+                return Set(try sources.flatMap(certificates).map { try $0.toDERBytes() })
+            }
+        } catch let error as QiError {
+            throw error
+        } catch {
+            throw QiError(.invalid, "the trusted certificates cannot be read: \(error)", cause: error)
+        }
+    }
+
+    private static func configuration(_ use: Use, _ options: TLSOptions) throws -> TLSConfiguration {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
         configuration.renegotiationSupport = .none
         let isServer = use == .server || use == .mutualServer
         let isMutual = use == .mutualServer || use == .mutualClient
-        configuration.cipherSuiteValues = isServer ? Self.serverSuites : Self.serverSuites + Self.clientSuites
+        configuration.cipherSuiteValues = isServer ? serverSuites : serverSuites + clientSuites
         if isServer || isMutual {
             guard let identity = options.identity else {
                 throw QiError(
                     .invalid, "TLS needs a certificate and its key, and none is configured", hint: "set the identity of the TLS options")
             }
-            configuration.certificateChain = try identity.certificates.flatMap(Self.certificates).map { .certificate($0) }
-            configuration.privateKey = .privateKey(try Self.key(identity.privateKey))
+            configuration.certificateChain = try identity.certificates.flatMap(certificates).map { .certificate($0) }
+            configuration.privateKey = .privateKey(try key(identity.privateKey))
         }
         guard isMutual || (use == .client && options.trust != nil) else {
             configuration.certificateVerification = .none
@@ -91,7 +131,7 @@ final class TLSLayer: Sendable {
         }
         switch trust {
         case .authorities(let sources):
-            configuration.trustRoots = .certificates(try sources.flatMap(Self.certificates))
+            configuration.trustRoots = .certificates(try sources.flatMap(certificates))
             configuration.certificateVerification = isServer ? .noHostnameVerification : .fullVerification
         case .pinned: configuration.certificateVerification = .noHostnameVerification
         }
@@ -100,13 +140,10 @@ final class TLSLayer: Sendable {
 
     /// For pinned peers: the leaf has to be one of them. The handshake proves that the peer has its key.
     private func pinCheck(mutual: Bool, isServer: Bool) throws -> Check? {
-        guard mutual || !isServer, case .pinned(let sources)? = options.trust else { return nil }
-        let pinned = try pins.withLock { pins in
-            if let pins { return pins }
-            let read = Set(try sources.flatMap(Self.certificates).map { try $0.toDERBytes() })
-            pins = read
-            return read
-        }
+        let options = state.withLock { $0.options }
+        guard mutual || !isServer, case .pinned? = options.trust else { return nil }
+        let known = state.withLock { $0.trusted }
+        let pinned = try known ?? Self.trusted(options)
         return { chain, promise in
             let leaf = try? chain.first?.toDERBytes()
             promise.succeed(leaf.map(pinned.contains) == true ? .certificateVerified : .failed)

@@ -5,7 +5,7 @@
 public struct TLSOptions: Sendable {
     /// Where a certificate or key comes from.
     public enum Source: Sendable, Hashable {
-        /// A PEM file, read when the first TLS connection is made. It may hold a chain.
+        /// A PEM file, read when the first TLS connection is made, and when it is told to be read again. It may hold a chain.
         case file(String)
         /// The bytes of a PEM file.
         case pem([UInt8])

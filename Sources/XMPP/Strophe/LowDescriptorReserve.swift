@@ -8,17 +8,20 @@ import Glibc
 final class LowDescriptorReserve {
     private var reserved: Int32 = -1
 
-    init() { reserve() }
+    private let next: () -> Int32
+
+    /// - Parameter next: opens a descriptor, the lowest that is free.
+    init(next: @escaping () -> Int32 = { open("/dev/null", O_RDONLY | O_CLOEXEC) }) {
+        self.next = next
+        reserve()
+    }
 
     /// Takes a low number again after the socket that had it was closed.
     func reserve() {
         guard reserved < 0 else { return }
-        let descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        if descriptor >= Int32(FD_SETSIZE) {
-            close(descriptor)
-        } else {
-            reserved = descriptor
-        }
+        let descriptor = next()
+        if descriptor >= Int32(FD_SETSIZE) { close(descriptor) }
+        reserved = (0..<Int32(FD_SETSIZE)).contains(descriptor) ? descriptor : LowDescriptors.take() ?? -1
     }
 
     /// Gives back the number.

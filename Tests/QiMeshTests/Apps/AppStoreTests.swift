@@ -54,14 +54,15 @@ import Testing
     @Test func aRevokedApplicationIsNobodyAndMayNotStay() throws {
         try withStore { store, told, _ in
             let session = try store.install(manifest(), approved: true)
-            #expect(store.isStillGood(.app("tablet")))
+            let proof = try #require(store.proof(of: Credentials(user: "tablet", token: session)))
+            #expect(store.isStillGood(proof))
             try store.revoke("tablet")
             #expect(store.authenticate(name: "tablet", session: session) == nil)
-            #expect(!store.isStillGood(.app("tablet")))
+            #expect(!store.isStillGood(proof))
             #expect(told.all.last?.isEmpty == true)
             // Others are not its business.
-            #expect(store.isStillGood(.user("tablet")))
-            #expect(store.isStillGood(.device("tablet@mesh.test")))
+            #expect(store.isStillGood(CredentialProof(.user("tablet"))))
+            #expect(store.isStillGood(CredentialProof(.device("tablet@mesh.test"))))
             for missing in [{ try store.revoke("tablet") }, { try store.approve("tablet") }] {
                 let error = #expect(throws: MeshError.self) { try missing() }
                 #expect(error?.code == .notFound)
@@ -72,11 +73,14 @@ import Testing
     @Test func installingAnewMakesAnotherSessionAndAsksAgain() throws {
         try withStore { store, _, _ in
             let first = try store.install(manifest(), approved: true)
+            let proof = try #require(store.proof(of: Credentials(user: "tablet", token: first)))
             let second = try store.install(manifest(), approved: false)
             #expect(first != second)
             #expect(store.authenticate(name: "tablet", session: first) == nil)
-            #expect(!store.isStillGood(.app("tablet")))
+            #expect(!store.isStillGood(proof))
             try store.approve("tablet")
+            // The approval is the new session's.
+            #expect(!store.isStillGood(proof))
             #expect(store.authenticate(name: "tablet", session: second) == .app("tablet"))
             #expect(try store.apps().map(\.name) == ["tablet"])
         }
@@ -103,8 +107,9 @@ import Testing
             #expect(gateway.authenticate(name: "tablet", session: session) == .app("tablet"))
             // The rules were told before it was let in.
             #expect(try told.all.last == manifest().rules)
+            let proof = try #require(gateway.proof(of: Credentials(user: "tablet", token: session)))
             try store.revoke("tablet")
-            #expect(!gateway.isStillGood(.app("tablet")))
+            #expect(!gateway.isStillGood(proof))
             #expect(told.all.last?.isEmpty == true)
         }
     }
@@ -113,9 +118,10 @@ import Testing
         try withStore { store, told, path in
             let session = try store.install(manifest(), approved: true)
             let good = try Data(contentsOf: URL(fileURLWithPath: path))
+            let proof = try #require(store.proof(of: Credentials(user: "tablet", token: session)))
             try write("{", to: path)
             #expect(store.authenticate(name: "tablet", session: session) == nil)
-            #expect(!store.isStillGood(.app("tablet")))
+            #expect(!store.isStillGood(proof))
             #expect(told.all.last?.isEmpty == true)
             #expect(throws: MeshError.self) { _ = try store.apps() }
             #expect(throws: MeshError.self) { _ = try AppStore(file: path) }

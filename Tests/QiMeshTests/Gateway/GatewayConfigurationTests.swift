@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import QiMessaging
 import Testing
@@ -39,6 +40,21 @@ import Testing
         #expect(gateway.naoqi == "tcp://127.0.0.1:9557" && gateway.zone == .lan)
         #expect(gateway.allowsPlain && gateway.admitsAnonymous && gateway.isSeparate)
         #expect(gateway.returnTime == .seconds(120) && gateway.connections == 50 && gateway.connectionsPerAddress == 10)
+    }
+
+    @Test func whoseProgramsMayUseTheInternalPort() throws {
+        func users(_ text: String) throws -> InternalUsers { try parse("internal: { users: \(text) }\n").internal.users }
+        #expect(try parse("internal: { listen: [\"tcp://127.0.0.1:0\"] }\n").internal.users == .own)
+        #expect(try users("own") == .own && users("all") == .all)
+        #expect(try users("[lab, 1001]") == .these(["lab", "1001"]))
+        #expect(try InternalUsers.own.resolved() == .own && InternalUsers.all.resolved() == nil)
+        #expect(try InternalUsers.these(["root", "4711"]).resolved() == .these([0, 4711, geteuid()]))
+        let none = #expect(throws: MeshError.self) { try InternalUsers.these(["no-such-user"]).resolved() }
+        #expect(none?.message == "internal.users: there is no user no-such-user on this machine")
+        for wrong in ["lab", "[]", "[\"a b\"]", "[\"\"]"] {
+            let error = #expect(throws: MeshError.self, "\(wrong)") { try users(wrong) }
+            #expect(error?.message.hasPrefix("qimesh.yaml:1: internal.users: ") == true, "\(error?.message ?? "")")
+        }
     }
 
     @Test func nothingIsOpenUnlessItIsSaid() throws {

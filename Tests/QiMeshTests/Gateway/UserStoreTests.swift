@@ -33,11 +33,26 @@ import Testing
             let path = directory + "/users"
             let (running, command) = (try UserStore(file: path), try UserStore(file: path))
             let token = try command.set("nao", token: "0123456789abcdef")
-            #expect(identity(running, "nao", token) == .user("nao") && running.isStillGood(.user("nao")))
+            let proof = try #require(running.proof(of: Credentials(user: "nao", token: token)))
+            #expect(proof.identity == .user("nao") && running.isStillGood(proof))
             #expect(try command.remove("nao") && !command.remove("nao"))
-            #expect(identity(running, "nao", token) == nil && !running.isStillGood(.user("nao")))
+            #expect(identity(running, "nao", token) == nil && !running.isStillGood(proof))
             // Of others it knows nothing.
-            #expect(running.isStillGood(.app("choregraphe")) && running.isStillGood(.certificate("00")))
+            #expect(running.isStillGood(CredentialProof(.app("choregraphe"))) && running.isStillGood(CredentialProof(.certificate("00"))))
+        }
+    }
+
+    /// Removed and added again counts, too, however quickly: what is good is a token, not a name.
+    @Test func anEarlierTokenIsNotGoodAnyMore() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/users"
+            let (running, command) = (try UserStore(file: path), try UserStore(file: path))
+            for replace in [{ try command.set("nao") }, { _ = try command.remove("nao"); return try command.set("nao") }] {
+                let first = try #require(running.proof(of: Credentials(user: "nao", token: try command.set("nao"))))
+                #expect(running.isStillGood(first))
+                let second = try #require(running.proof(of: Credentials(user: "nao", token: try replace())))
+                #expect(!running.isStillGood(first) && running.isStillGood(second))
+            }
         }
     }
 

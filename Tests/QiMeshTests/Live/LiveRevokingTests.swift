@@ -30,6 +30,27 @@ extension Live {
             }
         }
 
+        /// `qimesh trust` with another key, while a tunnel runs with the one of before.
+        @Test func aTunnelEndsWithinASecondWhenItsKeyIsReplaced() async throws {
+            try await withMesh { mesh in
+                try await mesh.desk.session { session in
+                    let service = try await session.service("pepper/Peer")
+                    #expect(try await service.call("echo_int32", Int32(1)) == Int32(1))
+                    let other = "SHA256:" + String(repeating: "A", count: 43)
+                    let start = ContinuousClock.now
+                    _ = try await mesh.pepper.control("acceptKey", "desk", other)
+                    _ = try await eventually("the tunnel has ended") {
+                        try await mesh.pepper.server().deviceLinks().incoming.isEmpty ? true : nil
+                    }
+                    #expect(ContinuousClock.now - start < .seconds(1))
+                    await #expect(throws: QiError.self) {
+                        _ = try await service.call("echo_int32", arguments: [.int32(2)], deadline: .seconds(5))
+                    }
+                    #expect(try mesh.pepper.pin(of: mesh.desk.jid).map { "\($0)" } == other)
+                }
+            }
+        }
+
         /// The operator of pepper's server puts the contact back: the key still keeps it out.
         @Test func aServerCannotLetARevokedDeviceInAgain() async throws {
             try await withMesh { mesh in

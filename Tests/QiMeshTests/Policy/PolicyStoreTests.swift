@@ -20,8 +20,41 @@ import Testing
             #expect(store.path == nil && store.file == nil)
             #expect(store.control.policy.decide(Self.op, .call, service: "A", member: "b").isAllowed)
             #expect(!store.control.policy.decide(Self.op, .register, service: "A").isAllowed)
+            #expect(store.expectedPath == nil)
             let error = #expect(throws: MeshError.self) { try store.reload(by: "test") }
-            #expect(error?.hint?.contains("policy.yaml") == true)
+            #expect(error?.message == "there is no policy file \(folder)/policy.yaml")
+            #expect(error?.hint?.hasSuffix("qimesh policy edit") == true)
+        }
+    }
+
+    @Test func aFirstFileIsTakenOverAndOneThatIsRemovedStaysInForce() throws {
+        try withTemporaryDirectory { folder in
+            let store = try store(in: folder)
+            let path = folder + "/policy.yaml"
+            try write("rules:\n  - who: op@lab.example\n    alow: []\n", to: path)
+            #expect(throws: MeshError.self) { try store.reload(by: "test") }
+            #expect(store.path == nil && store.control.policy.decide(Self.op, .call, service: "A", member: "b").isAllowed)
+            try write("rules:\n  - who: op@lab.example\n    allow: [\"B.*\"]\n", to: path)
+            #expect(try store.reload(by: "test").path == path && store.path == path)
+            #expect(!store.control.policy.decide(Self.op, .call, service: "A", member: "b").isAllowed)
+            try FileManager.default.removeItem(atPath: path)
+            #expect(store.expectedPath == path)
+            #expect(throws: MeshError.self) { try store.reload(by: "test") }
+            #expect(store.control.policy.decide(Self.op, .call, service: "B", member: "b").isAllowed)
+        }
+    }
+
+    @Test func aFileThatTheConfigurationNamesLaterIsTakenOver() throws {
+        try withTemporaryDirectory { folder in
+            let store = try store(in: folder)
+            try write("rules:\n  - who: op@lab.example\n    allow: [\"C.*\"]\n", to: folder + "/other.yaml")
+            var configuration = MeshConfiguration()
+            configuration.policy = folder + "/other.yaml"
+            #expect(MeshConfiguration().settingsForRestart(against: configuration).isEmpty)
+            store.follow(configuration)
+            #expect(store.path == nil)
+            #expect(try store.reload(by: "test").path == folder + "/other.yaml")
+            #expect(store.control.policy.decide(Self.op, .call, service: "C", member: "b").isAllowed)
         }
     }
 

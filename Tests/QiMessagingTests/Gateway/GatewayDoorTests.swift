@@ -6,16 +6,22 @@ import Testing
 
 /// Who is let in, who is shown what, and what those outside are told.
 @Suite(.timeLimit(.minutes(2))) struct GatewayDoorTests {
-    /// Knows one user, who may be thrown out.
+    /// Knows one user, whose access can be taken away, and whose token can be replaced.
     private final class OneUser: CredentialStore {
-        private let isGood = Mutex(true)
-
-        func identity(of credentials: Credentials) -> Principal.Identity? {
-            credentials == Credentials(user: "nao", token: "open-sesame") ? .user("nao") : nil
+        private struct State {
+            var isGood = true
+            var token = "open-sesame"
         }
-        func isStillGood(_ identity: Principal.Identity) -> Bool { isGood.withLock { $0 } }
-        func revoke() { isGood.withLock { $0 = false } }
-        func restore() { isGood.withLock { $0 = true } }
+        private let state = Mutex(State())
+
+        func proof(of credentials: Credentials) -> CredentialProof? {
+            let token = state.withLock { $0.token }
+            return credentials == Credentials(user: "nao", token: token) ? CredentialProof(.user("nao"), version: Array(token.utf8)) : nil
+        }
+        func isStillGood(_ proof: CredentialProof) -> Bool { state.withLock { $0.isGood && Array($0.token.utf8) == proof.version } }
+        func revoke() { state.withLock { $0.isGood = false } }
+        func restore() { state.withLock { $0.isGood = true } }
+        func rotate(to token: String) { state.withLock { $0.token = token } }
     }
 
     private final class Records: AuditSink {
@@ -185,6 +191,20 @@ import Testing
             #expect(records.all.map(\.principal) == ["user:nao"])
             try await other.expectAlive()
             try await other.close()
+        }
+    }
+
+    @Test func aConnectionMadeWithAnEarlierTokenEndsAndTheNewTokenIsLetIn() async throws {
+        try await withAskingGateway { endpoint, user, records in
+            let old = try await RawClient(endpoint)
+            #expect(try await old.call(hello(["user": .string("nao"), "token": .string("open-sesame")])).kind == .reply)
+            user.rotate(to: "another-sesame")
+            let new = try await RawClient(endpoint)
+            #expect(try await new.call(hello(["user": .string("nao"), "token": .string("another-sesame")])).kind == .reply)
+            await old.expectClosed()
+            #expect(records.all.map(\.detail) == ["the access of user:nao was revoked, or its secret replaced"])
+            try await new.expectAlive()
+            try await new.close()
         }
     }
 

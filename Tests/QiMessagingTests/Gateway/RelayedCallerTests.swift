@@ -6,10 +6,10 @@ import Testing
 /// Who a service sees behind a gateway, or behind a node that devices call: never whoever passes the call on, and nobody's invention.
 @Suite(.timeLimit(.minutes(3))) struct RelayedCallerTests {
     private struct OneUser: CredentialStore {
-        func identity(of credentials: Credentials) -> Principal.Identity? {
-            credentials == Credentials(user: "nao", token: "open-sesame") ? .user("nao") : nil
+        func proof(of credentials: Credentials) -> CredentialProof? {
+            credentials == Credentials(user: "nao", token: "open-sesame") ? CredentialProof(.user("nao")) : nil
         }
-        func isStillGood(_ identity: Principal.Identity) -> Bool { true }
+        func isStillGood(_ proof: CredentialProof) -> Bool { true }
     }
 
     private static func caller() -> String { Caller.current.map { "\($0.principal) \($0.zone) via \($0.origin)" } ?? "nobody" }

@@ -29,6 +29,22 @@ struct StropheContainmentTests {
         close(original)
     }
 
+    @Test func aReserveThatFindsNoLowNumberTakesOneThatTheProcessKept() throws {
+        LowDescriptors.keep(1)
+        let original = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        defer { close(original) }
+        func high() -> Int32 { fcntl(original, F_DUPFD, 2000) }
+        let reserve = LowDescriptorReserve(next: high)
+        defer { reserve.release() }
+        let low = try #require(reserve.lowered(high()))
+        #expect(low < 1024)
+        close(low)
+        reserve.reserve()
+        let second = high()
+        #expect(reserve.lowered(second) == nil)
+        close(second)
+    }
+
     @Test func guardInterruptsTheSocketAndNothingElse() throws {
         var ends: [Int32] = [-1, -1]
         try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
