@@ -2,8 +2,13 @@ extension XMPPClient {
     /// The contact list, sorted by address.
     public func roster() -> [RosterItem] { contacts.items() }
 
-    /// True when both see each other's presence: only then may the account ask us anything.
+    /// True when both see each other's presence and the owner admits the account: only then may it ask us anything.
     public func isMutual(_ address: JID) -> Bool { contacts.isMutual(address.bare) }
+
+    /// The answer of the `admits` closure for an account may be another from now on.
+    public func admissionChanged(_ account: JID) {
+        host.enqueue { $0.admissionChanged(account.bare) }
+    }
 
     /// True when the account sees our presence.
     public func isSeen(by address: JID) -> Bool { contacts.sees(address.bare) }

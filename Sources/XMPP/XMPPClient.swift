@@ -22,16 +22,18 @@ public final class XMPPClient: Sendable {
     /// - Parameters:
     ///   - configuration: Account and limits.
     ///   - delegate: Told about everything that happens, on the client's thread.
+    ///   - admits: Whether the owner of the account takes a bare address for a contact. An account that the server lists and this
+    ///     refuses is a stranger: it is neither answered nor asked. Called on any thread, for each request; must return soon.
     ///   - logger: For background activity; what the API reports is not logged above debug.
     ///   - eventLoopGroup: Keeps the time of connection attempts, which block the client's own thread.
     public init(
-        configuration: XMPPConfiguration, delegate: (any XMPPClientDelegate)? = nil, logger: Logger,
-        eventLoopGroup: any EventLoopGroup
+        configuration: XMPPConfiguration, delegate: (any XMPPClientDelegate)? = nil,
+        admits: @escaping @Sendable (JID) -> Bool = { _ in true }, logger: Logger, eventLoopGroup: any EventLoopGroup
     ) {
         var logger = logger
         logger[metadataKey: LogKeys.account] = "\(configuration.jid)"
         self.configuration = configuration
-        contacts = ContactBook(limits: configuration.limits)
+        contacts = ContactBook(limits: configuration.limits, admission: admits)
         status = ClientStatus()
         host = SessionHost(
             configuration: configuration, delegate: delegate, contacts: contacts, status: status, logger: logger,

@@ -12,9 +12,12 @@ final class ContactBook: Sendable {
 
     private let book: Mutex<Book>
     private let limits: XMPPLimits
+    private let admission: @Sendable (JID) -> Bool
 
-    init(limits: XMPPLimits) {
+    /// - Parameter admission: whether the owner of this account takes a bare address for a contact. The server's list alone makes none.
+    init(limits: XMPPLimits, admission: @escaping @Sendable (JID) -> Bool = { _ in true }) {
         self.limits = limits
+        self.admission = admission
         book = Mutex(
             Book(
                 roster: Roster(limit: limits.contacts),
@@ -29,7 +32,13 @@ final class ContactBook: Sendable {
 
     func item(_ account: JID) -> RosterItem? { book.withLock { $0.roster[account] } }
 
-    func isMutual(_ account: JID) -> Bool { book.withLock { $0.roster[account]?.isMutual ?? false } }
+    /// Whether the owner takes the account for a contact, whatever the server's list says.
+    func isAdmitted(_ account: JID) -> Bool { admission(account) }
+
+    /// Whether both see each other, and the owner takes the account for a contact: only then may it ask us anything.
+    func isMutual(_ account: JID) -> Bool {
+        book.withLock { $0.roster[account]?.isMutual ?? false } && admission(account)
+    }
 
     /// Whether we asked to see that account and may: its presence is for us.
     func isSeen(_ account: JID) -> Bool {
@@ -81,11 +90,12 @@ final class ContactBook: Sendable {
     enum OnRequest: Equatable { case approve, ask, ignore }
 
     func requested(_ request: SubscriptionRequest) -> OnRequest {
-        book.withLock { book in
+        let isAdmitted = admission(request.from)
+        return book.withLock { book in
             if book.approved.remove(request.from) != nil { return .approve }
             let subscription = book.roster[request.from]?.subscription
             // It sees us already: its server has forgotten; say so again (RFC 6121 §3.1.3).
-            if subscription == .both || subscription == .from { return .approve }
+            if isAdmitted, subscription == .both || subscription == .from { return .approve }
             guard book.requests[request.from] != request else { return .ignore }
             guard book.requests[request.from] != nil || book.requests.count < limits.subscriptionRequests else {
                 return .ignore

@@ -15,8 +15,10 @@ extension XMPPSession {
         if isOnline { sendPresence() }
     }
 
-    func sendPresence() {
+    /// - Parameter account: who alone is told, by its bare address; nil for all who see us (RFC 6121 §4.6).
+    func sendPresence(to account: JID? = nil) {
         var presence = Element("presence", namespace: Namespaces.client)
+        presence["to"] = account?.description
         if show != .available { presence.children.append(Element("show", text: show.rawValue)) }
         if !statusText.isEmpty { presence.children.append(Element("status", text: statusText)) }
         presence.children.append(Element("priority", text: String(configuration.priority)))
@@ -53,7 +55,9 @@ extension XMPPSession {
             guard contacts.isSeen(from.bare) else { return }
             // Goodbyes always count; a contact that changes its presence all the time is heard less often.
             if stanza["type"] == nil && presenceMeter.received(from: from.bare, now: .now()) != .serve { return }
-            for resource in contacts.received(stanza, from: from) { presenceChanged(resource) }
+            let changed = contacts.received(stanza, from: from)
+            for resource in changed { presenceChanged(resource) }
+            if changed.isEmpty, let known = contacts.resource(from), known.disco == nil { learnCapabilities(of: known) }
         case "subscribe":
             subscriptionRequested(stanza, from: from.bare)
         case "unsubscribe":
@@ -101,6 +105,18 @@ extension XMPPSession {
         }
         guard item.isMutual else { return }
         // Presence may have come while the contact did not see us yet, and so was not asked what it can do.
-        for resource in contacts.resources(of: item.jid) where resource.disco == nil { learnCapabilities(of: resource) }
+        learnMissingCapabilities(of: item.jid)
+    }
+
+    /// The owner admitted an account, or does not take it for a contact any more.
+    func admissionChanged(_ account: JID) {
+        guard contacts.isMutual(account) else { return multiplexer.contactRemoved(account) }
+        learnMissingCapabilities(of: account)
+        // It may have asked what we can do while it was a stranger, and was not answered: this is the time to ask again.
+        if isOnline { sendPresence(to: account) }
+    }
+
+    private func learnMissingCapabilities(of account: JID) {
+        for resource in contacts.resources(of: account) where resource.disco == nil { learnCapabilities(of: resource) }
     }
 }

@@ -176,7 +176,7 @@ extension XMPPSession {
 
     /// Only notices of contacts' published items are of interest (XEP-0163 §4.3); their bare address publishes.
     private func receivedMessage(_ stanza: Element, from: JID?) {
-        guard let from, from.isBare, from != ownJID?.bare, contacts.isSeen(from), stanza["type"] != "error",
+        guard let from, from.isBare, from != ownJID?.bare, contacts.isSeen(from), contacts.isAdmitted(from), stanza["type"] != "error",
             let items = stanza["event", Namespaces.pubsubEvent]?["items", Namespaces.pubsubEvent],
             let node = items["node"]
         else { return }

@@ -190,6 +190,20 @@ struct DiscoveryTests {
         #expect(book.requested(request) == .approve)
     }
 
+    /// The server's list says both; the owner says no.
+    @Test func whatOnlyTheServerListsIsAStranger() throws {
+        let (desk, mallory) = (try #require(JID("desk@b")), try #require(JID("mallory@b")))
+        let book = ContactBook(limits: XMPPLimits(), admission: { $0 == desk })
+        for account in [desk, mallory] { _ = book.pushed(Self.query([["jid": "\(account)", "subscription": "both"]])) }
+        #expect(book.isMutual(desk) && !book.isMutual(mallory))
+        let own = try #require(JID("own@b/x"))
+        #expect(StanzaRouter.sender(JID("mallory@b/r"), own: own, isMutual: book.isMutual) == .stranger)
+        #expect(StanzaRouter.sender(JID("desk@b/r"), own: own, isMutual: book.isMutual) == .contact)
+        // A request is answered without a question for the contact alone.
+        #expect(book.requested(SubscriptionRequest(from: desk)) == .approve)
+        #expect(book.requested(SubscriptionRequest(from: mallory)) == .ask)
+    }
+
     @Test func requestsAreBounded() throws {
         var limits = XMPPLimits()
         limits.subscriptionRequests = 3
