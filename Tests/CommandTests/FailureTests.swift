@@ -79,7 +79,7 @@ struct DeviceRowTests {
         let entries: [(String, QiValue)] = [
             ("name", .string(name)), ("jid", .string(jid)), ("state", .string(state)), ("services", .int64(-1)),
             ("rtt", .double(-1)),
-            ("lastSeen", .double(12)),
+            ("lastSeen", .double(12)), ("account", .string("own@x")), ("trouble", .string(state == "unknown" ? "no route" : "")),
         ]
         return DeviceRow(.map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic($0.1)) }))
     }
@@ -100,9 +100,26 @@ struct DeviceRowTests {
         #expect(!row("", "q@x.example", "online").isMeant(by: text))
     }
 
+    @Test func anAddressMeansThatAddressWhateverADeviceIsCalled() {
+        #expect(!row("nao@x", "evil@x", "online").isMeant(by: "nao@x"))
+        #expect(row("lamp", "nao@x", "online").isMeant(by: "nao@x"))
+    }
+
+    @Test func aNameThatTwoHaveIsRefusedAndNotRetried() {
+        let rows = [row("pepper", "p@x", "offline"), row("pepper", "q@x", "online")]
+        let failure = DeviceRow.judge(CommandFailure(.remote, "no way"), contact: "pepper", rows: rows)
+        #expect(failure.code == .usage && failure.message.contains("p@x, q@x") && !failure.code.isRetryable)
+        let one = DeviceRow.judge(CommandFailure(.remote, "no way"), contact: "p@x", rows: rows)
+        #expect(one.code == .offline)
+        // One device of two accounts is one device.
+        let twice = DeviceRow.judge(CommandFailure(.remote, "no way"), contact: "pepper", rows: [rows[0], rows[0]])
+        #expect(twice.code == .offline)
+    }
+
     @Test(
         arguments: [
             ("online", .remote, nil), ("offline", .offline, "--wait-online 5m"), ("refused", .trust, "qimesh trust p@x"),
+            ("unconfirmed", .denied, "qimesh devices"), ("unknown", .offline, "qimesh status"),
             ("asks", .denied, "qimesh approve p@x"), ("invited", .denied, "there: qimesh approve, with the JID of this device"),
         ] as [(String, CommandFailure.Code, String?)])
     func judges(_ state: String, _ code: CommandFailure.Code, _ hint: String?) {

@@ -300,4 +300,4 @@ def test_owners_see_what_they_should(pair):
     identity = desk.cli("identity", "--json").ok().json
     assert identity["jids"] == [desk.jid] and identity["fingerprint"].startswith("SHA256:")
     assert desk.cli("identity").ok().out.strip() == identity["fingerprint"]
-    assert desk.cli("revoke", "no such device", "--json").code == 2
+    assert desk.cli("revoke", "no such device", "--json").code == 3

@@ -31,7 +31,9 @@ def test_back_after_the_server_restarts(pair, own_server):
     pepper.host("Peer")
     assert desk.call("pepper/Peer.echo_int32", 1) == 1
     own_server.stop()
-    desk.wait_device("pepper", state="offline")
+    desk.wait_device("pepper", state="unknown")
+    shown = desk.cli("devices").ok()
+    assert "desk@mesh.test is offline itself" in shown.err and "qimesh status" in shown.err, str(shown)
     assert desk.cli("call", "pepper/Peer.echo_int32", "2", "--timeout", "5", "--json", timeout=60).code in (5, 6)
     own_server.start()
     desk.wait_device("pepper", seconds=60)

@@ -1,7 +1,7 @@
 import Foundation
 import XMPP
 
-/// A device of the mesh as this node knows it: a contact, its presence and what it announces.
+/// A device of the mesh as this node knows it: a contact with its presence and what it announces, or one that may become a contact.
 struct MeshPeer: Sendable {
     enum State: String, Sendable {
         case online, offline
@@ -9,6 +9,10 @@ struct MeshPeer: Sendable {
         case asks
         /// We asked, and it has not answered.
         case invited
+        /// The server lists it, and the owner has not let it in.
+        case unconfirmed
+        /// It is a contact, and we ourselves are not connected to our server.
+        case unknown
         /// It is online, and its key is not the one we know.
         case refused
     }
@@ -20,6 +24,8 @@ struct MeshPeer: Sendable {
     var services = -1
     var resource = ""
     var subscription = "none"
+    /// How its owner let it in; nil for one that is no contact.
+    var admission: Contact.Admission?
     var lastSeen: Date?
     var note = ""
 }

@@ -3,7 +3,7 @@ import QiMessaging
 import Synchronization
 import XMPP
 
-/// Who is a peer and what it offers: a fold over roster, presence and disco of one account. Any thread.
+/// Who is a peer and what it offers: a fold over the contacts of one account, its server's list, presence and disco. Any thread.
 final class PeerDirectory: Sendable {
     private struct State {
         var lastSeen: [JID: Date] = [:]
@@ -17,31 +17,45 @@ final class PeerDirectory: Sendable {
 
     private let state = Mutex(State())
     private let client: XMPPClient
+    private let contacts: AccountContacts
     /// Told after every change of what is known here.
     let observers = PeerObservers()
 
-    init(client: XMPPClient) { self.client = client }
+    init(client: XMPPClient, contacts: AccountContacts) {
+        self.client = client
+        self.contacts = contacts
+    }
 
     // MARK: - Names
 
-    /// The contact that `name` means here: the name in this account's roster, or a bare JID in it. What a device calls itself never
-    /// counts, or a contact could call itself `pepper`.
+    /// The contact that `name` means here: the name that this device's owner gave it, or its address. What the server calls it, and what it
+    /// calls itself, never counts, or either could turn `pepper` to another device.
+    ///
+    /// - Throws: `.denied` for one that the server lists and the owner has not let in, and for one that has not approved us yet.
     func contact(named name: String) throws(QiError) -> JID? {
-        let items = client.roster()
-        let named = items.filter { $0.name == name && $0.isMutual }
-        if named.count > 1 {
-            let jids = named.map { "\($0.jid)" }.joined(separator: ", ")
-            throw QiError(.conflict, "several devices are called \"\(name)\": \(jids)", hint: "use one of these addresses instead")
-        }
-        if let found = named.first { return found.jid }
-        let address = JID(name)?.bare
-        guard let item = items.first(where: { $0.name == name || $0.jid == address }) else { return nil }
-        guard item.isMutual else {
+        let address = name.contains("@") ? JID(name)?.bare : nil
+        guard let found = address.map(contacts.contact) ?? contacts.named(name) else {
+            guard let item = client.roster().first(where: { $0.jid == address || (address == nil && $0.name == name) }) else { return nil }
             throw QiError(
-                .denied, "\(name) (\(item.jid)) and this device have not both approved each other yet",
-                hint: item.subscription == .from ? "on this device: qimesh approve \(item.jid)" : "on that device: qimesh approve with this device's address")
+                .denied, address == nil
+                    ? "\"\(name)\" is what the server calls \(item.jid), which was not let in on this device"
+                    : "\(item.jid) was not let in on this device: only the server lists it",
+                hint: "if it is a device of yours: \(approval(of: item))")
         }
-        return item.jid
+        guard let jid = JID(found.jid) else { return nil }
+        let item = client.roster().first { $0.jid == jid }
+        guard !client.state.isOnline || item?.isMutual == true else {
+            throw QiError(
+                .denied, "\(name == found.jid ? name : "\(name) (\(jid))") and this device have not both approved each other yet",
+                hint: "on that device: qimesh approve with this device's address")
+        }
+        return jid
+    }
+
+    /// The command that lets in what the server lists, with the server's name for it if that can be one and is free.
+    private func approval(of item: RosterItem) -> String {
+        let name = item.name.flatMap { ContactName.refusal(of: $0) == nil && contacts.named($0) == nil ? $0 : nil }
+        return Command.approve(item.jid, name: name)
     }
 
     // MARK: - Presence
@@ -153,33 +167,47 @@ final class PeerDirectory: Sendable {
 
     // MARK: - Listing
 
-    /// Everybody in the roster, and everybody who asks to be.
+    /// The contacts, what the server lists beside them, and who asks to be one; by name.
     func peers() -> [MeshPeer] {
-        let known = state.withLock { ($0.lastSeen, $0.services) }
+        let items = Dictionary(client.roster().map { ($0.jid, $0) }) { first, _ in first }
         var peers: [JID: MeshPeer] = [:]
-        for item in client.roster() {
-            var peer = MeshPeer(jid: item.jid, name: item.name ?? "\(item.jid)", state: .offline)
+        for contact in contacts.all {
+            guard let jid = JID(contact.jid) else { continue }
+            peers[jid] = peer(contact, jid, items[jid])
+        }
+        for item in items.values where peers[item.jid] == nil {
+            var peer = MeshPeer(jid: item.jid, name: "\(item.jid)", state: .unconfirmed)
             peer.subscription = item.subscription.rawValue
-            peer.lastSeen = known.0[item.jid]
-            if !item.isMutual {
-                peer.state = item.subscription == .from ? .asks : .invited
-            } else if let resource = tunnelResource(of: item.jid) {
-                peer.state = .online
-                peer.resource = resource.jid.resource ?? ""
-                peer.services = known.1[item.jid] ?? -1
-                peer.model = resource.disco?.identities.first?.name ?? ""
-                peer.note = resource.status
-            } else if !client.resources(of: item.jid).isEmpty {
-                peer.note = "online without qimesh"
-            }
+            peer.note = "only the server lists it; to let it in: \(approval(of: item))"
             peers[item.jid] = peer
         }
-        for request in client.pendingSubscriptionRequests() {
+        for request in client.pendingSubscriptionRequests() where contacts.contact(request.from) == nil {
             var peer = peers[request.from] ?? MeshPeer(jid: request.from, name: "\(request.from)", state: .asks)
             peer.state = .asks
-            peer.note = "asks to be a contact: qimesh approve \(request.from)"
+            peer.note = "asks to be a contact: \(Command.approve(request.from))"
             peers[request.from] = peer
         }
         return peers.values.sorted { ($0.name, "\($0.jid)") < ($1.name, "\($1.jid)") }
+    }
+
+    private func peer(_ contact: Contact, _ jid: JID, _ item: RosterItem?) -> MeshPeer {
+        var peer = MeshPeer(jid: jid, name: contact.name ?? contact.jid, state: .offline)
+        peer.admission = contact.admission
+        peer.subscription = item?.subscription.rawValue ?? "none"
+        peer.lastSeen = state.withLock { $0.lastSeen[jid] }
+        if !client.state.isOnline {
+            peer.state = .unknown
+        } else if item?.isMutual != true {
+            peer.state = .invited
+        } else if let resource = tunnelResource(of: jid) {
+            peer.state = .online
+            peer.resource = resource.jid.resource ?? ""
+            peer.services = state.withLock { $0.services[jid] } ?? -1
+            peer.model = resource.disco?.identities.first?.name ?? ""
+            peer.note = resource.status
+        } else if !client.resources(of: jid).isEmpty {
+            peer.note = "online without qimesh"
+        }
+        return peer
     }
 }

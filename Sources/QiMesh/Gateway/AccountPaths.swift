@@ -13,6 +13,7 @@ final class AccountPaths: DevicePaths {
 
     func device(named name: String) throws(QiError) -> String {
         var refusal: QiError?
+        try gateways.requireOneMeaning(of: name)
         for gateway in gateways {
             do throws(QiError) {
                 if let jid = try gateway.peers.contact(named: name) { return "\(jid)" }
@@ -25,10 +26,7 @@ final class AccountPaths: DevicePaths {
             throw QiError(
                 .notFound, "no device \"\(name)\": this node has no account", hint: "add one below xmpp: in the configuration")
         }
-        let known = gateways.flatMap { $0.client.roster() }.compactMap(\.name)
-        let near = Spelling.nearest(to: name, among: known).map { "did you mean \($0)? " } ?? ""
-        throw QiError(
-            .notFound, "no device \"\(name)\"", hint: "\(near)see: qimesh devices; add one with: qimesh invite JID --name \(name)")
+        throw gateways.unknown(name)
     }
 
     private func gateway(of device: String) throws(QiError) -> (XMPPGateway, JID) {

@@ -57,7 +57,7 @@ extension XMPPGateway {
         let jid = "\(device)"
         switch try trust.check(jid: jid, key: offer.key) {
         case .new, .pinned, .revoked: break
-        case .changed, .keyBelongsTo:
+        case .changed, .keyBelongsTo, .keyRevoked:
             // The token stays good: its owner may settle this and let the device try again.
             try enrollments.note(.keyConflict, jid: jid, key: offer.key, of: enrollment.id)
             return .keyConflict
@@ -73,10 +73,11 @@ extension XMPPGateway {
     ) async -> Result<Element?, StanzaError> {
         do {
             // A token is its owner's word: what was revoked before may come back.
-            try trust.readmit(jid: "\(device)")
-            try trust.pin(jid: "\(device)", key: offer.key)
+            try pair(device, offer.key, name: freeName(enrollment.name, for: device))
             if isFirst { paired(device, offer.key, enrollment) }
-            if let name = nickname(for: device, wanted: enrollment.name) { try await client.setRosterItem(device, name: name) }
+            if client.roster().first(where: { $0.jid == device })?.name == nil {
+                try await client.setRosterItem(device, name: contacts.contact(device)?.name)
+            }
             try await befriend(device)
             // Most servers have made the contact when this ends, and the device need not ask again.
             if !client.isMutual(device) { await contact(with: device, within: .seconds(2)) }
@@ -110,19 +111,22 @@ extension XMPPGateway {
 
     // MARK: - Names
 
-    /// What a device gets as its name in our contact list: never one it chose itself, and never one that another contact has.
-    /// Nil when its entry has a name already.
-    func nickname(for device: JID, wanted: String) -> String? {
-        let roster = client.roster()
-        if wanted.isEmpty, roster.contains(where: { $0.jid == device && $0.name != nil }) { return nil }
-        let name = wanted.isEmpty ? device.node ?? "\(device)" : wanted
-        return owner(of: name, in: roster, otherThan: device) == nil ? name : "\(device)"
+    /// The name that a token gives, unless another device has it by now: the contact is then called by its address.
+    private func freeName(_ wanted: String, for device: JID) -> String? {
+        wanted.isEmpty || owner(of: wanted, otherThan: device) != nil || ContactName.refusal(of: wanted) != nil ? nil : wanted
     }
 
     /// The other contact that a name means already.
-    func owner(of name: String, otherThan device: JID?) -> JID? { owner(of: name, in: client.roster(), otherThan: device) }
+    func owner(of name: String, otherThan device: JID?) -> JID? {
+        guard let owner = contacts.named(name).flatMap({ JID($0.jid) }), owner != device else { return nil }
+        return owner
+    }
 
-    private func owner(of name: String, in roster: [RosterItem], otherThan device: JID?) -> JID? {
-        roster.first { $0.jid != device && ($0.name == name || "\($0.jid)" == name) }?.jid
+    /// A token was proved: the device is let in with the key that the proof names.
+    func pair(_ device: JID, _ key: KeyFingerprint, name: String?) throws(MeshError) {
+        try trust.admit("\(device)", of: "\(own)", name: name, by: .paired)
+        if try trust.pin(jid: "\(device)", key: key) { Self.recordPin(key, of: "\(device)", server, logger) }
+        client.admissionChanged(device)
+        peers.observers.notify()
     }
 }

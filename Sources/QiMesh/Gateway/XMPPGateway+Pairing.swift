@@ -18,7 +18,7 @@ extension XMPPGateway {
     ) async throws(QiError) -> String {
         let device = invitation.jid
         let name = try acceptable(invitation, name)
-        let wasContact = client.roster().contains { $0.jid == device }
+        let wasContact = contacts.isContact(device)
         do throws(QiError) {
             try await run(PairingAttempt(invitation, name: name, own: own, key: identity.fingerprint), until: deadline, report)
             logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.key": "\(invitation.key)"])
@@ -38,9 +38,14 @@ extension XMPPGateway {
         guard device != own else {
             throw QiError(.invalid, "this token was made for \(own), which is this device", hint: "use it on the other device: qimesh pair")
         }
-        let known = client.roster().first { $0.jid == device }?.name
-        let wanted = [name, known ?? "", invitation.name, device.node ?? ""].first { !$0.isEmpty } ?? "\(device)"
-        guard !wanted.contains("/") else { throw QiError(.invalid, "\"\(wanted)\" cannot be a name", hint: "--name with one without a slash") }
+        if !name.isEmpty, let refusal = ContactName.refusal(of: name) {
+            throw QiError(.invalid, "\"\(name)\" cannot be a name: \(refusal)", hint: "choose another name: --name NAME")
+        }
+        let known = contacts.contact(device)?.name
+        let wanted = [name, known ?? "", invitation.name, device.node ?? ""].first { ContactName.refusal(of: $0) == nil }
+        guard let wanted else {
+            throw QiError(.invalid, "nothing in the token can be a name", hint: "choose one: --name NAME")
+        }
         if let other = owner(of: wanted, otherThan: device) {
             throw QiError(.conflict, "\(other) is called \"\(wanted)\" here already", hint: "choose another name: --name NAME")
         }
@@ -73,7 +78,7 @@ extension XMPPGateway {
                 await signOfLife(of: device, within: duration)
                 action = machine.paused(now: .now)
             case .pin:
-                try pin(attempt.invitation)
+                try pin(attempt)
                 report("\(device) has taken the token; its key is pinned")
                 action = machine.looked(isMutual: client.isMutual(device), now: .now)
             case .awaitContact(let duration):
@@ -139,10 +144,9 @@ extension XMPPGateway {
         }
     }
 
-    private func pin(_ invitation: PairingInvitation) throws(QiError) {
+    private func pin(_ attempt: PairingAttempt) throws(QiError) {
         do throws(MeshError) {
-            try trust.readmit(jid: "\(invitation.jid)")
-            try trust.pin(jid: "\(invitation.jid)", key: invitation.key)
+            try pair(attempt.invitation.jid, attempt.invitation.key, name: attempt.name)
         } catch {
             throw QiError(.denied, error.message, hint: error.hint)
         }

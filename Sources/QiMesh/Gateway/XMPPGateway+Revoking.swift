@@ -13,17 +13,10 @@ extension XMPPGateway {
         }
     }
 
-    /// The owner named this account, so an earlier revocation is over.
-    func readmit(_ jid: JID) {
-        do throws(MeshError) {
-            try trust.readmit(jid: "\(jid.bare)")
-        } catch {
-            logger.error("a revocation cannot be taken back", metadata: ["xmpp.peer.jid": "\(jid.bare)", "error": "\(error)"])
-        }
-    }
+    /// Whether the account is a contact, stands in the server's list, or asks to be one.
+    func knows(_ jid: JID) -> Bool { contacts.isContact(jid) || isListed(jid) || asks(jid) }
 
-    /// Whether the account is in the contact list, or asks to be.
-    func knows(_ jid: JID) -> Bool {
-        client.roster().contains { $0.jid == jid.bare } || client.pendingSubscriptionRequests().contains { $0.from == jid.bare }
-    }
+    func isListed(_ jid: JID) -> Bool { client.roster().contains { $0.jid == jid.bare } }
+
+    func asks(_ jid: JID) -> Bool { client.pendingSubscriptionRequests().contains { $0.from == jid.bare } }
 }

@@ -16,6 +16,8 @@ final class XMPPGateway: Sendable {
     let peers: PeerDirectory
     let server: DirectoryServer
     let trust: TrustStore
+    /// Who the owner has let in here.
+    let contacts: AccountContacts
     let identity: CurrentIdentity
     /// The tokens that were made here; nil where none can be, in a program without a node.
     let enrollments: EnrollmentStore?
@@ -27,14 +29,18 @@ final class XMPPGateway: Sendable {
         var shown: [String: PeerKey] = [:]
         var names: [String] = []
         var generation = 0
+        /// What the server lists and the owner has not let in, as far as it was told; bounded.
+        var unconfirmed: Set<JID> = []
+        /// When the contacts were last asked whether we may see them.
+        var asked: [JID: ContinuousClock.Instant] = [:]
     }
 
     private let state = Mutex(State())
     private let epoch = UUID().uuidString
     private let announcements = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-    private let decisions = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
+    let decisions = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
     private let refreshes = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
-    private let logins = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let logins = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
     init(
         account: MeshConfiguration.Account, password: Password, device: MeshConfiguration.Device, server: DirectoryServer,
@@ -57,9 +63,12 @@ final class XMPPGateway: Sendable {
         configuration.identityName = [device.name, device.model].compactMap { $0 }.joined(separator: ", ")
         configuration.features = [MeshNamespaces.tunnel, MeshNamespaces.services + "+notify"]
         let events = Events()
+        let contacts = AccountContacts(account: jid, trust: trust, logger: logger)
+        self.contacts = contacts
         client = XMPPClient(
-            configuration: configuration, delegate: events, logger: logger, eventLoopGroup: server.loop.eventLoop)
-        peers = PeerDirectory(client: client)
+            configuration: configuration, delegate: events, admits: { contacts.isContact($0) }, logger: logger,
+            eventLoopGroup: server.loop.eventLoop)
+        peers = PeerDirectory(client: client, contacts: contacts)
         events.gateway.withLock { $0 = Weak(self) }
     }
 
@@ -82,7 +91,7 @@ final class XMPPGateway: Sendable {
             group.addTask { [self] in await announce() }
             group.addTask { [self] in await refresh() }
             group.addTask { [self] in await answerRequests() }
-            group.addTask { [self] in await endRevokedContacts() }
+            group.addTask { [self] in await repairContacts() }
             defer { group.cancelAll() }
             do {
                 try await withGracefulShutdownHandler {
@@ -160,65 +169,6 @@ final class XMPPGateway: Sendable {
         }
     }
 
-    // MARK: - Contacts
-
-    /// Makes a contact: names it, lets it see us, and asks to see it.
-    func invite(_ jid: JID, name: String?) async throws(XMPPError) {
-        readmit(jid)
-        try await client.setRosterItem(jid, name: name)
-        try await client.approveSubscription(of: jid)
-        try await client.subscribe(to: jid)
-    }
-
-    /// Takes a contact's request, as the owner says, and asks back.
-    func approve(_ jid: JID) async throws(XMPPError) {
-        readmit(jid)
-        try await client.approveSubscription(of: jid)
-        try await askBack(jid)
-    }
-
-    /// Lets an account see us, and asks to see it: whatever of both is missing.
-    func befriend(_ jid: JID) async throws(XMPPError) {
-        // Also where no request was seen: a server may hold one that it does not deliver again.
-        if !client.isSeen(by: jid) { try await client.approveSubscription(of: jid) }
-        try await askBack(jid)
-    }
-
-    private func askBack(_ jid: JID) async throws(XMPPError) {
-        let item = client.roster().first { $0.jid == jid.bare }
-        if item?.subscription != .to, item?.subscription != .both { try await client.subscribe(to: jid) }
-    }
-
-    /// Refuses a request, or ends a contact with everything that runs to it.
-    func deny(_ jid: JID) async throws(XMPPError) {
-        try await client.denySubscription(of: jid)
-        if client.roster().contains(where: { $0.jid == jid.bare }) { try await client.removeRosterItem(jid) }
-        server.dropDevice("\(jid.bare)", QiError(.denied, "\(jid.bare) is no contact any more"))
-    }
-
-    /// Nobody becomes a contact whom the owner did not invite, or let in by `accept`.
-    private func requested(_ request: SubscriptionRequest) -> Bool {
-        if isRevoked(request.from) { return false }
-        if account.accept.contains(where: { $0.matches("\(request.from)") }) { return true }
-        return client.roster().contains { item in
-            item.jid == request.from && (item.isAsking || item.isPreapproved || item.subscription == .to)
-        }
-    }
-
-    /// A server that forgot, or was not reached, must not keep a contact that the owner has revoked.
-    private func endRevokedContacts() async {
-        for await _ in logins.stream {
-            for item in client.roster() where isRevoked(item.jid) {
-                do {
-                    try await deny(item.jid)
-                } catch {
-                    logger.warning(
-                        "a revoked contact is still in the contact list", metadata: ["xmpp.peer.jid": "\(item.jid)", "error": "\(error)"])
-                }
-            }
-        }
-    }
-
     // MARK: - Tunnels to us
 
     private func judge(_ offer: BytestreamOffer) -> BytestreamDecision {
@@ -229,7 +179,7 @@ final class XMPPGateway: Sendable {
             throw refusal
         }
         let own = "\(self.own)"
-        return .accept { [identity, server, trust, callsPerPeer, logger] channel in
+        return .accept { [identity, server, trust, contacts, callsPerPeer, logger] channel in
             channel.eventLoop.makeCompletedFuture {
                 try identity.tls.addServerHandlers(to: channel, peer: key)
                 try server.accept(
@@ -237,8 +187,9 @@ final class XMPPGateway: Sendable {
                 ) { (said) throws(QiError) in
                     do throws(QiError) {
                         try TunnelNames.check(said, peer: device, own: own)
+                        guard contacts.isContact(offer.from) else { throw QiError(.denied, "\(device) is no contact any more") }
                         do throws(MeshError) {
-                            try Self.pin(key, of: device, in: trust)
+                            try Self.pin(key, of: device, in: trust, server, logger)
                         } catch {
                             throw QiError(.denied, error.message, hint: error.hint)
                         }
@@ -263,9 +214,12 @@ final class XMPPGateway: Sendable {
     }
 
     /// The peer has answered inside TLS: from now on this key is that device.
-    private static func pin(_ key: PeerKey, of device: String, in trust: TrustStore) throws(MeshError) {
+    private static func pin(
+        _ key: PeerKey, of device: String, in trust: TrustStore, _ server: DirectoryServer, _ logger: Logger
+    ) throws(MeshError) {
         guard let shown = key.fingerprint else { throw key.refusal ?? MeshError(.trust, "\(device) showed no key") }
-        try trust.pin(jid: device, key: shown)
+        guard try trust.pin(jid: device, key: shown) else { return }
+        recordPin(shown, of: device, server, logger)
     }
 
     // MARK: - Tunnels we open
@@ -321,9 +275,26 @@ final class XMPPGateway: Sendable {
         try TunnelNames.check(answer, peer: "\(device)", own: "\(own)")
         guard let key = state.withLock({ $0.shown["\(device)"] }) else { throw QiError(.denied, "\(device) showed no key") }
         do {
-            try Self.pin(key, of: "\(device)", in: trust)
+            try Self.pin(key, of: "\(device)", in: trust, server, logger)
         } catch {
             throw QiError(.denied, error.message, hint: error.hint)
+        }
+    }
+
+    // MARK: - What is remembered
+
+    /// Whether an account that is listed and not let in is told of for the first time.
+    func isNewUnconfirmed(_ jid: JID) -> Bool {
+        state.withLock { $0.unconfirmed.count < 256 && $0.unconfirmed.insert(jid).inserted }
+    }
+
+    /// The time since a contact was asked whether we may see it; nil for never.
+    func sinceAsked(_ jid: JID) -> Duration? { state.withLock { $0.asked[jid] }.map { .now - $0 } }
+
+    func asked(_ jid: JID) {
+        state.withLock { state in
+            if state.asked.count >= ContactTable.limit { state.asked = [:] }
+            state.asked[jid] = .now
         }
     }
 
@@ -372,18 +343,24 @@ final class XMPPGateway: Sendable {
 
     private func rosterChanged(_ item: RosterItem) {
         peers.observers.notify()
+        if isListedUnasked(item) { return }
         guard !item.isMutual else { return }
-        server.dropDevice("\(item.jid)", QiError(.denied, "\(item.jid) is no contact any more"))
+        let (name, isContact) = ("\(item.jid)", contacts.isContact(item.jid))
+        // What the server lists no more is out of reach, and a contact all the same: only its owner's word ends it, here or there.
+        server.dropDevice(
+            name, isContact && item.subscription == .remove
+                ? QiError(.disconnected, "\(own.domain) does not list \(name) as a contact at the moment")
+                : QiError(.denied, "\(name) is no contact any more"))
     }
 
     private func subscriptionRequested(_ request: SubscriptionRequest) {
-        guard requested(request) else {
+        guard isExpected(request.from) else {
             if let token = request.token, enrollments?.expects(handle: token) == true {
                 // Not decided by this: servers have seen the token's name. The request that proves the token comes next.
                 return logger.info("a device begins to pair", metadata: ["xmpp.peer.jid": "\(request.from)"])
             }
             return logger.notice(
-                "a device asks to be a contact", metadata: ["xmpp.peer.jid": "\(request.from)", "answer": "qimesh approve \(request.from)"])
+                "a device asks to be a contact", metadata: ["xmpp.peer.jid": "\(request.from)", "answer": "\(Command.approve(request.from))"])
         }
         decisions.continuation.yield(request.from)
     }
@@ -392,6 +369,7 @@ final class XMPPGateway: Sendable {
     private func answerRequests() async {
         for await jid in decisions.stream {
             do {
+                guard try letIn(jid) else { continue }
                 try await befriend(jid)
             } catch {
                 logger.warning("a contact could not be approved", metadata: ["xmpp.peer.jid": "\(jid)", "error": "\(error)"])

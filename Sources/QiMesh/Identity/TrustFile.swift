@@ -1,17 +1,29 @@
 import Foundation
 
-/// The JSON form of a ``TrustTable``, version 1: `{"version": 1, "devices": […], "refused": […], "revoked": […]}` with dates in
-/// ISO 8601 and fingerprints as text. A file without `revoked` is as good.
+/// The JSON form of a ``TrustTable``, version 2: `{"version": 2, "contacts": […], "devices": […], "revoked": […]}` with dates in ISO 8601
+/// and fingerprints as text. `devices` holds the keys.
+///
+/// Version 1 has no contacts: the server's list said who was one. Its pins are taken over, and no contacts are made of them, for the server
+/// may have added any of them. It also lists refused keys, which are not kept in the file any more.
 enum TrustFile {
     private struct Document: Codable {
         var version: Int
+        var contacts: [Entry]?
         var devices: [Device]
-        var refused: [Refusal]
         var revoked: [Revocation]?
+    }
+
+    private struct Entry: Codable {
+        var account: String
+        var jid: String
+        var name: String?
+        var admitted: Contact.Admission
+        var since: Date
     }
 
     private struct Revocation: Codable {
         var jid: String
+        var key: String?
         var date: Date
     }
 
@@ -23,25 +35,24 @@ enum TrustFile {
         var lastSeen: Date
     }
 
-    private struct Refusal: Codable {
-        var jid: String
-        var key: String
-        var seen: Date
-    }
-
     static func encode(_ table: TrustTable) throws(MeshError) -> [UInt8] {
         let encoder = JSONEncoder()
         // Readable, and equal tables are equal files: people review and compare it.
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         encoder.dateEncodingStrategy = .iso8601
         let document = Document(
-            version: 1,
+            version: 2,
+            contacts: table.contacts.sorted.map {
+                Entry(account: $0.account, jid: $0.jid, name: $0.name, admitted: $0.admission, since: $0.since)
+            },
             devices: table.sortedEntries.map {
                 Device(jid: $0.jid, key: $0.key.description, firstSeen: $0.firstSeen, lastSeen: $0.lastSeen)
             },
-            refused: table.sortedRefusals.map { Refusal(jid: $0.jid, key: $0.key.description, seen: $0.date) },
             revoked: table.revocations.isEmpty
-                ? nil : table.revocations.sorted { $0.key < $1.key }.map { Revocation(jid: $0.key, date: $0.value) })
+                ? nil
+                : table.revocations.sorted { $0.key < $1.key }.map {
+                    Revocation(jid: $0.key, key: $0.value.key?.description, date: $0.value.date)
+                })
         do {
             return Array(try encoder.encode(document)) + [UInt8(ascii: "\n")]
         } catch {
@@ -49,38 +60,48 @@ enum TrustFile {
         }
     }
 
-    static func decode(_ bytes: [UInt8], path: String) throws(MeshError) -> TrustTable {
+    static func decode(_ bytes: [UInt8], path: String) throws(MeshError) -> (table: TrustTable, version: Int) {
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
         do {
             let document = try decoder.decode(Document.self, from: Data(bytes))
-            guard document.version == 1 else {
+            guard (1...2).contains(document.version) else {
                 throw MeshError(
-                    .trust, "\(path) has version \(document.version); this program knows version 1", hint: "update qimesh")
+                    .trust, "\(path) has version \(document.version); this program knows versions 1 and 2", hint: "update qimesh")
             }
-            var table = TrustTable()
-            for device in document.devices {
-                try table.insert(
-                    TrustEntry(
-                        jid: device.jid, key: try fingerprint(device.key), firstSeen: device.firstSeen, lastSeen: device.lastSeen)
-                )
+            guard (document.contacts == nil) == (document.version == 1) else {
+                throw MeshError(.trust, "contacts go with version 2, and version 2 with contacts")
             }
-            for refusal in document.refused {
-                table.noteRefused(jid: refusal.jid, key: try fingerprint(refusal.key), at: refusal.seen)
-            }
-            for revocation in document.revoked ?? [] {
-                guard table.entry(jid: revocation.jid) == nil else {
-                    throw MeshError(.trust, "\(revocation.jid) is both pinned and revoked")
-                }
-                _ = table.revoke(jid: revocation.jid, at: revocation.date)
-            }
-            return table
+            return (try table(of: document), document.version)
         } catch {
-            if let error = error as? MeshError, error.hint != nil { throw error }
+            if let error = error as? MeshError, error.code == .trust, error.hint != nil { throw error }
             throw MeshError(
                 .trust, "\(path) is damaged, so no peer can be recognised (\(reason(error)))",
                 hint: "correct the file, or move it away to begin with no pinned keys", cause: error)
         }
+    }
+
+    private static func table(of document: Document) throws(MeshError) -> TrustTable {
+        var table = TrustTable()
+        for device in document.devices {
+            try table.insert(
+                TrustEntry(
+                    jid: device.jid, key: try fingerprint(device.key), firstSeen: device.firstSeen, lastSeen: device.lastSeen))
+        }
+        for contact in document.contacts ?? [] {
+            try table.contacts.insert(
+                Contact(
+                    account: contact.account, jid: contact.jid, name: contact.name, admission: contact.admitted, since: contact.since))
+        }
+        let known = Set(document.devices.map(\.jid) + (document.contacts ?? []).map(\.jid))
+        for revocation in document.revoked ?? [] {
+            guard !known.contains(revocation.jid) else {
+                throw MeshError(.trust, "\(revocation.jid) is revoked, and pinned or a contact too")
+            }
+            let key: KeyFingerprint? = if let text = revocation.key { try fingerprint(text) } else { nil }
+            table.insert(.init(date: revocation.date, key: key), of: revocation.jid)
+        }
+        return table
     }
 
     private static func fingerprint(_ text: String) throws(MeshError) -> KeyFingerprint {

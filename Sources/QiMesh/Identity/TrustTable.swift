@@ -1,96 +1,121 @@
 import Foundation
 
-/// The pins as a value: every rule of ``TrustStore`` without file, lock or clock.
+/// What the owner has said about devices, as a value: every rule of ``TrustStore`` without file, lock or clock.
 ///
-/// Invariants: a JID has at most one key, a key at most one JID.
+/// Invariants: a JID has at most one key, a key at most one JID; a JID that is revoked has no key and is no contact.
 struct TrustTable: Equatable, Sendable {
+    /// A device whose access the owner has ended.
+    struct Revocation: Equatable, Sendable {
+        var date: Date
+        /// The key it had; nil when none was pinned.
+        var key: KeyFingerprint?
+    }
+
     /// More pins than any roster; a bound for what contacts can make us keep.
     static let entryLimit = 4_096
-    /// Refusals kept; the oldest goes first.
-    static let refusalLimit = 256
     /// Revocations kept; the oldest goes first.
     static let revocationLimit = 4_096
 
     private var entries: [String: TrustEntry] = [:]
     private var owners: [KeyFingerprint: String] = [:]
-    private var refusals: [String: RefusedKey] = [:]
     /// JIDs that stay out whatever key they show, and whatever a server says of the contact list.
-    private(set) var revocations: [String: Date] = [:]
+    private(set) var revocations: [String: Revocation] = [:]
+    private var revokedKeys: [KeyFingerprint: String] = [:]
+    /// Who is let in at all.
+    var contacts = ContactTable()
 
     init() {}
 
     var sortedEntries: [TrustEntry] { entries.values.sorted { $0.jid < $1.jid } }
-    var sortedRefusals: [RefusedKey] { refusals.values.sorted { $0.jid < $1.jid } }
 
     func entry(jid: String) -> TrustEntry? { entries[jid] }
-    func refused(jid: String) -> RefusedKey? { refusals[jid] }
+
+    /// Whether the JID is one of ours: a contact, or one whose key is pinned.
+    func isKnown(jid: String) -> Bool { entries[jid] != nil || contacts.isKnown(jid) }
 
     func verdict(jid: String, key: KeyFingerprint) -> TrustVerdict {
         if revocations[jid] != nil { return .revoked }
         // The JID's own pin first: who has one is told of the change, whosever the new key is.
         if let entry = entries[jid] { return entry.key == key ? .pinned : .changed(old: entry.key) }
+        if let other = revokedKeys[key] { return .keyRevoked(jid: other) }
         if let other = owners[key] { return .keyBelongsTo(jid: other) }
         return .new
     }
 
-    mutating func pin(jid: String, key: KeyFingerprint, at date: Date) throws(MeshError) {
+    /// - Returns: whether the key is new here.
+    @discardableResult
+    mutating func pin(jid: String, key: KeyFingerprint, at date: Date) throws(MeshError) -> Bool {
         if let refusal = verdict(jid: jid, key: key).refusal(jid: jid, key: key) { throw refusal }
-        if var entry = entries[jid] {
-            // The clock of a robot may have been set back since.
-            entry.lastSeen = max(date, entry.lastSeen)
-            entries[jid] = entry
-        } else {
+        guard var entry = entries[jid] else {
             try insert(TrustEntry(jid: jid, key: key, firstSeen: date, lastSeen: date))
+            return true
         }
-        refusals[jid] = nil
+        // The clock of a robot may have been set back since.
+        entry.lastSeen = max(date, entry.lastSeen)
+        entries[jid] = entry
+        return false
     }
 
-    /// Forgets the key, and takes no other until the owner says so.
+    /// Forgets the key and the contact, and takes no key of this JID and this key of no JID until the owner says so.
     /// - Returns: whether a key was pinned.
+    @discardableResult
     mutating func revoke(jid: String, at date: Date) -> Bool {
-        let wasPinned = entries[jid] != nil
+        let pinned = entries[jid]?.key
+        let key = pinned ?? revocations[jid]?.key
         remove(jid: jid)
-        revocations[jid] = date
+        contacts.remove(jid)
+        insert(Revocation(date: date, key: key), of: jid)
+        return pinned != nil
+    }
+
+    /// Adds a revocation that was written down, of a JID without a key.
+    mutating func insert(_ revocation: Revocation, of jid: String) {
+        readmit(jid: jid)
+        revocations[jid] = revocation
+        if let key = revocation.key { revokedKeys[key] = jid }
         while revocations.count > Self.revocationLimit {
-            guard let oldest = revocations.min(by: { ($0.value, $0.key) < ($1.value, $1.key) })?.key else { break }
-            revocations[oldest] = nil
+            guard let oldest = revocations.min(by: { ($0.value.date, $0.key) < ($1.value.date, $1.key) })?.key else { break }
+            readmit(jid: oldest)
         }
-        return wasPinned
     }
 
     /// The owner lets a revoked JID in again: the next key it shows will be pinned.
-    mutating func readmit(jid: String) { revocations[jid] = nil }
+    mutating func readmit(jid: String) {
+        guard let revocation = revocations.removeValue(forKey: jid) else { return }
+        if let key = revocation.key, revokedKeys[key] == jid { revokedKeys[key] = nil }
+    }
+
+    /// Lets a device in as ``ContactTable/admit(_:of:name:by:at:)``. An earlier revocation is over; a pattern alone does not end one.
+    @discardableResult
+    mutating func admit(
+        _ jid: String, of account: String, name: String?, by admission: Contact.Admission, at date: Date
+    ) throws(MeshError) -> Contact {
+        if admission == .accept, revocations[jid] != nil { throw MeshError(.denied, "\(jid) was revoked on this device") }
+        let contact = try contacts.admit(jid, of: account, name: name, by: admission, at: date)
+        readmit(jid: jid)
+        return contact
+    }
 
     mutating func replace(jid: String, key: KeyFingerprint, at date: Date) throws(MeshError) {
-        if let other = owners[key], other != jid, let refusal = TrustVerdict.keyBelongsTo(jid: other).refusal(jid: jid, key: key)
-        {
-            throw refusal
-        }
-        revocations[jid] = nil
+        let owner = revokedKeys[key].flatMap { $0 == jid ? nil : TrustVerdict.keyRevoked(jid: $0) }
+            ?? owners[key].flatMap { $0 == jid ? nil : TrustVerdict.keyBelongsTo(jid: $0) }
+        if let refusal = owner?.refusal(jid: jid, key: key) { throw refusal }
+        readmit(jid: jid)
         if entries[jid]?.key != key {
             remove(jid: jid)
             try insert(TrustEntry(jid: jid, key: key, firstSeen: date, lastSeen: date))
         }
-        refusals[jid] = nil
     }
 
+    /// Forgets the key and the revocation. A contact stays one.
+    /// - Returns: whether there was any.
     @discardableResult
     mutating func remove(jid: String) -> Bool {
-        let refusal = refusals.removeValue(forKey: jid)
-        let revocation = revocations.removeValue(forKey: jid)
-        guard let entry = entries.removeValue(forKey: jid) else {
-            return refusal != nil || revocation != nil
-        }
+        let wasRevoked = revocations[jid] != nil
+        readmit(jid: jid)
+        guard let entry = entries.removeValue(forKey: jid) else { return wasRevoked }
         owners[entry.key] = nil
         return true
-    }
-
-    mutating func noteRefused(jid: String, key: KeyFingerprint, at date: Date) {
-        refusals[jid] = RefusedKey(jid: jid, key: key, date: date)
-        while refusals.count > Self.refusalLimit {
-            guard let oldest = refusals.values.min(by: { ($0.date, $0.jid) < ($1.date, $1.jid) }) else { return }
-            refusals[oldest.jid] = nil
-        }
     }
 
     /// Adds a pin of a JID and a key of which neither has one.

@@ -10,6 +10,8 @@ public enum TrustVerdict: Hashable, Sendable {
     case keyBelongsTo(jid: String)
     /// The owner ended all access of the JID, and has not let it in again.
     case revoked
+    /// The JID is unknown, and the owner ended all access of another JID that had this key.
+    case keyRevoked(jid: String)
 
     /// The error to end the connection with, naming the command that accepts the key; `nil` when there is nothing to refuse.
     public func refusal(jid: String, key: KeyFingerprint) -> MeshError? {
@@ -21,15 +23,20 @@ public enum TrustVerdict: Hashable, Sendable {
                 .trust,
                 "\(jid) shows another key than before: the device was set up anew, or somebody stands between (pinned "
                     + "\(old), shown \(key))",
-                hint: "compare with qimesh identity on that device, then qimesh trust \(jid)")
+                hint: "compare with qimesh identity on that device, then qimesh trust \(PrivateFile.quoted(jid))")
         case .keyBelongsTo(let other):
             MeshError(
                 .trust, "\(jid) shows the key \(key), which is pinned to \(other)",
-                hint: "if the device has moved to the new account: qimesh trust \(other) --forget, then connect again")
+                hint: "if the device has moved to the new account: qimesh trust \(PrivateFile.quoted(other)) --forget, then connect again")
+        case .keyRevoked(let other):
+            MeshError(
+                .trust, "\(jid) shows the key \(key) of \(other), which was revoked on this device",
+                hint: "to let that device in again: qimesh approve \(PrivateFile.quoted(other)); "
+                    + "under its new address: qimesh trust \(PrivateFile.quoted(other)) --forget, then connect again")
         case .revoked:
             MeshError(
                 .trust, "\(jid) was revoked on this device",
-                hint: "to let it in again: qimesh enroll here and qimesh pair there, or qimesh approve \(jid)")
+                hint: "to let it in again: qimesh enroll here and qimesh pair there, or qimesh invite \(PrivateFile.quoted(jid))")
         }
     }
 }

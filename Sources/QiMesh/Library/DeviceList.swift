@@ -4,7 +4,7 @@ public struct DeviceList: Sendable {
 
     /// All contacts as they are now, by name.
     public var all: [Device] {
-        mesh.gateway.peers.peers().map { Device($0, isSilent: mesh.gateway.peers.isSilent($0.jid), mesh: mesh) }
+        mesh.gateway.peers.peers().filter { $0.admission != nil }.map { Device($0, isSilent: mesh.gateway.peers.isSilent($0.jid), mesh: mesh) }
     }
 
     /// Those that are there now, then everybody who comes, goes, falls silent or answers again, until the mesh is left. Each

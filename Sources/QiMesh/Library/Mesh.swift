@@ -121,14 +121,14 @@ public final class Mesh: Sendable {
 
     // MARK: - Devices
 
-    /// Everybody we are a contact of.
+    /// The devices that this program was told to let in: by ``invite(_:name:)``, or by a pattern of ``Options/accept``.
     public var devices: DeviceList { DeviceList(mesh: self) }
 
-    /// The device that our roster calls `name`, or that has this address.
+    /// The device that this program calls `name`, or that has this address.
     ///
     /// - Parameter limit: how long to wait for it to be there; nil takes it as it is.
-    /// - Throws: `.notFound` for no such contact, `.denied` when it and we have not both approved each other, `.conflict` when several
-    ///   have the name, `.offline` when it did not come.
+    /// - Throws: `.notFound` for no such device, `.denied` when it and we have not both approved each other, or when only the server lists
+    ///   it and ``invite(_:name:)`` was never called for it, `.offline` when it did not come.
     public func device(_ name: String, waitOnline limit: Duration? = nil) async throws(QiError) -> Device {
         if let limit, (try? find(name))?.state != .online {
             await Self.race(limit) { [self] in
@@ -167,17 +167,30 @@ public final class Mesh: Sendable {
         try await server.register(binding.makeObject(), as: name ?? Binding.serviceName)
     }
 
-    /// Makes a contact: names it, lets it see us, and asks to see it.
+    /// Lets a device in: names it, lets it see us, and asks to see it. This word makes a contact, and the server's contact list alone never
+    /// does. It is kept in the state directory, for this account; said again, it changes the name.
     ///
-    /// - Throws: `.invalid` for an address that is none, `.timedOut` or `.offline` when the server did not take it.
+    /// - Parameter name: nil for the part of its address before the `@`, if that is free.
+    /// - Throws: `.invalid` for an address or a name that is none, or a name that another device has, `.timedOut` or `.offline` when the
+    ///   server did not take it.
     public func invite(_ jid: String, name: String? = nil) async throws(QiError) {
         guard let address = JID(jid)?.bare, address.node != nil else {
             throw QiError(.invalid, "\"\(jid)\" is not an address of the form name@server")
         }
+        try await gateway.invite(address, name: name)
+    }
+
+    /// Lets a device in no more, and ends everything that runs to it.
+    ///
+    /// - Throws: `.invalid` for an address that is none, `.offline` when the server could not be told: the device is out all the same.
+    public func remove(_ jid: String) async throws(QiError) {
+        guard let address = JID(jid)?.bare, address.node != nil else {
+            throw QiError(.invalid, "\"\(jid)\" is not an address of the form name@server")
+        }
         do {
-            try await gateway.invite(address, name: name)
+            try await gateway.deny(address)
         } catch {
-            throw QiError(error.code == .timedOut ? .timedOut : .offline, "the server did not take that: \(error.message)", cause: error)
+            throw error as? QiError ?? QiError(.offline, "\(address) is out, and the server could not be told", cause: error)
         }
     }
 }

@@ -125,6 +125,11 @@ public final class MeshNode: Service {
     ) async throws {
         let enrollments = try EnrollmentStore(file: paths.enrollmentFile)
         let apps = try AppStore(file: paths.appFile, logger: logger, onChanged: { policies.setGrants($0) })
+        if trust.isWithoutContacts, !configuration.xmpp.isEmpty {
+            logger.notice(
+                "an earlier version took its contacts from the server; those that you let in have to be approved once",
+                metadata: ["see": "qimesh devices"])
+        }
         let gateways = try configuration.xmpp.map { account in
             try XMPPGateway(
                 account: account,
@@ -139,7 +144,7 @@ public final class MeshNode: Service {
         let door = try publicDoor(policies, apps)
         self.door.withLock { $0 = door }
         var additions: [any ControlMembers] = [
-            DescriptorControl(), pairing, AppControl(apps, access: policies.control), PolicyControl(policies),
+            DescriptorControl(), pairing, ContactControl(gateways), AppControl(apps, access: policies.control), PolicyControl(policies),
         ]
         if let door { additions.append(GatewayControl(door)) }
         let control = NodeControl(

@@ -46,18 +46,6 @@ final class NodeControl: Sendable {
         builder.advertiseControl("find", "(ss)") { [self] arguments, _ in
             try await find(try arguments[0].text("device"), try arguments[1].text("service"))
         }
-        builder.advertiseControl("invite", "(ss)") { [self] arguments, _ in
-            let name = try arguments[1].text("name")
-            return try await contact(arguments[0]) { gateway, jid throws(XMPPError) in
-                try await gateway.invite(jid, name: name.isEmpty ? nil : name)
-            }
-        }
-        builder.advertiseControl("approve", "(s)") { [self] arguments, _ in
-            try await contact(arguments[0]) { gateway, jid throws(XMPPError) in try await gateway.approve(jid) }
-        }
-        builder.advertiseControl("deny", "(s)") { [self] arguments, _ in
-            try await contact(arguments[0]) { gateway, jid throws(XMPPError) in try await gateway.deny(jid) }
-        }
         addIdentity(to: &builder)
         for addition in additions { addition.add(to: &builder) }
         builder.advertiseControl("openTunnel", "(ss)") { [self] arguments, context in
@@ -153,13 +141,13 @@ final class NodeControl: Sendable {
         let links = try await server.deviceLinks()
         let open = Set(links.outgoing.filter(\.isUp).map(\.device) + links.incoming.map(\.device))
         return .list(
-            try gateways.flatMap { $0.peers.peers() }.map { peer in
+            try gateways.flatMap { gateway in gateway.peers.peers().map { (gateway, $0) } }.map { gateway, peer in
                 let jid = "\(peer.jid)"
                 var peer = peer
                 let refused = try trust.refused(jid: jid)
                 if refused != nil, peer.state == .online {
                     peer.state = .refused
-                    peer.note = "shows another key than before: qimesh trust \(jid)"
+                    peer.note = "shows another key than before: qimesh trust \(PrivateFile.quoted(jid))"
                 }
                 return .dictionary([
                     ("name", .string(peer.name)), ("jid", .string(jid)), ("state", .string(peer.state.rawValue)),
@@ -168,8 +156,16 @@ final class NodeControl: Sendable {
                     ("lastSeen", .double(peer.lastSeen?.timeIntervalSince1970 ?? -1)), ("resource", .string(peer.resource)),
                     ("subscription", .string(peer.subscription)),
                     ("fingerprint", .string(try trust.entry(jid: jid).map { "\($0.key)" } ?? "")), ("note", .string(peer.note)),
+                    ("admitted", .string(peer.admission?.rawValue ?? "")), ("account", .string("\(gateway.own)")),
+                    ("trouble", .string(peer.state == .unknown ? Self.trouble(of: gateway) : "")),
                 ])
             })
+    }
+
+    /// Why this device itself is out of reach at an account.
+    private static func trouble(of gateway: XMPPGateway) -> String {
+        if case .waiting(_, let error) = gateway.client.state { return error.message }
+        return "not connected"
     }
 
     private static func describe(_ info: ServiceInfo) -> QiValue {
@@ -180,7 +176,7 @@ final class NodeControl: Sendable {
     }
 
     private func nickname(_ device: String) -> String {
-        gateways.lazy.flatMap { $0.client.roster() }.first { "\($0.jid)" == device }?.name ?? device
+        JID(device).flatMap { jid in gateways.lazy.compactMap { $0.contacts.contact(jid)?.name }.first } ?? device
     }
 
     /// Looks a service up like a client would, and says in a form for programs how that went: an Error of the bus is only text.
@@ -196,30 +192,9 @@ final class NodeControl: Sendable {
         }
     }
 
-    // MARK: - Contacts
-
-    private func contact(
-        _ argument: QiValue, _ body: (XMPPGateway, JID) async throws(XMPPError) -> Void
-    ) async throws -> QiValue {
-        let text = try argument.text("JID")
-        guard let jid = JID(text)?.bare, jid.node != nil else {
-            throw QiError(.invalid, "\"\(text)\" is not an address of the form name@server")
-        }
-        guard let gateway = gateways.first(where: { $0.client.state.isOnline }) else {
-            throw QiError(.offline, "no account of this node is online", hint: "see: qimesh status")
-        }
-        let owner = gateways.first { gateway in gateway.client.roster().contains { $0.jid == jid } || gateway.client.pendingSubscriptionRequests().contains { $0.from == jid } }
-        do throws(XMPPError) {
-            try await body(owner ?? gateway, jid)
-        } catch {
-            throw QiError(error.code == .timedOut ? .timedOut : .invalid, "the server did not take that: \(error.message)")
-        }
-        return .dictionary([("jid", .string("\(jid)")), ("note", .string(""))])
-    }
-
     // MARK: - Trust
 
-    /// A JID, or the name of a device in the roster.
+    /// A JID, or the name of a contact.
     private func resolve(_ text: String) throws -> String { "\(try gateways.address(of: text))" }
 
     private func trustEntry(_ jid: String) throws -> QiValue {

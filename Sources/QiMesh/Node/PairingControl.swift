@@ -65,12 +65,7 @@ final class PairingControl: ControlMembers {
         guard (0...Self.longestLife).contains(seconds) else {
             throw QiError(.invalid, "a token lives between 1 s and 30 min, not \(seconds) s", hint: "without --valid it lives 10 min")
         }
-        guard name.utf8.count <= PairingInvitation.nameLimit, !name.contains("/") else {
-            throw QiError(.invalid, "\"\(name)\" cannot be a name", hint: "at most 64 bytes, without a slash")
-        }
-        if !name.isEmpty, let other = gateway.owner(of: name, otherThan: nil) {
-            throw QiError(.conflict, "\(other) is called \"\(name)\" here already", hint: "choose another name: --name NAME")
-        }
+        if !name.isEmpty { try gateways.requireFree(name, for: nil) }
         let (invitation, enrollment) = try gateway.enroll(
             name: name, lifetime: seconds == 0 ? nil : .seconds(seconds), ownName: deviceName)
         server.access?.record(
@@ -145,6 +140,7 @@ final class PairingControl: ControlMembers {
         guard (1...Self.longestWait).contains(seconds) else {
             throw QiError(.invalid, "a pairing waits between 1 s and 24 h, not \(seconds) s")
         }
+        if !name.isEmpty { try gateways.requireFree(name, for: invitation.jid) }
         let called = try await gateway.pair(invitation, name: name, deadline: .now + .seconds(seconds), report: report)
         return .dictionary([
             ("jid", .string("\(invitation.jid)")), ("name", .string(called)), ("fingerprint", .string("\(invitation.key)")),
@@ -166,7 +162,7 @@ final class PairingControl: ControlMembers {
         var notes: [String] = []
         for gateway in gateways where gateway.knows(jid) || !gateway.client.state.isOnline {
             do throws(XMPPError) {
-                try await gateway.deny(jid)
+                try await gateway.unlist(jid)
             } catch {
                 notes.append("\(gateway.own) is not online: \(name) leaves its contact list when it is")
             }
@@ -211,18 +207,5 @@ final class PairingControl: ControlMembers {
         if let gateway = gateways.first(where: { $0.own == JID(account)?.bare }) { return gateway }
         let known = gateways.map { "\($0.own)" }.joined(separator: ", ")
         throw QiError(.notFound, "this node has no account \(account)", hint: "it has: \(known)")
-    }
-}
-
-extension [XMPPGateway] {
-    /// A bare address, or the name of a device in one of the contact lists.
-    func address(of text: String) throws(QiError) -> JID {
-        for gateway in self {
-            if let item = gateway.client.roster().first(where: { $0.name == text }) { return item.jid }
-        }
-        guard let jid = JID(text)?.bare, jid.node != nil else {
-            throw QiError(.invalid, "\"\(text)\" is neither a device nor an address", hint: "see: qimesh devices")
-        }
-        return jid
     }
 }

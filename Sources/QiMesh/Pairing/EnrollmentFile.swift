@@ -1,6 +1,7 @@
 import Foundation
 
 /// The JSON form of the tokens that were made here, version 1: `{"version": 1, "enrollments": […]}` with dates in ISO 8601.
+/// Attempts without the token's secret are not written: anyone can make them.
 enum EnrollmentFile {
     private struct Document: Codable {
         var version: Int
@@ -66,7 +67,7 @@ enum EnrollmentFile {
             handle: Base64URL.encode(enrollment.verifier.handle), pairingHash: Base64URL.encode(enrollment.verifier.pairingHash),
             enrollingKey: Base64URL.encode(enrollment.verifier.enrollingKey), created: enrollment.created,
             expires: enrollment.expires,
-            attempts: enrollment.attempts.map {
+            attempts: enrollment.attempts.filter(\.knewToken).map {
                 Attempt(jid: $0.jid, key: "\($0.key)", reason: $0.reason, knewToken: $0.knewToken, date: $0.date)
             })
         switch enrollment.state {

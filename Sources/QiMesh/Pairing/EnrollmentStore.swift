@@ -92,7 +92,7 @@ final class EnrollmentStore: Sendable {
         try table.withLock { (table) throws(MeshError) -> Result in
             var changed = table
             let result = try body(&changed, now())
-            if changed.enrollments != table.enrollments {
+            if changed.proved != table.proved {
                 try PrivateFile.replace(path, with: EnrollmentFile.encode(changed.enrollments), code: .system)
             }
             table = changed

@@ -29,6 +29,15 @@ struct EnrollmentTable: Equatable, Sendable {
         enrollments.contains { $0.account == account && now < $0.expires + Self.memory }
     }
 
+    /// What the file holds: an attempt by one who did not know the token is no reason to write.
+    var proved: [Enrollment] {
+        enrollments.map { enrollment in
+            var enrollment = enrollment
+            enrollment.attempts.removeAll { !$0.knewToken }
+            return enrollment
+        }
+    }
+
     func outstanding(at now: Date) -> [Enrollment] { enrollments.filter { $0.isOutstanding(at: now) } }
 
     // MARK: - The owner

@@ -24,16 +24,20 @@ struct Invite: NodeVerb {
 /// `qimesh approve`: accepts somebody's request.
 struct Approve: NodeVerb {
     static let configuration = CommandConfiguration(
-        commandName: "approve", abstract: "Accept the request of a device that asks to be a contact.")
+        commandName: "approve", abstract: "Let in a device that asks to be a contact, or that only the server lists.",
+        discussion: "For a contact it sets the name. A device that has not asked is asked itself: qimesh invite.")
 
-    @Argument(help: "The address, as qimesh devices shows it.")
+    @Argument(help: "The address, as qimesh devices shows it, or the name of a contact.")
     var jid: String
+
+    @Option(help: "What the device is called here (default: the part before the @).")
+    var name: String?
 
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
-        try await act("approve", [.string(jid)], console, "approved", nil)
+        try await act("approve", [.string(jid), .string(name ?? "")], console, "approved", nil)
     }
 }
 
@@ -42,7 +46,7 @@ struct Deny: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "deny", abstract: "Refuse the request of a device, or stop being its contact.")
 
-    @Argument(help: "The address, as qimesh devices shows it.")
+    @Argument(help: "The name or address of the device.")
     var jid: String
 
     @OptionGroup var output: OutputOptions

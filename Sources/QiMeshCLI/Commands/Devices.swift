@@ -18,6 +18,9 @@ struct Devices: NodeVerb {
             if devices.isEmpty { return console.note("no devices yet; qimesh invite JID --name NAME makes one a contact") }
             console.table(Self.table(devices, now: Date().timeIntervalSince1970))
             console.line(Self.summary(devices))
+            for trouble in Set(devices.filter { !$0.trouble.isEmpty }.map { "\($0.account) is offline itself: \($0.trouble)" }).sorted() {
+                console.note("! \(trouble); see: qimesh status")
+            }
             for device in devices where !device.note.isEmpty {
                 console.note("! \(device.name.isEmpty ? device.jid : device.name): \(device.note)")
             }

@@ -12,7 +12,7 @@ struct Trust: NodeVerb {
             makes room for the next one the contact shows; to end a contact's access: qimesh revoke.
             """)
 
-    @Argument(help: "The address of a contact; without it all pinned keys are listed.")
+    @Argument(help: "The name or address of a contact; without it all pinned keys are listed.")
     var jid: String?
 
     @Flag(help: "Pin the refused key from now on.")
@@ -25,13 +25,13 @@ struct Trust: NodeVerb {
     @OptionGroup var node: NodeOptions
 
     func validate() throws {
-        if forget, accept || jid == nil { throw ValidationError("--forget goes with the address of a contact, and without --accept") }
+        if forget, accept || jid == nil { throw ValidationError("--forget goes with the name or address of a contact, and without --accept") }
     }
 
     func perform(_ console: Console) async throws(CommandFailure) {
         if forget, let jid { return try await forget(jid, console) }
         guard let jid else {
-            guard !accept else { throw .usage("--accept needs the address of a contact", hint: "qimesh trust JID --accept") }
+            guard !accept else { throw .usage("--accept needs the name or address of a contact", hint: "qimesh trust JID --accept") }
             return try await list(console)
         }
         try await withControl(console) { (control, _) async throws(CommandFailure) in

@@ -2,10 +2,10 @@ import QiWire
 
 /// A device as the node's control interface describes it.
 struct DeviceRow: Hashable {
-    /// The nickname in this node's roster, empty for one that only asks.
+    /// What this node's owner calls it; the address of one that has no name or is not let in.
     var name: String
     var jid: String
-    /// `online`, `offline`, `asks`, `invited` or `refused`.
+    /// `online`, `offline`, `asks`, `invited`, `refused`, `unconfirmed` (only the server lists it), or `unknown` (we are offline ourselves).
     var state: String
     var model: String
     /// Nil when unknown.
@@ -16,6 +16,10 @@ struct DeviceRow: Hashable {
     /// Seconds since 1970, nil for never.
     var lastSeen: Double?
     var note: String
+    /// The account of ours that it is a contact of.
+    var account: String
+    /// Why that account is offline, empty when it is not.
+    var trouble: String
 
     init(_ value: QiValue) {
         name = value.text("name")
@@ -27,21 +31,29 @@ struct DeviceRow: Hashable {
         roundTrip = value.number("rtt").flatMap { $0 < 0 ? nil : $0 }
         lastSeen = value.number("lastSeen").flatMap { $0 < 0 ? nil : $0 }
         note = value.text("note")
+        account = value.text("account")
+        trouble = value.text("trouble")
     }
 
-    /// Whether `text`, as typed, means this device. A JID may carry a resource, and its letters count without case (RFC 7622
-    /// §3.2, §3.3).
+    /// Whether `text`, as typed, means this device: with an `@` its address, else its name. A JID may carry a resource, and its letters
+    /// count without case (RFC 7622 §3.2, §3.3).
     func isMeant(by text: String) -> Bool {
-        if !name.isEmpty, name == text { return true }
-        let bare = text.prefix { $0 != "/" }
-        return bare.contains("@") && bare.lowercased() == jid.prefix { $0 != "/" }.lowercased()
+        guard text.contains("@") else { return !name.isEmpty && name == text }
+        return text.prefix { $0 != "/" }.lowercased() == jid.prefix { $0 != "/" }.lowercased()
     }
 
     /// Says why a contact's service could not be reached, from the contact's state.
     ///
     /// A failure of an online device is what it is: a service's own error.
     static func judge(_ failure: CommandFailure, contact: String, rows: [DeviceRow], now: Double? = nil) -> CommandFailure {
-        guard let row = rows.first(where: { $0.isMeant(by: contact) }) else {
+        let meant = rows.filter { $0.isMeant(by: contact) }
+        let addresses = Set(meant.map(\.jid)).sorted()
+        guard addresses.count <= 1 else {
+            return CommandFailure(
+                .usage, "several devices are called \"\(contact)\": \(addresses.joined(separator: ", "))",
+                hint: "use one of these addresses instead", device: contact)
+        }
+        guard let row = meant.first else {
             let near = Spelling.nearest(to: contact, in: rows.map(\.name).filter { !$0.isEmpty })
             return CommandFailure(
                 .notFound, "no device \"\(contact)\"" + (near.map { "; did you mean \($0)?" } ?? ""),
@@ -60,6 +72,12 @@ struct DeviceRow: Hashable {
         case "asks":
             return CommandFailure(
                 .denied, "\(contact) asks to be a contact and is not one yet", hint: "qimesh approve \(row.jid)", device: contact)
+        case "unknown":
+            return CommandFailure(
+                .offline, "\(contact) cannot be reached: \(row.account) is offline itself (\(row.trouble))", hint: "qimesh status",
+                device: contact)
+        case "unconfirmed":
+            return CommandFailure(.denied, "\(contact) was not let in on this device: \(row.note)", hint: "qimesh devices", device: contact)
         case "invited":
             return CommandFailure(
                 .denied, "\(contact) has not approved the invitation yet",

@@ -32,9 +32,9 @@ enum Tint: String {
     init(state: String) {
         switch state {
         case "online": self = .good
-        case "asks", "invited", "connecting", "waiting", "stale": self = .pending
+        case "asks", "invited", "connecting", "waiting", "stale", "unconfirmed": self = .pending
         case "refused", "stopped": self = .bad
-        case "offline": self = .faint
+        case "offline", "unknown": self = .faint
         default: self = .plain
         }
     }

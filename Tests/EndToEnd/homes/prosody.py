@@ -29,6 +29,7 @@ c2s_require_encryption = true
 authentication = "internal_hashed"
 storage = "internal"
 {limits}
+{groups}
 VirtualHost "{domain}"
   ssl = {{ certificate = "{folder}/tls/server.crt", key = "{folder}/tls/server.key" }}
 """
@@ -58,9 +59,11 @@ def make_certificates(tls, domain=DOMAIN):
 class Prosody:
     """`accounts` maps user names to passwords. `stanzas` writes every stanza that passes to a log (`stanza_log`).
     `rate` is what a server on the open network would allow a client, for example "10kb/s"; without it nothing is throttled.
-    `federation` is the lines of the configuration that say how other servers are found."""
+    `federation` is the lines of the configuration that say how other servers are found. `groups` maps names of groups to their members,
+    each an address and a name: the server puts each into the contact lists of the others, as an operator who shares groups does."""
 
-    def __init__(self, folder, accounts, stanzas=False, rate=None, domain=DOMAIN, interface="127.0.0.1", federation=None):
+    def __init__(self, folder, accounts, stanzas=False, rate=None, domain=DOMAIN, interface="127.0.0.1", federation=None,
+                 groups=None):
         self.folder, self.accounts, self.domain = folder / "prosody", dict(accounts), domain
         self.port, self.interface = free_port(interface), interface
         self.ca = self.folder / "tls" / "ca.pem"
@@ -70,11 +73,16 @@ class Prosody:
         (self.folder / "data").mkdir(parents=True)
         make_certificates(self.folder / "tls", domain)
         modules = MODULES + (["stanza_debug"] if stanzas else []) + (["limits"] if rate else []) + (["s2s_auth_certs"] if federation else [])
+        if groups:
+            modules = modules + ["groups"]
+            lines = ["[%s]\n%s" % (name, "".join("%s=%s\n" % member for member in members)) for name, members in groups.items()]
+            (self.folder / "groups.txt").write_text("".join(lines))
         self.config.write_text(CONFIG.format(
             run_as_root="run_as_root = true" if os.geteuid() == 0 else "",
             folder=self.folder, port=self.port, domain=domain, interface=interface, s2s_ports="5269" if federation else "",
             federation=federation or 'modules_disabled = { "s2s" }', level="debug" if stanzas else "info",
             modules=", ".join('"%s"' % name for name in modules),
+            groups='groups_file = "%s"' % (self.folder / "groups.txt") if groups else "",
             limits='limits = { c2s = { rate = "%s" } }' % rate if rate else ""))
         for user, password in self.accounts.items():
             self.register(user, password)

@@ -62,6 +62,21 @@ import Testing
         }
     }
 
+    /// A server on the way has seen the name of the token, and can prove nothing with it.
+    @Test func wrongProofsDoNotWearTheDisk() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/enrollments.json"
+            let store = try EnrollmentStore(file: path)
+            let (token, _) = try store.enroll(account: Sample.pepper, name: "", lifetime: nil)
+            let before = FileStatus(path: path)?.version
+            var offer = Sample.offer(token, from: "eve@mesh.test", key: key(3))
+            offer.proof = offer.proof.map { ~$0 }
+            #expect(try store.judge(offer, from: "eve@mesh.test", to: Sample.enrolling) == .refuse(.wrongProof))
+            #expect(store.listing().enrollments.flatMap(\.attempts).map(\.jid) == ["eve@mesh.test"])
+            #expect(FileStatus(path: path)?.version == before)
+        }
+    }
+
     @Test func recognisesTheNameOfATokenThatWaits() throws {
         try withTemporaryDirectory { folder in
             let store = try EnrollmentStore(file: folder + "/enrollments.json")

@@ -26,7 +26,9 @@ import Testing
             let second = try TrustStore(file: path)
             #expect(try second.check(jid: "a@x", key: key(1)) == .pinned)
             #expect(try second.entries() == [TrustEntry(jid: "a@x", key: key(1), firstSeen: start, lastSeen: start)])
-            #expect(try second.refused(jid: "a@x") == RefusedKey(jid: "a@x", key: key(2), date: start))
+            #expect(try first.refused(jid: "a@x") == RefusedKey(jid: "a@x", key: key(2), date: start))
+            // What a peer showed is in no file.
+            #expect(try second.refused(jid: "a@x") == nil)
         }
     }
 
@@ -39,6 +41,7 @@ import Testing
             #expect(try !first.revoke(jid: "b@x"))
             let second = try TrustStore(file: path)
             #expect(try second.check(jid: "a@x", key: key(1)) == .revoked)
+            #expect(try second.check(jid: "c@x", key: key(1)) == .keyRevoked(jid: "a@x"))
             #expect(try second.isRevoked(jid: "b@x"))
             #expect(try second.refused(jid: "a@x") == nil)
             try second.readmit(jid: "a@x")
@@ -55,10 +58,20 @@ import Testing
             let path = directory + "/trust.json"
             let store = try TrustStore(file: path, now: { [start] in start })
             try store.pin(jid: "a@x", key: key(1))
+            try store.admit("a@x", of: "own@x", name: "lamp", by: .approved)
             #expect(try permissions(path) == 0o600)
             #expect(try names(in: directory) == ["trust.json", "trust.json.lock"])
             let expected = """
                 {
+                  "contacts" : [
+                    {
+                      "account" : "own@x",
+                      "admitted" : "approved",
+                      "jid" : "a@x",
+                      "name" : "lamp",
+                      "since" : "2027-01-15T08:00:00Z"
+                    }
+                  ],
                   "devices" : [
                     {
                       "first-seen" : "2027-01-15T08:00:00Z",
@@ -67,10 +80,7 @@ import Testing
                       "last-seen" : "2027-01-15T08:00:00Z"
                     }
                   ],
-                  "refused" : [
-
-                  ],
-                  "version" : 1
+                  "version" : 2
                 }
 
                 """
@@ -158,15 +168,67 @@ import Testing
         }
     }
 
-    @Test func repeatedRefusalsDoNotWrite() throws {
+    /// Keys of strangers and of contacts, new ones and the same again: none reaches the disk, and strangers are not remembered.
+    @Test func aKeyThatIsShownCausesNoWrite() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/trust.json"
             let store = try TrustStore(file: path)
             try store.pin(jid: "a@x", key: key(1))
-            _ = try store.check(jid: "a@x", key: key(2))
-            let written = FileStatus(path: path)?.version
-            for _ in 0..<10 { _ = try store.check(jid: "a@x", key: key(2)) }
+            try store.admit("b@x", of: "own@x", name: nil, by: .invited)
+            let (content, written) = (try Data(contentsOf: URL(fileURLWithPath: path)), FileStatus(path: path)?.version)
+            for seed in UInt8(2)..<50 {
+                _ = try store.check(jid: "a@x", key: key(seed))
+                _ = try store.check(jid: "stranger\(seed)@x", key: key(seed))
+                #expect(try store.check(jid: "stranger\(seed)@x", key: key(1)) == .keyBelongsTo(jid: "a@x"))
+                #expect(try store.refused(jid: "stranger\(seed)@x") == nil)
+            }
+            #expect(try store.check(jid: "b@x", key: key(1)) == .keyBelongsTo(jid: "a@x"))
             #expect(FileStatus(path: path)?.version == written)
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == content)
+            #expect(try store.refused(jid: "a@x")?.key == key(49))
+            #expect(try store.refused(jid: "b@x")?.key == key(1))
+        }
+    }
+
+    @Test func contactsSurviveARestartAndAreReadByOtherPrograms() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let (node, program) = (try TrustStore(file: path, now: { [start] in start }), try TrustStore(file: path))
+            try node.admit("a@x", of: "own@x", name: "lamp", by: .paired)
+            let expected = Contact(account: "own@x", jid: "a@x", name: "lamp", admission: .paired, since: start)
+            #expect(try program.contact("a@x", of: "own@x") == expected)
+            #expect(try program.contact("a@x", of: "own@y") == nil)
+            #expect(try TrustStore(file: path).contact(named: "lamp", of: "own@x") == expected)
+            let (first, second) = (try program.removeContact("a@x", of: "own@x"), try node.removeContact("a@x", of: "own@x"))
+            #expect(first && !second)
+            #expect(try node.contacts(of: "own@x").isEmpty)
+        }
+    }
+
+    /// A version without contacts took them from the server. Its keys are taken over, and no contacts.
+    @Test func anEarlierVersionsKeysArePinnedAndNobodysContacts() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/trust.json"
+            let refused = #"{"jid": "a@x", "key": "\#(key(9))", "seen": "2027-01-15T08:00:00Z"}"#
+            try write(#"{"version": 1, "devices": [\#(Self.device("a@x", 1))], "refused": [\#(refused)]}"#, to: path)
+            let store = try TrustStore(file: path)
+            #expect(store.isWithoutContacts)
+            #expect(try store.contacts(of: "own@x").isEmpty)
+            #expect(try store.check(jid: "a@x", key: key(1)) == .pinned)
+            #expect(try store.refused(jid: "a@x") == nil)
+            try store.admit("a@x", of: "own@x", name: "lamp", by: .approved)
+            #expect(!store.isWithoutContacts)
+            let again = try TrustStore(file: path)
+            #expect(try !again.isWithoutContacts && again.check(jid: "a@x", key: key(1)) == .pinned)
+            #expect(try again.contacts(of: "own@x").map(\.name) == ["lamp"])
+        }
+    }
+
+    @Test func onlyAFirstKeyIsNew() throws {
+        try withTemporaryDirectory { directory in
+            let store = try TrustStore(file: directory + "/trust.json")
+            let isNew = [try store.pin(jid: "a@x", key: key(1)), try store.pin(jid: "a@x", key: key(1))]
+            #expect(isNew == [true, false])
         }
     }
 
@@ -175,7 +237,18 @@ import Testing
         ("{", "not valid JSON"),
         ("[]", "wrong kind of value at the top"),
         (#"{"version": 1, "refused": []}"#, #"no "devices" at the top"#),
-        (#"{"version": 2, "devices": [], "refused": []}"#, "has version 2"),
+        (#"{"version": 3, "devices": [], "contacts": []}"#, "has version 3"),
+        (#"{"version": 2, "devices": []}"#, "contacts go with version 2"),
+        (#"{"version": 1, "devices": [], "contacts": []}"#, "contacts go with version 2"),
+        (
+            #"{"version": 2, "devices": [], "contacts": [\#(contact("a@x", "lamp")), \#(contact("b@x", "lamp"))]}"#,
+            "a@x is called \"lamp\" here already"
+        ),
+        (#"{"version": 2, "devices": [], "contacts": [\#(contact("a@x", "b@x"))]}"#, "\"b@x\" cannot be a name"),
+        (
+            #"{"version": 2, "devices": [], "contacts": [\#(contact("a@x", "lamp"))], "revoked": [{"jid": "a@x", "date": "2027-01-15T08:00:00Z"}]}"#,
+            "a@x is revoked, and pinned or a contact too"
+        ),
         (
             #"{"version": 1, "devices": [{"jid": "a", "key": "SHA256:x", "first-seen": "2027-01-15T08:00:00Z", "last-seen": "2027-01-15T08:00:00Z"}], "refused": []}"#,
             #""SHA256:x" is not a fingerprint"#
@@ -193,6 +266,10 @@ import Testing
             "b or its key \(key(1)) is pinned twice"
         ),
     ]
+
+    private static func contact(_ jid: String, _ name: String) -> String {
+        #"{"account": "own@x", "jid": "\#(jid)", "name": "\#(name)", "admitted": "paired", "since": "2027-01-15T08:00:00Z"}"#
+    }
 
     private static func device(_ jid: String, _ seed: UInt8) -> String {
         #"{"jid": "\#(jid)", "key": "\#(key(seed))", "first-seen": "2027-01-15T08:00:00Z", "last-seen": "2027-01-15T08:00:00Z"}"#

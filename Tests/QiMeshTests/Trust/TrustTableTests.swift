@@ -14,8 +14,6 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
         case replace(String, UInt8)
         case replaceFails(String, UInt8)
         case remove(String, Bool)
-        case refused(String, UInt8)
-        case expectRefused(String, UInt8?)
         case revoke(String, Bool)
         case readmit(String)
 
@@ -27,10 +25,8 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
             case .replace(let jid, let seed): "replace \(jid) \(seed)"
             case .replaceFails(let jid, let seed): "replace \(jid) \(seed) fails"
             case .remove(let jid, let known): "remove \(jid) = \(known)"
-            case .refused(let jid, let seed): "refused \(jid) \(seed)"
             case .revoke(let jid, let pinned): "revoke \(jid) = \(pinned)"
             case .readmit(let jid): "readmit \(jid)"
-            case .expectRefused(let jid, let seed): "refused key of \(jid) = \(seed.map(String.init) ?? "none")"
             }
         }
     }
@@ -59,21 +55,41 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
             [.pin("a", 1), .remove("a", true), .remove("a", false), .check("a", 2, .new), .check("b", 1, .new)]
         ),
         ("a device that moved", [.pin("a", 1), .remove("a", true), .pin("b", 1), .check("b", 1, .pinned)]),
-        ("the last refusal counts", [.pin("a", 1), .refused("a", 2), .refused("a", 3), .expectRefused("a", 3)]),
-        ("accepting clears the refusal", [.pin("a", 1), .refused("a", 2), .replace("a", 2), .expectRefused("a", nil)]),
-        ("the right key clears the refusal", [.pin("a", 1), .refused("a", 2), .pin("a", 1), .expectRefused("a", nil)]),
-        ("removing clears the refusal", [.refused("a", 2), .remove("a", true), .expectRefused("a", nil)]),
         (
             "a revoked device stays out with any key",
-            [.pin("a", 1), .revoke("a", true), .check("a", 1, .revoked), .check("a", 2, .revoked), .check("b", 1, .new)]
+            [.pin("a", 1), .revoke("a", true), .check("a", 1, .revoked), .check("a", 2, .revoked), .check("b", 2, .new)]
+        ),
+        (
+            "a revoked key stays out under another address",
+            [
+                .pin("a", 1), .revoke("a", true), .check("b", 1, .keyRevoked(jid: "a")), .pinFails("b", 1), .replaceFails("b", 1),
+                .revoke("a", false), .check("b", 1, .keyRevoked(jid: "a")),
+            ]
+        ),
+        (
+            "a known address that shows a revoked key counts as changed, and cannot take it",
+            [.pin("a", 1), .pin("b", 2), .revoke("a", true), .check("b", 1, .changed(old: key(2))), .replaceFails("b", 1)]
+        ),
+        (
+            "a key is free when its revocation is over",
+            [.pin("a", 1), .revoke("a", true), .readmit("a"), .check("b", 1, .new), .pin("b", 1), .check("a", 2, .new)]
+        ),
+        (
+            "a key that was pinned anew after a revocation is the one that is revoked",
+            [
+                .pin("a", 1), .revoke("a", true), .readmit("a"), .pin("a", 2), .revoke("a", true), .check("b", 2, .keyRevoked(jid: "a")),
+                .check("b", 1, .new),
+            ]
+        ),
+        (
+            "forgetting a revoked device frees its key",
+            [.pin("a", 1), .revoke("a", true), .remove("a", true), .check("b", 1, .new)]
         ),
         ("revoking again changes nothing", [.revoke("a", false), .revoke("a", false), .check("a", 1, .revoked)]),
         ("a readmitted device begins anew", [.pin("a", 1), .revoke("a", true), .readmit("a"), .check("a", 2, .new), .pin("a", 2)]),
         ("readmitting others does nothing", [.pin("a", 1), .readmit("a"), .check("a", 1, .pinned)]),
         ("accepting a key readmits", [.revoke("a", false), .replace("a", 2), .check("a", 2, .pinned)]),
         ("forgetting a key readmits", [.revoke("a", false), .remove("a", true), .check("a", 2, .new)]),
-        ("revoking clears the refusal", [.pin("a", 1), .refused("a", 2), .revoke("a", true), .expectRefused("a", nil)]),
-        ("a failed pin keeps the refusal", [.pin("a", 1), .refused("a", 2), .pinFails("a", 2), .expectRefused("a", 2)]),
     ]
 
     @Test(arguments: conversations)
@@ -101,14 +117,10 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
                 #expect(table == before)
             case .remove(let jid, let known):
                 #expect(table.remove(jid: jid) == known, "\(name): \(step)")
-            case .refused(let jid, let seed):
-                table.noteRefused(jid: jid, key: key(seed), at: date)
             case .revoke(let jid, let pinned):
                 #expect(table.revoke(jid: jid, at: date) == pinned, "\(name): \(step)")
                 #expect(throws: MeshError.self) { try table.pin(jid: jid, key: key(1), at: date) }
             case .readmit(let jid): table.readmit(jid: jid)
-            case .expectRefused(let jid, let seed):
-                #expect(table.refused(jid: jid)?.key == seed.map(key), "\(name): \(step)")
             }
         }
     }
@@ -144,13 +156,15 @@ func key(_ seed: UInt8) -> KeyFingerprint { KeyFingerprint(subjectPublicKeyInfo:
         #expect(table.verdict(jid: "1", key: key(1)) == .revoked)
     }
 
-    @Test func boundsRefusalsByDroppingTheOldest() {
+    @Test func aRevokedDeviceIsNoContactOfAnyAccount() throws {
         var table = TrustTable()
-        for index in 0...TrustTable.refusalLimit {
-            table.noteRefused(jid: "\(index)", key: key(1), at: Date(timeIntervalSince1970: TimeInterval(index)))
-        }
-        #expect(table.sortedRefusals.count == TrustTable.refusalLimit)
-        #expect(table.refused(jid: "0") == nil)
-        #expect(table.refused(jid: "1") != nil)
+        let date = Date(timeIntervalSince1970: 1_000)
+        for account in ["own@x", "own@y"] { try table.admit("a@x", of: account, name: nil, by: .approved, at: date) }
+        table.revoke(jid: "a@x", at: date)
+        #expect(table.contacts.sorted.isEmpty)
+        #expect(throws: MeshError.self) { try table.admit("a@x", of: "own@x", name: nil, by: .accept, at: date) }
+        #expect(table.contacts.sorted.isEmpty && table.revocations["a@x"] != nil)
+        try table.admit("a@x", of: "own@x", name: nil, by: .invited, at: date)
+        #expect(table.contacts.sorted.count == 1 && table.revocations.isEmpty)
     }
 }
