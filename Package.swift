@@ -60,7 +60,7 @@ let package = Package(
             name: "QiMessaging",
             dependencies: [
                 "QiWire", "QiMeshMacros", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nioSSL, logging,
-                collections, crypto, lifecycle, unixSignals, nio("NIOTLS"),
+                .product(name: "X509", package: "swift-certificates"), .product(name: "SwiftASN1", package: "swift-asn1"), collections, crypto, lifecycle, unixSignals, nio("NIOTLS"),
             ],
             swiftSettings: settings),
         .target(
@@ -104,7 +104,7 @@ let package = Package(
         .testTarget(
             name: "QiMessagingTests",
             dependencies: [
-                "QiMessaging", "QiWire", "QiMeshTesting", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), logging,
+                "QiMessaging", "QiWire", "QiMeshTesting", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOEmbedded"), nioSSL, logging,
             ],
             exclude: ["FailCases"],
             swiftSettings: settings),

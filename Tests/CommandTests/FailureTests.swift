@@ -73,12 +73,45 @@ struct FailureTests {
     }
 }
 
+@Suite("Commands that were typed wrong, or are said again")
+struct TypedCommandTests {
+    @Test(
+        "an unknown verb is called so",
+        arguments: [
+            ("devises --json", "there is no verb \"devises\"; did you mean devices?", "qimesh devices --json"),
+            ("frobnicate", "there is no verb \"frobnicate\"", "qimesh help"),
+            ("policy chek op@x A.b", "there is no verb \"chek\" of qimesh policy; did you mean check?", "qimesh policy check op@x A.b"),
+            ("user frob", "there is no verb \"frob\" of qimesh user", "qimesh help user"),
+            ("paar qimesh:secret", "there is no verb \"paar\"; did you mean pair?", "qimesh pair"),
+            ("ls --wrong", "message", "qimesh help ls"), ("policy check --wrong", "message", "qimesh help policy check"),
+            ("--url tcp://a ls", "message; options follow the verb", "qimesh help"), ("--verison", "message", "qimesh help"), ("", "message", "qimesh help"),
+        ])
+    func unknownVerbs(_ line: String, _ message: String, _ hint: String) {
+        let failure = CommandFailure(usage: "message", of: line.split(separator: " ").map(String.init))
+        #expect(failure == .usage(message, hint: hint))
+        #expect(failure.code.exitStatus == 2)
+    }
+
+    @Test func helpOfAnUnknownVerb() {
+        #expect(CommandFailure(help: ["help", "devises"])?.message == "there is no verb \"devises\"; did you mean devices?")
+        #expect(CommandFailure(help: ["help", "policy", "check"]) == nil && CommandFailure(help: ["ls", "--help"]) == nil)
+        #expect(CommandFailure(help: ["help"]) == nil)
+    }
+
+    @Test(arguments: [
+        (["ls", "pepper"], "qimesh ls pepper --wait-online 5m"), (["ls", "my robot"], "qimesh ls 'my robot' --wait-online 5m"),
+        (["call", "p/A.b", "--", "-x", "it's"], "qimesh call p/A.b --wait-online 5m -- -x 'it'\\''s'"),
+        (["ls", "p", "--wait-online", "1s"], "qimesh ls p --wait-online 1s"), (["ls", "p", "--wait-online=1s"], "qimesh ls p --wait-online=1s"),
+        (["call", "p/A.b", String(repeating: "x", count: 500)], nil),
+    ] as [([String], String?)])
+    func saidAgain(_ words: [String], _ expected: String?) { #expect(TypedCommand(words).adding("--wait-online", "5m") == expected) }
+}
+
 @Suite("Why a contact could not be reached")
 struct DeviceRowTests {
     private func row(_ name: String, _ jid: String, _ state: String) -> DeviceRow {
         let entries: [(String, QiValue)] = [
             ("name", .string(name)), ("jid", .string(jid)), ("state", .string(state)), ("services", .int64(-1)),
-            ("rtt", .double(-1)),
             ("lastSeen", .double(12)), ("account", .string("own@x")), ("trouble", .string(state == "unknown" ? "no route" : "")),
         ]
         return DeviceRow(.map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic($0.1)) }))
@@ -118,13 +151,14 @@ struct DeviceRowTests {
 
     @Test(
         arguments: [
-            ("online", .remote, nil), ("offline", .offline, "--wait-online 5m"), ("refused", .trust, "qimesh trust p@x"),
+            ("online", .remote, nil), ("offline", .offline, "qimesh call pepper/A.b --wait-online 5m"), ("refused", .trust, "qimesh trust p@x"),
             ("unconfirmed", .denied, "qimesh devices"), ("unknown", .offline, "qimesh status"),
-            ("asks", .denied, "qimesh approve p@x"), ("invited", .denied, "there: qimesh approve, with the JID of this device"),
+            ("asks", .denied, "qimesh approve p@x"), ("invited", .denied, "there: qimesh approve JID, with the address of this device"),
         ] as [(String, CommandFailure.Code, String?)])
     func judges(_ state: String, _ code: CommandFailure.Code, _ hint: String?) {
         let failure = DeviceRow.judge(
-            CommandFailure(.remote, "no way", device: "pepper"), contact: "pepper", rows: [row("pepper", "p@x", state)])
+            CommandFailure(.remote, "no way", device: "pepper"), contact: "pepper", rows: [row("pepper", "p@x", state)],
+            waiting: "qimesh call pepper/A.b --wait-online 5m")
         #expect(failure.code == code && failure.hint == hint && failure.device == "pepper")
         if state != "online" { #expect(failure.message.contains("pepper")) }
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Testing
 
 @testable import QiMeshCLI
@@ -47,6 +48,21 @@ struct ParsingTests {
         for verb in QiMeshCommand.configuration.subcommands {
             #expect(!verb.configuration.abstract.isEmpty, "\(verb)")
             #expect(verb.helpMessage().contains("OPTIONS"), "\(verb)")
+        }
+    }
+
+    @Test("help fills a terminal of 80 columns and does not run over it")
+    func helpIsWrapped() {
+        func all(_ command: any ParsableCommand.Type) -> [any ParsableCommand.Type] {
+            [command] + command.configuration.subcommands.flatMap(all)
+        }
+        for command in all(QiMeshCommand.self) {
+            let lines = command.helpMessage(columns: 80).components(separatedBy: "\n")
+            for line in lines { #expect(line.count <= 80, "\(command): \(line)") }
+            // A line that ends early in the middle of a paragraph was wrapped twice.
+            for paragraph in command.configuration.discussion.components(separatedBy: "\n\n") where !paragraph.hasPrefix(" ") {
+                #expect(!paragraph.contains("\n"), "\(command): \(paragraph)")
+            }
         }
     }
 

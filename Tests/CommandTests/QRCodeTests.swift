@@ -59,7 +59,7 @@ import Testing
         let lines = code.terminalLines(colour: false)
         #expect(lines.count == (code.size + 9) / 2)
         for (index, line) in lines.enumerated() {
-            #expect(line.count == code.terminalWidth)
+            #expect(line.count == code.terminalWidth())
             for (column, character) in line.enumerated() {
                 let (x, y) = (column - 4, index * 2 - 4)
                 // Light is drawn.
@@ -69,6 +69,20 @@ import Testing
         }
         let coloured = code.terminalLines(colour: true)
         #expect(coloured.allSatisfy { $0.hasPrefix("\u{1B}[38;5;231;48;5;16m") && $0.hasSuffix("\u{1B}[0m") })
+    }
+
+    @Test("a usual token fits into a terminal of 24 lines, with a narrower border where it has to be", arguments: [
+        (102, 80, 24, QRCode.Border.full), (106, 45, 24, .full), (107, 80, 24, .narrow), (134, 45, 24, .narrow), (134, 80, 26, .full),
+        (134, 44, 50, nil), (135, 80, 24, nil), (102, 80, 20, nil),
+    ] as [(Int, Int, Int, QRCode.Border?)])
+    func border(_ length: Int, _ width: Int, _ height: Int, _ expected: QRCode.Border?) throws {
+        let code = try #require(QRCode(Array(repeating: 0x61, count: length)))
+        let border = code.border(width: width, height: height)
+        #expect(border == expected)
+        guard let border else { return }
+        let lines = code.terminalLines(colour: false, border)
+        #expect(lines.count < height && lines.count == code.terminalHeight(border))
+        #expect(lines.allSatisfy { $0.count <= width })
     }
 
     @Test func multipliesInItsField() {

@@ -20,11 +20,42 @@ struct RenderingTests {
             ])
     }
 
-    @Test("a terminal gets colour that does not disturb the columns, and a last column that fits")
+    @Test("a terminal gets colour that does not disturb the columns, and rows that go on where an address does not fit")
     func coloured() {
         let lines = table.lines(colour: true, width: 28)
-        #expect(lines[1] == "pepper  \u{1B}[32monline\u{1B}[0m  pepper@robo…")
-        #expect(lines[2] == "\u{1B}[2m–\u{1B}[0m       \u{1B}[33masks\u{1B}[0m    \u{1B}[2m–\u{1B}[0m")
+        #expect(lines[0] == "DEVICE  STATE" && lines[1] == "    JID")
+        #expect(lines[2] == "pepper  \u{1B}[32monline\u{1B}[0m" && lines[3] == "    pepper@robots.example")
+        #expect(lines[4] == "\u{1B}[2m–\u{1B}[0m       \u{1B}[33masks\u{1B}[0m" && lines[5] == "    \u{1B}[2m–\u{1B}[0m")
+        #expect(table.lines(colour: false, width: 37).count == 3)
+    }
+
+    @Test("a terminal is spared what says nothing, and words are cut before names")
+    func narrow() {
+        var table = Table(["NAME", "SILENT", .init("REASON", .words), "JID"])
+        table.add([.init("pepper"), .init(""), .init("the server does not know the account"), .init("pepper@robots.example")])
+        let blanks = String(repeating: " ", count: 25)
+        #expect(table.lines(colour: false, width: 60) == [
+            "NAME    REASON\(blanks)JID", "pepper  the server does not know the…  pepper@robots.example",
+        ])
+        #expect(table.lines(colour: false)[0].contains("SILENT"))
+        // Never fewer than sixteen characters: then a row goes on.
+        #expect(table.lines(colour: false, width: 40)[1...] == [
+            "    JID", "pepper  the server does…", "    pepper@robots.example",
+        ])
+    }
+
+    @Test("names of a list go on below each other, uncut")
+    func lists() {
+        var table = Table(["ID", .init("ENDPOINTS", .list)])
+        table.add([.init("1"), .init("unix:/run/user/1000/qimesh/sd.sock tcp://127.0.0.1:9559 tcp://10.0.0.5:9559")])
+        #expect(table.lines(colour: false, width: 50) == [
+            "ID  ENDPOINTS", "1   unix:/run/user/1000/qimesh/sd.sock", "    tcp://127.0.0.1:9559 tcp://10.0.0.5:9559",
+        ])
+    }
+
+    @Test("a time that never was is empty")
+    func never() {
+        #expect(TimeText.since(-1, 1_764_000_000) == "" && TimeText.since(nil, 5) == "" && TimeText.since(58, 100) == "42s")
     }
 
     @Test("names of peers are harmless")
@@ -135,18 +166,18 @@ struct DevicesTests {
             DeviceRow(device([
                 ("name", .string("pepper")), ("jid", .string("p@x")), ("state", .string("online")),
                 ("model", .string("Pepper 1.8")),
-                ("services", .int64(84)), ("path", .string("in-band")), ("rtt", .double(61)), ("lastSeen", .double(100)),
+                ("services", .int64(84)), ("path", .string("in-band")), ("lastSeen", .double(100)),
             ])),
             DeviceRow(device([
                 ("name", .string("old")), ("jid", .string("o@x")), ("state", .string("offline")), ("services", .int64(-1)),
-                ("rtt", .double(-1)), ("lastSeen", .double(100)),
+                ("lastSeen", .double(100)),
             ])),
         ]
         #expect(
             Devices.table(rows, now: 292).lines(colour: false) == [
-                "DEVICE  STATE    MODEL       SERVICES  PATH     RTT    LAST SEEN  JID",
-                "pepper  online   Pepper 1.8  84        in-band  61 ms  now        p@x",
-                "old     offline  –           –         –        –      3m12s      o@x",
+                "DEVICE  STATE    MODEL       SERVICES  PATH     LAST SEEN  JID",
+                "pepper  online   Pepper 1.8  84        in-band  now        p@x",
+                "old     offline  –           –         –        3m12s      o@x",
             ])
         #expect(Devices.summary(rows) == "2 devices: 1 online, 1 offline")
         #expect(Devices.summary([rows[0]]) == "1 device: 1 online")
@@ -154,7 +185,7 @@ struct DevicesTests {
 
     @Test("what is unknown is null for programs")
     func json() {
-        let row = device([("name", .string("p")), ("services", .int64(-1)), ("rtt", .double(2)), ("lastSeen", .double(-1))])
-        #expect(JSONValue(control: row).text == #"{"name":"p","services":null,"rtt":2.0,"lastSeen":null}"#)
+        let row = device([("name", .string("p")), ("services", .int64(-1)), ("lastSeen", .double(-1))])
+        #expect(JSONValue(control: row).text == #"{"name":"p","services":null,"lastSeen":null}"#)
     }
 }

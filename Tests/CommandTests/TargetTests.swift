@@ -14,6 +14,10 @@ struct TargetTests {
             ("nao1@robots.example/qimesh/Peer.x", "nao1@robots.example/qimesh", "Peer", "x"),
             ("tcp://10.0.0.5:9559/Peer.x", "tcp://10.0.0.5:9559", "Peer", "x"),
             ("unix:/run/qimesh/sd.sock/Peer.x", "unix:/run/qimesh/sd.sock", "Peer", "x"),
+            ("tcp://10.0.0.5/Peer.x", "tcp://10.0.0.5:9559", "Peer", "x"), ("10.0.0.5/Peer", "tcp://10.0.0.5:9559", "Peer", nil),
+            ("localhost:9600/Peer.x", "tcp://localhost:9600", "Peer", "x"), ("[::1]:1/Peer", "tcp://[::1]:1", "Peer", nil),
+            ("tcp://[::1]:1/Peer.f::([s])", "tcp://[::1]:1", "Peer", "f::([s])"),
+            ("TCPS://robot.local/Peer", "tcps://robot.local:9503", "Peer", nil), ("/run/sd.sock/Peer.x", "unix:/run/sd.sock", "Peer", "x"),
             ("a.b.c", nil, "a.b", "c"),
             ("Peer.say::(s)<A/B.c,d>", nil, "Peer", "say::(s)<A/B.c,d>"),
             ("my.robot/Peer", "my.robot", "Peer", nil),
@@ -37,7 +41,8 @@ struct TargetTests {
 
     @Test(
         "no service is an error of usage",
-        arguments: ["", "pepper/", "/Peer", "tcp://10.0.0.5:9559", "tcp:///", ".x", "pepper/.x", "tcp://nowhere/Peer"])
+        arguments: ["", "pepper/", "/Peer", "tcp://10.0.0.5:9559", "tcp:///", ".x", "pepper/.x", "tcp://nowhere:x/Peer",
+            "10.0.0.5:9559", "tcp://10.0.0.5/", "localhost", "localhost:9559", "[::1]:9559", "http://a/Peer"])
     func refuses(_ text: String) {
         let failure = #expect(throws: CommandFailure.self) { try Target(text) }
         #expect(failure?.code == .usage)
@@ -101,6 +106,13 @@ struct DirectoryCandidatesTests {
         #expect(DirectoryCandidates(url: nil, environment: environment).source == "$QI_URL")
     }
 
+    @Test("addresses as people type them are completed, and what is none is kept for the message")
+    func completed() {
+        #expect(DirectoryCandidates(url: "10.0.0.5", environment: [:]).urls == ["tcp://10.0.0.5:9559"])
+        #expect(DirectoryCandidates(url: nil, environment: ["QI_URL": "robot.local:9560/"]).urls == ["tcp://robot.local:9560"])
+        #expect(DirectoryCandidates(url: "http://x", environment: [:]).urls == ["http://x"])
+    }
+
     @Test("the robot of $QI_URL has no contacts, and no TCP port has a control interface")
     func purposes() {
         var environment = self.environment
@@ -135,6 +147,23 @@ struct WordTests {
         ])
     func globs(_ pattern: String, _ text: String, _ expected: Bool) { #expect(Glob.matches(pattern, text) == expected) }
 
+    @Test("what can only be an address is one; anything else names a contact", arguments: [
+        ("10.0.0.5", "tcp://10.0.0.5:9559"), ("localhost", "tcp://localhost:9559"), ("::1", "tcp://[::1]:9559"), ("/run/sd.sock", "unix:/run/sd.sock"),
+        ("robot.local:9559/", "tcp://robot.local:9559"), ("pepper", nil), ("pepper.local", nil), ("a@b.example", nil), ("a@b/home:1", nil),
+        ("pepper/", nil), ("10.0.0", nil), ("unit:x", nil),
+    ] as [(String, String?)])
+    func devices(_ text: String, _ url: String?) throws {
+        let device = try DeviceName(text)
+        let expected = url.map { DeviceName.directory($0) } ?? .contact(text == "pepper/" ? "pepper" : text)
+        #expect(device == expected)
+    }
+
+    @Test("where to listen is completed, too")
+    func listening() throws {
+        #expect(try Up.addresses(["127.0.0.1", "[::1]:0", "/run/a.sock"]) == ["tcp://127.0.0.1:9559", "tcp://[::1]:0", "unix:/run/a.sock"])
+        #expect(throws: CommandFailure.self) { try Up.addresses(["http://a"]) }
+    }
+
     @Test("a hostile pattern does not take exponential time")
     func globOfManyStars() {
         #expect(!Glob.matches(String(repeating: "*a", count: 200) + "b", String(repeating: "a", count: 2_000)))
@@ -145,6 +174,7 @@ struct WordTests {
         #expect(
             NegativeNumbers.protected(["call", "A.b", "-90", "-1.5e3", "-v", "--json"])
                 == ["call", "A.b", " -90", " -1.5e3", "-v", "--json"])
+        #expect(NegativeNumbers.protected(["call", "A.b", "-.5", "-0x10", "-1_000"]) == ["call", "A.b", " -.5", " -0x10", " -1_000"])
         #expect(NegativeNumbers.protected(["set", "A.b", "-1"]) == ["set", "A.b", " -1"])
         #expect(NegativeNumbers.protected(["watch", "A.b", "--count", "-1"]) == ["watch", "A.b", "--count", "-1"])
         #expect(NegativeNumbers.protected(["call", "A.b", "--", "-1"]) == ["call", "A.b", "--", "-1"])

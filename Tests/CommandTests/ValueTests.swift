@@ -71,10 +71,52 @@ struct ValueTests {
 @Suite("Arguments of calls")
 struct CallArgumentTests {
     private func value(_ text: String, files: [String: Data] = [:]) throws(CommandFailure) -> QiValue {
-        try CallArgument.value(text) { (path) throws(CommandFailure) in
+        try argument(text, files: files).value
+    }
+
+    private func argument(_ text: String, files: [String: Data] = [:]) throws(CommandFailure) -> CallArgument {
+        try CallArgument(text) { (path) throws(CommandFailure) in
             guard let data = files[path] else { throw .usage("\(path) cannot be read") }
             return data
         }
+    }
+
+    @Test(
+        "numbers in the spellings that JSON does not have",
+        arguments: [
+            ("+5", .int64(5)), ("0x1F", .int64(31)), ("-0x10", .int64(-16)), ("0b101", .int64(5)), ("0o17", .int64(15)), (".5", .double(0.5)),
+            ("5.", .double(5)), ("-.5", .double(-0.5)), ("+.5e3", .double(500)), ("0xFFFFFFFFFFFFFFFF", .uint64(.max)), ("1e3", .double(1_000)),
+            // What is as often a name stays one where nothing decides.
+            ("1_000", .string("1_000")), ("007", .string("007")), ("NaN", .string("NaN")), ("-inf", .string("-inf")), ("1e400", .string("1e400")),
+            ("0x", .string("0x")), ("1__0", .string("1__0")), ("+-5", .string("+-5")), ("1.2.3", .string("1.2.3")), ("e5", .string("e5")),
+            ("0x1.8p1", .string("0x1.8p1")), ("١", .string("١")),
+        ] as [(String, QiValue)])
+    func spellings(_ text: String, _ expected: QiValue) throws { #expect(try value(text) == expected) }
+
+    @Test(
+        "the declared type decides between a number and a text",
+        arguments: [
+            ("1_000", "i", .string("1000")), ("007", "d", .string("7.0")), ("NaN", "d", .string("NaN")), ("-inf", "f", nil),
+            ("-inf", "d", .string("-Infinity")), ("0x1F", "s", .string("0x1F")), ("5", "s", .string("5")), ("true", "s", .string("true")),
+            ("abc", "d", nil), ("abc", "i", nil), ("1.2.3", "d", nil), ("300", "C", nil), ("\"5\"", "i", nil), ("5", "m", .string("5")),
+            ("[1]", "d", nil), ("", "d", nil),
+        ] as [(String, String, JSONValue?)])
+    func fitting(_ text: String, _ signature: String, _ expected: JSONValue?) throws {
+        let type = try Signature(signature).type
+        let fitting = try argument(text).fitting(type).map { try $0.converted(from: $0.inferredType, to: type) }
+        let shown: JSONValue? = fitting.map { value in
+            let json = JSONValue(value, as: type)
+            return if case .string = json { json } else { .string(json.text) }
+        }
+        #expect(shown == expected)
+    }
+
+    @Test("a file is read as an editor left it")
+    func editedFiles() throws {
+        let files = ["mark.json": Data([0xEF, 0xBB, 0xBF]) + Data("[1,\r\n2]\r\n\r\n".utf8), "wide.json": Data([0xFF, 0xFE, 0x31, 0])]
+        #expect(try value("@mark.json", files: files) == .list([.int64(1), .int64(2)]))
+        let failure = #expect(throws: CommandFailure.self) { try value("@wide.json", files: files) }
+        #expect(failure?.message == "wide.json is UTF-16")
     }
 
     @Test(
@@ -106,9 +148,11 @@ struct CallArgumentTests {
         let path = NSTemporaryDirectory() + "/qimesh-argument-\(UUID().uuidString)"
         try Data("{\"a\":true}".utf8).write(to: URL(fileURLWithPath: path))
         defer { _ = unlink(path) }
-        #expect(try CallArgument.value("@" + path) == .map([QiMapEntry(key: .string("a"), value: .bool(true))]))
-        let failure = #expect(throws: CommandFailure.self) { try CallArgument.value("@\(path)-not") }
+        #expect(try CallArgument("@" + path).value == .map([QiMapEntry(key: .string("a"), value: .bool(true))]))
+        let failure = #expect(throws: CommandFailure.self) { try CallArgument("@\(path)-not") }
         #expect(failure?.code == .usage)
-        #expect(throws: CommandFailure.self) { try CallArgument.value("@/") }
+        #expect(failure?.message.contains("there is no file") == true)
+        let folder = #expect(throws: CommandFailure.self) { try CallArgument("@/") }
+        #expect(folder?.message == "/ cannot be read: Is a directory")
     }
 }

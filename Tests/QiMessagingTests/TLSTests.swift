@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import NIOSSL
 @testable import QiMessaging
 import QiMeshTesting
 import QiWire
@@ -64,7 +65,10 @@ struct TLSTests {
                 let unchecked = try await origin(url, TLSOptions())
                 #expect(unchecked == "tls 127.0.0.1" || unchecked == "tls ::1")
                 // The right authority and another name.
-                #expect(await refusal(url, TLSOptions(trust: .authorities([certificates.authority])))?.code == .denied)
+                let error = await refusal(url, TLSOptions(trust: .authorities([certificates.authority])))
+                #expect(error?.code == .denied)
+                let names = "elsewhere, proxy.elsewhere, pubsub.elsewhere"
+                #expect(error?.message.contains("failed: its certificate is for \(names), and not for localhost") == true, "\(String(describing: error))")
             }
         }
     }
@@ -78,6 +82,9 @@ struct TLSTests {
                 let error = await refusal(url, TLSOptions(trust: .authorities([certificates.stranger])))
                 #expect(error?.code == .denied)
                 #expect(error?.message.contains("TLS handshake") == true, "\(String(describing: error))")
+                let issuer = "issued by CN=Test authority one, which is not trusted here"
+                #expect(error?.message.contains(issuer) == true, "\(String(describing: error))")
+                #expect(FailureReasonTests.isPlain(error?.message ?? ""))
             }
         }
     }
@@ -125,7 +132,38 @@ struct TLSTests {
                 let other = TLSOptions(identity: try certificates.identity("nao"), trust: .pinned(server.certificates))
                 let denied = await refusal(url, other)
                 #expect(denied?.code == .denied || denied?.code == .disconnected, "\(String(describing: denied))")
-                #expect(await refusal(url, TLSOptions(identity: client, trust: .pinned(client.certificates)))?.code == .denied)
+                let wrong = await refusal(url, TLSOptions(identity: client, trust: .pinned(client.certificates)))
+                #expect(wrong?.code == .denied)
+                let words = "its certificate (CN=elsewhere) is another than the one that is expected"
+                #expect(wrong?.message.contains(words) == true, "\(String(describing: wrong))")
+            }
+        }
+    }
+
+    @Test func aCertificateSaysWhenItIsNotValid() async throws {
+        try await withFolder { folder in
+            let certificates = try Certificates(in: folder)
+            guard case .file(let path) = try certificates.identity("localhost").certificates[0] else { return }
+            let certificate = try #require(NIOSSLCertificate.fromPEMFile(path).first)
+            let (first, last) = (Int64(certificate.notValidBefore), Int64(certificate.notValidAfter))
+            #expect(CertificateText(certificate).outdated(first) == nil && CertificateText(certificate).outdated(last) == nil)
+            #expect(CertificateText(certificate).outdated(first - 1)?.hasPrefix("its certificate is valid from 20") == true)
+            #expect(CertificateText(certificate).outdated(last + 1)?.hasPrefix("its certificate has expired on 20") == true)
+            #expect(CertificateText(certificate).outdated(last + 1)?.hasSuffix(" UTC") == true)
+            #expect(CertificateText(nil).outdated(0) == nil && !CertificateText(nil).unknownIssuer.isEmpty)
+        }
+    }
+
+    @Test func aCertificateFileMayBeginWithAByteOrderMark() async throws {
+        try await withFolder { folder in
+            let certificates = try Certificates(in: folder)
+            let identity = try certificates.identity("localhost")
+            guard case .file(let path) = identity.certificates[0] else { return }
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            try Data(("\u{FEFF}" + text.replacingOccurrences(of: "\n", with: "\r\n") + "\r\n").utf8).write(to: URL(fileURLWithPath: path))
+            try await withServer("tcps", TLSOptions(identity: identity)) { url, _ in
+                let shown = try await origin(url, TLSOptions(trust: .authorities([certificates.authority])))
+                #expect(shown.hasPrefix("tls "))
             }
         }
     }

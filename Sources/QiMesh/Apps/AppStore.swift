@@ -101,7 +101,7 @@ final class AppStore: CredentialStore {
         try change { (apps) throws(MeshError) in
             apps.removeAll { $0.name == manifest.name }
             guard apps.count < Self.limit else {
-                throw MeshError(.tooLarge, "\(Self.limit) applications are installed, which is the most there can be", hint: "qimesh app revoke NAME")
+                throw MeshError(.tooLarge, "\(Self.limit) applications are installed, which is the most there can be", hint: "qimesh app list; then, for one that is not needed: qimesh app revoke NAME")
             }
             apps.append(
                 InstalledApp(

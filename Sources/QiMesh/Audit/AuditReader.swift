@@ -15,7 +15,7 @@ public struct AuditReader: Sendable {
         var sources = paths.map(AuditLines.init)
         guard sources.contains(where: { !$0.files.isEmpty }) else {
             throw MeshError(
-                .notFound, "nothing has been audited yet: there is no file \(paths.joined(separator: ", "))", hint: "start the node: qimesh up")
+                .notFound, "nothing has been audited yet: there is no file \(paths.joined(separator: ", "))", hint: "qimesh up")
         }
         var heads: [AuditLine?] = []
         for index in sources.indices { heads.append(try sources[index].next()) }

@@ -1,3 +1,4 @@
+import Foundation
 public import QiMessaging
 
 /// Who a person is where the command line has to log in: at a gateway, at a robot since NAOqi 2.9. Tokens come from files that nobody
@@ -34,7 +35,8 @@ public enum Login {
         guard let bytes = try PrivateFile.read(path, limit: sizeLimit, refusing: .readable, code: .configuration) else {
             throw MeshError(.configuration, "there is no file \(path)", hint: hint)
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw MeshError(.configuration, "\(path) is not UTF-8") }
-        return text.split(whereSeparator: \.isNewline).map(String.init)
+        // No user and no token has blanks at its ends.
+        return try PlainText.decode(bytes, path).split(whereSeparator: \.isNewline)
+            .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     }
 }

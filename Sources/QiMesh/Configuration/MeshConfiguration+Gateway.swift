@@ -66,7 +66,7 @@ extension MeshConfiguration.Gateway: Decodable {
         listen = try endpoints(.listen, in: container)
         guard !listen.isEmpty else { throw container.wrong(nil, "a gateway needs an address: listen: [\"tcps://0.0.0.0:9503\"]") }
         advertise = try endpoints(.advertise, in: container)
-        naoqi = try container.text(.naoqi, limit: 300)
+        naoqi = try container.text(.naoqi, limit: 300).map { Endpoint.typed($0)?.text ?? $0 }
         if let naoqi {
             guard case .tcp(_, let port)? = Endpoint(naoqi)?.kind, port > 0 else {
                 throw container.wrong(.naoqi, "\"\(naoqi)\" must name host and port of a NAOqi directory: tcp://HOST:PORT")
@@ -99,12 +99,12 @@ extension MeshConfiguration.Gateway: Decodable {
         for (index, text) in texts.enumerated() {
             if let complaint = complaint(about: text, key) { throw container.wrong(key, index: index, complaint) }
         }
-        return texts
+        return texts.map { Endpoint.typed($0)?.text ?? $0 }
     }
 
     private func complaint(about text: String, _ key: CodingKeys) -> String? {
         // Without a scheme it would mean tcp.
-        guard text.contains("://"), let endpoint = Endpoint(text) else { return "\"\(text)\" must name host and port: tcps://HOST:PORT" }
+        guard text.contains("://"), let endpoint = Endpoint.typed(text) else { return "\"\(text)\" must name host and port: tcps://HOST:PORT" }
         switch endpoint.kind {
         case .tcp where !allowsPlain:
             return "nothing on \"\(text)\" is encrypted; use tcps://HOST:PORT, or say allow-plain: true"

@@ -15,7 +15,7 @@ extension MeshConfiguration {
         guard let bytes = try PrivateFile.readPublic(path, limit: sizeLimit, code: .configuration) else {
             throw MeshError(.configuration, "there is no configuration file \(path)", hint: "create it, or run without --config")
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw MeshError(.configuration, "\(path) is not UTF-8") }
+        let text = try PlainText.decode(bytes, path)
         let absolute = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
         return try parse(text, path: path, directory: PrivateFile.directory(of: absolute), home: home ?? NSHomeDirectory())
     }

@@ -1,4 +1,5 @@
 public import Logging
+import QiMessaging
 
 extension MeshConfiguration {
     /// What this device says about itself.
@@ -59,7 +60,7 @@ extension MeshConfiguration.Device: Decodable {
             }
             self.role = role
         }
-        directory = try container.text(.directory, limit: 300)
+        directory = try container.text(.directory, limit: 300).map { Endpoint.typed($0)?.text ?? $0 }
         if let directory {
             guard role == .member else {
                 throw container.wrong(.directory, "only a member has another directory: add role: member, or remove this line")
@@ -82,7 +83,7 @@ extension MeshConfiguration.Internal: Decodable {
     /// Decodes the section `internal`.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.strictContainer(CodingKeys.self)
-        listen = try container.decodeIfPresent([String].self, forKey: .listen)
+        listen = try container.decodeIfPresent([String].self, forKey: .listen)?.map { Endpoint.typed($0)?.text ?? $0 }
         for (index, url) in (listen ?? []).enumerated() {
             if let complaint = Self.complaint(about: url) { throw container.wrong(.listen, index: index, complaint) }
         }

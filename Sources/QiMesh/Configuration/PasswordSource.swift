@@ -1,8 +1,8 @@
 /// Where the password of an account comes from. Never the command line, which every user of the machine can read, and never the
 /// configuration file, which gets copied and shown.
 public enum PasswordSource: Hashable, Sendable {
-    /// A file that holds the password and nothing else; a line end after it is not part of it. Refused when other users can read
-    /// it.
+    /// A file that holds the password and nothing else; a byte order mark before it and line ends after it are not part of it. Refused
+    /// when other users can read it.
     case file(String)
     /// An environment variable.
     case environment(String)
@@ -11,6 +11,8 @@ public enum PasswordSource: Hashable, Sendable {
     public static let variable = "QIMESH_XMPP_PASSWORD"
 
     private static let lengthLimit = 1_024
+    /// For a byte order mark and blank lines.
+    private static let editorsShare = 16
 
     /// Reads the password.
     /// - Parameters:
@@ -22,13 +24,14 @@ public enum PasswordSource: Hashable, Sendable {
         switch self {
         case .file(let path):
             guard
-                let bytes = try PrivateFile.read(path, limit: Self.lengthLimit + 2, refusing: .readable, code: .configuration)
+                let bytes = try PrivateFile.read(path, limit: Self.lengthLimit + Self.editorsShare, refusing: .readable, code: .configuration)
             else {
                 throw MeshError(
                     .configuration, "there is no password file \(path) for \(jid)",
                     hint: "put the password into it, then chmod 600 \(PrivateFile.quoted(path))")
             }
-            return try Self.check(bytes, origin: path)
+            let text = try PlainText.decode(bytes, path)
+            return try Self.check(Array((PlainText.onlyLine(text) ?? text[...]).utf8), origin: path)
         case .environment(let name):
             guard let value = environment[name], !value.isEmpty else {
                 throw MeshError(

@@ -147,9 +147,9 @@ final class PeerDirectory: Sendable {
             if let resource = tunnelResource(of: device) { return resource }
         }
         if !client.resources(of: device).isEmpty {
-            throw QiError(.offline, "\(name) is online, but with no program that carries tunnels", hint: "start qimesh up there")
+            throw QiError(.offline, "\(name) is online, but with no program that carries tunnels", hint: "there: qimesh up")
         }
-        throw QiError(.offline, "\(name) is offline (\(lastSeenText(device)))", hint: "try again when it is back, see: qimesh devices")
+        throw QiError(.offline, "\(name) is offline (\(lastSeenText(device)))", hint: "qimesh devices")
     }
 
     private func lastSeenText(_ device: JID) -> String {

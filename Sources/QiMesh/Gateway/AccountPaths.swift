@@ -31,7 +31,7 @@ final class AccountPaths: DevicePaths {
 
     private func gateway(of device: String) throws(QiError) -> (XMPPGateway, JID) {
         if let jid = JID(device), let gateway = gateways.first(where: { $0.client.isMutual(jid) }) { return (gateway, jid) }
-        throw QiError(.denied, "\(device) is no contact any more", hint: "see: qimesh devices")
+        throw QiError(.denied, "\(device) is no contact any more", hint: "qimesh devices")
     }
 
     func open(

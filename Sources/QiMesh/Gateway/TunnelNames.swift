@@ -31,7 +31,7 @@ struct TunnelNames: Hashable {
             throw QiError(
                 .denied,
                 "the other side of the tunnel calls itself \(from) and us \(to), but this is a tunnel between \(peer) and \(own)",
-                hint: "somebody may be redirecting tunnels; compare fingerprints with: qimesh identity")
+                hint: "on both devices, to compare: qimesh identity")
         }
     }
 }

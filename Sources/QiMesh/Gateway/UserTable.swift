@@ -75,15 +75,14 @@ struct UserTable: Equatable {
 
     /// - Throws: `configuration` that names the line which is none.
     init(_ bytes: [UInt8], path: String) throws(MeshError) {
-        for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-            let text = String(decoding: line, as: UTF8.self)
-            if text.isEmpty || text.hasPrefix("#") { continue }
-            let fields = text.split(separator: " ")
+        for (index, line) in try PlainText.decode(bytes, path).split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let fields = line.split(whereSeparator: \.isWhitespace)
+            if fields.isEmpty || line.hasPrefix("#") { continue }
             guard fields.count == 3, Self.isValid(name: String(fields[0])), let salt = Self.bytes(fields[1]), salt.count >= 8,
                 let digest = Self.bytes(fields[2]), digest.count == SHA256.byteCount, entries.count < Self.maximumUsers
             else {
                 throw MeshError(
-                    .configuration, "\(path):\(index + 1): this is no user with salt and digest", hint: "write it with: qimesh user add NAME")
+                    .configuration, "\(path):\(index + 1): this is no user with salt and digest", hint: "to write it: qimesh user add NAME")
             }
             entries[String(fields[0])] = Entry(salt: salt, digest: digest)
         }

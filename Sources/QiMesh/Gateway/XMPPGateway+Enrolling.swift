@@ -14,7 +14,7 @@ extension XMPPGateway {
     func enroll(
         name: String, lifetime: Duration?, ownName: String
     ) throws(MeshError) -> (invitation: PairingInvitation, enrollment: Enrollment) {
-        guard let enrollments else { throw MeshError(.unsupported, "tokens are made by a node", hint: "qimesh up, then qimesh enroll") }
+        guard let enrollments else { throw MeshError(.unsupported, "tokens are made by a node", hint: "qimesh up") }
         let key = identity.fingerprint
         let (token, enrollment) = try enrollments.enroll(account: "\(own)", name: name, lifetime: lifetime)
         listenForPairing()

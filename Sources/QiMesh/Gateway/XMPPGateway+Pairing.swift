@@ -36,18 +36,18 @@ extension XMPPGateway {
     private func acceptable(_ invitation: PairingInvitation, _ name: String) throws(QiError) -> String {
         let device = invitation.jid
         guard device != own else {
-            throw QiError(.invalid, "this token was made for \(own), which is this device", hint: "use it on the other device: qimesh pair")
+            throw QiError(.invalid, "this token was made for \(own), which is this device", hint: "on the other device: qimesh pair")
         }
         if !name.isEmpty, let refusal = ContactName.refusal(of: name) {
-            throw QiError(.invalid, "\"\(name)\" cannot be a name: \(refusal)", hint: "choose another name: --name NAME")
+            throw QiError(.invalid, "\"\(name)\" cannot be a name: \(refusal)", hint: "with another name: qimesh pair --name NAME")
         }
         let known = contacts.contact(device)?.name
         let wanted = [name, known ?? "", invitation.name, device.node ?? ""].first { ContactName.refusal(of: $0) == nil }
         guard let wanted else {
-            throw QiError(.invalid, "nothing in the token can be a name", hint: "choose one: --name NAME")
+            throw QiError(.invalid, "nothing in the token can be a name", hint: "with one: qimesh pair --name NAME")
         }
         if let other = owner(of: wanted, otherThan: device) {
-            throw QiError(.conflict, "\(other) is called \"\(wanted)\" here already", hint: "choose another name: --name NAME")
+            throw QiError(.conflict, "\(other) is called \"\(wanted)\" here already", hint: "with another name: qimesh pair --name NAME")
         }
         do throws(MeshError) {
             let verdict = try trust.check(jid: "\(device)", key: invitation.key)

@@ -232,7 +232,7 @@ final class XMPPGateway: Sendable {
         state.withLock { $0.shown[name] = nil }
         guard client.state.isOnline else {
             throw QiError(
-                .offline, "\(name) cannot be reached: this node is not connected to \(own.domain)", hint: "see: qimesh status")
+                .offline, "\(name) cannot be reached: this node is not connected to \(own.domain)", hint: "qimesh status")
         }
         let resource = try await peers.awaitTunnelResource(of: device, name: name)
         let key = PeerKey { [trust] shown throws(MeshError) in
@@ -329,7 +329,7 @@ final class XMPPGateway: Sendable {
             peers.wentOffline()
             if case .waiting(let pause, let reason) = state {
                 logger.warning(
-                    "not connected", metadata: ["xmpp.account": "\(own)", "error": "\(reason.message)", "retry": "\(pause)"])
+                    "not connected", metadata: ["xmpp.account": "\(own)", "error": "\(reason.message)", "retry": "\(pause.text)"])
             }
         }
     }

@@ -64,7 +64,7 @@ public struct DeviceIdentity: Sendable {
             throw MeshError(
                 .identity, "\(path) is damaged, so this device cannot prove who it is",
                 hint:
-                    "restore the file from a backup; or remove it, and every peer must then accept the new key with qimesh trust",
+                    "restore the file from a backup; or remove it, and have every contact accept the new key with `qimesh trust`",
                 cause: error)
         }
     }

@@ -23,20 +23,18 @@ public enum TrustVerdict: Hashable, Sendable {
                 .trust,
                 "\(jid) shows another key than before: the device was set up anew, or somebody stands between (pinned "
                     + "\(old), shown \(key))",
-                hint: "compare with qimesh identity on that device, then qimesh trust \(PrivateFile.quoted(jid))")
+                hint: "on that device: qimesh identity; if it prints the key that is shown, here: qimesh trust \(word: jid)")
         case .keyBelongsTo(let other):
             MeshError(
                 .trust, "\(jid) shows the key \(key), which is pinned to \(other)",
-                hint: "if the device has moved to the new account: qimesh trust \(PrivateFile.quoted(other)) --forget, then connect again")
+                hint: "if the device has moved to the new account: qimesh trust \(word: other) --forget")
         case .keyRevoked(let other):
             MeshError(
                 .trust, "\(jid) shows the key \(key) of \(other), which was revoked on this device",
-                hint: "to let that device in again: qimesh approve \(PrivateFile.quoted(other)); "
-                    + "under its new address: qimesh trust \(PrivateFile.quoted(other)) --forget, then connect again")
+                hint: "to let that device in again: qimesh approve \(word: other); under its new address: qimesh trust \(word: other) --forget")
         case .revoked:
             MeshError(
-                .trust, "\(jid) was revoked on this device",
-                hint: "to let it in again: qimesh enroll here and qimesh pair there, or qimesh invite \(PrivateFile.quoted(jid))")
+                .trust, "\(jid) was revoked on this device", hint: "to let it in again: qimesh invite \(word: jid)")
         }
     }
 }

@@ -99,7 +99,7 @@ public final class Mesh: Sendable {
         }
         var reason = ""
         if case .waiting(_, let error) = gateway.client.state { reason = ": \(error.message)" }
-        throw MeshError(.timedOut, "\(gateway.own) is not logged in after \(limit)\(reason)")
+        throw MeshError(.timedOut, "\(gateway.own) is not logged in after \(limit.text)\(reason)")
     }
 
     /// Says goodbye to the server and ends everything that runs over this mesh; its proxies fail from now on.
@@ -138,7 +138,7 @@ public final class Mesh: Sendable {
         let device = try find(name)
         guard limit == nil || device.state == .online else {
             let seen = device.lastSeen.map { "last seen \(Int(Date().timeIntervalSince($0))) s ago" } ?? "not seen since this program joined"
-            throw QiError(.offline, "\(name) is \(device.state.rawValue) (\(seen))", hint: "wait longer, or see that qimesh up runs there")
+            throw QiError(.offline, "\(name) is \(device.state.rawValue) (\(seen))", hint: "wait longer; there: qimesh up")
         }
         return device
     }

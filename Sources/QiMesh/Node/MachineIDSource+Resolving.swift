@@ -19,7 +19,7 @@ extension MachineIDSource {
 
     private static func firstLine(of path: String) throws(MeshError) -> String {
         guard let data = FileManager.default.contents(atPath: path), data.count <= 4096,
-            let line = String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).first?
+            let line = try PlainText.decode(data, path).split(whereSeparator: \.isNewline).first?
                 .trimmingCharacters(in: .whitespaces), !line.isEmpty
         else {
             throw MeshError(

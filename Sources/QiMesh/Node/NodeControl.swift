@@ -70,7 +70,7 @@ final class NodeControl: Sendable {
         builder.advertiseControl("acceptKey", "(ss)") { [self] arguments, _ in
             let jid = try resolve(try arguments[0].text("JID"))
             guard let key = KeyFingerprint(try arguments[1].text("fingerprint")) else {
-                throw QiError(.invalid, "that is not a fingerprint", hint: "it looks like SHA256:… and is shown by: qimesh identity")
+                throw QiError(.invalid, "that is not a fingerprint", hint: "qimesh identity; it looks like SHA256:…")
             }
             try trust.replace(jid: jid, key: key)
             server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was changed"))
@@ -126,7 +126,7 @@ final class NodeControl: Sendable {
             since = Date().timeIntervalSince1970 - Double(age.components.seconds)
         case .waiting(let pause, let error):
             state = "waiting"
-            reason = "\(error.message); next attempt in \(pause)"
+            reason = "\(error.message); next attempt in \(pause.text)"
         case .stopped(let error):
             state = "stopped"
             reason = error?.message ?? ""
@@ -147,12 +147,12 @@ final class NodeControl: Sendable {
                 let refused = try trust.refused(jid: jid)
                 if refused != nil, peer.state == .online {
                     peer.state = .refused
-                    peer.note = "shows another key than before: qimesh trust \(PrivateFile.quoted(jid))"
+                    peer.note = "shows another key than before: qimesh trust \(word: jid)"
                 }
                 return .dictionary([
                     ("name", .string(peer.name)), ("jid", .string(jid)), ("state", .string(peer.state.rawValue)),
                     ("model", .string(peer.model)), ("services", .int64(Int64(peer.services))),
-                    ("path", .string(peer.state == .online && open.contains(jid) ? "in-band" : "")), ("rtt", .double(-1)),
+                    ("path", .string(peer.state == .online && open.contains(jid) ? "in-band" : "")),
                     ("lastSeen", .double(peer.lastSeen?.timeIntervalSince1970 ?? -1)), ("resource", .string(peer.resource)),
                     ("subscription", .string(peer.subscription)),
                     ("fingerprint", .string(try trust.entry(jid: jid).map { "\($0.key)" } ?? "")), ("note", .string(peer.note)),

@@ -51,7 +51,7 @@ struct EnrollmentTable: Equatable, Sendable {
         guard outstanding(at: now).count < Self.outstandingLimit else {
             throw MeshError(
                 .tooLarge, "\(Self.outstandingLimit) tokens wait to be used, which is the most there can be",
-                hint: "qimesh enroll --list, then qimesh enroll --cancel ID")
+                hint: "qimesh enroll --list; then, to take one back: qimesh enroll --cancel ID")
         }
         let enrollment = Enrollment(
             id: id, account: account, name: name, verifier: verifier, created: now, expires: now + lifetime)

@@ -22,11 +22,11 @@ enum PairingFailure: Hashable, Sendable {
         case .unanswered(let trouble):
             QiError(
                 .offline, "\(device) did not answer: \(trouble)",
-                hint: "is qimesh up running there, and was the token made there today? qimesh pair --wait-online 1h waits longer")
+                hint: "there: qimesh status; to wait longer, here: qimesh pair --wait-online 1h")
         case .noContact:
             QiError(
                 .timedOut, "\(device) has taken the token, but the servers have not made it a contact yet",
-                hint: "wait for it: qimesh devices; or qimesh invite \(device), there qimesh approve")
+                hint: "to see it come: qimesh devices; or: qimesh invite \(word: device)")
         }
     }
 }

@@ -92,7 +92,7 @@ struct PairingInvitation: Sendable {
     }
 
     private static func unusable(_ reason: String) -> MeshError {
-        MeshError(.usage, "that is no pairing token: \(reason)", hint: "copy the whole line that qimesh enroll printed")
+        MeshError(.usage, "that is no pairing token: \(reason)", hint: "copy the whole line of `qimesh enroll`")
     }
 
     private static func bounded(_ name: String) -> String {

@@ -30,13 +30,13 @@ enum PairingRefusal: String, Hashable, Sendable, CaseIterable, Codable {
 
     /// What the pairing device's side is told.
     func error(from device: String) -> QiError {
-        let again = "on \(device): qimesh enroll, then pair with the new token"
+        let again = "on \(device): qimesh enroll; here, with the new token: qimesh pair"
         return switch self {
         case .unknown: QiError(.denied, "\(device) does not know this token", hint: again)
         case .used:
             QiError(
                 .denied, "this token was used already; if not by you, somebody else has it",
-                hint: "on \(device): qimesh enroll --list shows who used it, qimesh revoke ends that; then qimesh enroll again")
+                hint: "on \(device), to see who used it: qimesh enroll --list; for another: qimesh enroll")
         case .expired: QiError(.denied, "this token has expired", hint: again)
         case .cancelled: QiError(.denied, "\(device) has taken this token back", hint: again)
         case .wrongProof:
@@ -46,7 +46,7 @@ enum PairingRefusal: String, Hashable, Sendable, CaseIterable, Codable {
         case .keyConflict:
             QiError(
                 .denied, "\(device) knows this device's address or key together with another one",
-                hint: "on \(device): qimesh revoke with this device's address, then pair again")
+                hint: "on \(device): qimesh revoke JID, with this device's address; then there: qimesh enroll; and here: qimesh pair")
         }
     }
 }

@@ -48,7 +48,7 @@ public struct PolicyDraft: Sendable {
             throw MeshError(.configuration, "the copy that was edited is gone: \(draft)")
         }
         guard bytes != original ?? Array(Self.beginning.utf8) else { return .unchanged }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw MeshError(.configuration, "\(path) is not UTF-8") }
+        let text = try PlainText.decode(bytes, path)
         let file = try PolicyFile.parse(text, path: path)
         let present = try PrivateFile.read(path, limit: Self.sizeLimit, refusing: .writable, code: .configuration)
         guard present == original else { return .outdated }

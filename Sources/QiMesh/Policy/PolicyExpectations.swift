@@ -49,7 +49,7 @@ public struct PolicyExpectations: Sendable {
         guard let bytes = try PrivateFile.readPublic(path, limit: sizeLimit, code: .configuration) else {
             throw MeshError(.configuration, "there is no file \(path)")
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw MeshError(.configuration, "\(path) is not UTF-8") }
+        let text = try PlainText.decode(bytes, path)
         return try parse(text, path: path)
     }
 

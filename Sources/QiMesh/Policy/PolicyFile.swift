@@ -21,7 +21,7 @@ public struct PolicyFile: Sendable {
         guard let bytes = try PrivateFile.read(path, limit: sizeLimit, refusing: .writable, code: .configuration) else {
             throw MeshError(.configuration, "there is no policy file \(path)")
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw MeshError(.configuration, "\(path) is not UTF-8") }
+        let text = try PlainText.decode(bytes, path)
         return try parse(text, path: path)
     }
 

@@ -64,7 +64,7 @@ enum SubjectText {
         let digits = text.lowercased()
         guard digits.utf8.count == 64, digits.allSatisfy({ $0.isHexDigit && $0.isASCII }) else {
             throw ConfigurationMistake(
-                message: "\"\(text)\" is no fingerprint", suggestion: "it looks like SHA256:… and is shown by: qimesh identity")
+                message: "\"\(text)\" is no fingerprint", suggestion: "it looks like SHA256:…, as `qimesh identity` prints it")
         }
         return digits
     }

@@ -4,7 +4,7 @@ import QiMessaging
 enum DeviceName: Hashable {
     /// A nickname of this node's roster or a JID, found by the node.
     case contact(String)
-    /// The URL of a directory, connected to without a node.
+    /// The URL of a directory, connected to without a node; in full, however it was typed.
     case directory(String)
 
     /// The longest JID, in bytes: three parts of 1023 (RFC 7622 §3.1).
@@ -12,14 +12,15 @@ enum DeviceName: Hashable {
 
     /// - Throws: `usage` for a text that can be neither.
     init(_ text: String) throws(CommandFailure) {
-        guard !text.isEmpty else { throw .usage("the device's name is empty", hint: "qimesh devices lists them") }
-        if text.contains("://") || text.hasPrefix("unix:") {
-            guard Endpoint(text) != nil else {
-                throw .usage("\"\(text)\" is not a URL of a directory", hint: "for example tcp://10.0.0.5:9559")
+        guard !text.isEmpty else { throw .usage("the device's name is empty", hint: "qimesh devices") }
+        if Endpoint.isAddress(text) {
+            guard let endpoint = Endpoint.typed(text) else {
+                throw .usage("\"\(text)\" is not the address of a directory: tcp://HOST:PORT, tcps://HOST:PORT or unix:/PATH")
             }
-            self = .directory(text)
+            self = .directory(endpoint.text)
             return
         }
+        let text = text.hasSuffix("/") ? String(text.dropLast()) : text
         guard text.utf8.count <= Self.lengthLimit, !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
             throw .usage("the device's name is too long or holds control characters")
         }
@@ -31,7 +32,7 @@ enum DeviceName: Hashable {
         if case .contact(let name) = self { name } else { nil }
     }
 
-    /// As it was typed.
+    /// The nickname or JID as it was typed, the URL in full.
     var text: String {
         switch self {
         case .contact(let name): name

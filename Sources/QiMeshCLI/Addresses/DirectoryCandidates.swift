@@ -1,6 +1,8 @@
+import QiMessaging
+
 /// Which directories a command may talk to, decided from its options and the environment (reference "cli-and-config" §1).
 struct DirectoryCandidates: Hashable {
-    /// URLs in the order to try; the first that answers is used.
+    /// URLs in full, in the order to try; the first that answers is used.
     var urls: [String]
     /// What named the only candidate (`--url`, `$QIMESH_URL`), nil when the usual places are tried.
     var source: String?
@@ -21,12 +23,14 @@ struct DirectoryCandidates: Hashable {
     ///   - purpose: what the directory is wanted for.
     init(url: String?, environment: [String: String], for purpose: Purpose = .localServices) {
         func set(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        // What is no address is kept as it is, for the message that says so.
+        func only(_ url: String, _ source: String) -> ([String], String) { ([Endpoint.typed(url)?.text ?? url], source) }
         if let url {
-            (urls, source) = ([url], "--url")
+            (urls, source) = only(url, "--url")
         } else if let url = set("QIMESH_URL") {
-            (urls, source) = ([url], "$QIMESH_URL")
+            (urls, source) = only(url, "$QIMESH_URL")
         } else if purpose == .localServices, let url = set("QI_URL") {
-            (urls, source) = ([url], "$QI_URL")
+            (urls, source) = only(url, "$QI_URL")
         } else {
             urls = Self.sockets(environment).map { "unix:" + $0 } + (purpose == .control ? [] : ["tcp://127.0.0.1:9559"])
             source = nil

@@ -7,7 +7,5 @@ enum NegativeNumbers {
         return arguments[..<end].map { isNegativeNumber($0) ? " " + $0 : $0 } + arguments[end...]
     }
 
-    private static func isNegativeNumber(_ text: String) -> Bool {
-        text.hasPrefix("-") && text.dropFirst().first?.isNumber == true && Double(text) != nil
-    }
+    private static func isNegativeNumber(_ text: String) -> Bool { text.hasPrefix("-") && NumberText(text) != nil }
 }

@@ -1,3 +1,6 @@
+import QiMesh
+import QiMessaging
+
 /// What a command is about: `[DEVICE/]Service[.member]` (reference "cli-and-config" §1).
 ///
 /// DEVICE is a nickname of the roster, a JID that may carry a resource, or the URL of a directory. The last `/` ends the device.
@@ -26,9 +29,11 @@ struct Target: Hashable {
     /// - Throws: `usage` when no service is named.
     init(_ text: String, device: DeviceName? = nil) throws(CommandFailure) {
         guard text.utf8.count <= Self.lengthLimit else { throw .usage("a target of \(text.utf8.count) bytes is no name") }
-        // What follows `::` is a signature, and its annotations may hold anything.
-        let nameEnd = text.firstRange(of: "::")?.lowerBound ?? text.endIndex
+        let nameEnd = Self.signatureStart(in: text) ?? text.endIndex
         guard let slash = text[..<nameEnd].lastIndex(of: "/") else {
+            guard text.lowercased() == "localhost" || !Endpoint.isAddress(text) else {
+                throw .usage("\"\(text)\" names a directory but no service: \(text)/SERVICE")
+            }
             self.device = device
             rest = text
             try Self.check(rest, text)
@@ -36,16 +41,25 @@ struct Target: Hashable {
         }
         let named = String(text[..<slash])
         rest = String(text[text.index(after: slash)...])
-        guard !named.hasSuffix(":/"), !(named.hasSuffix(":")) else {
-            throw .usage("\"\(text)\" names a directory but no service", hint: "\(text)/SERVICE")
+        // `tcp://10.0.0.5:9559`, `unix:/run/sd.sock/`: the slash belongs to the address.
+        guard !named.hasSuffix(":/"), !named.hasSuffix(":"), !(rest.isEmpty && Endpoint.isAddress(named)) else {
+            throw .usage("\"\(text)\" names a directory but no service: \(named.hasSuffix(":/") ? text : named)/SERVICE")
         }
         self.device = try DeviceName(named)
         try Self.check(rest, text)
     }
 
+    /// What follows `::` is a signature, and its annotations may hold anything; within brackets it is a part of an IPv6 address.
+    private static func signatureStart(in text: String) -> String.Index? {
+        text.ranges(of: "::").first { range in
+            let before = text[..<range.lowerBound]
+            return before.filter { $0 == "[" }.count <= before.filter { $0 == "]" }.count
+        }?.lowerBound
+    }
+
     private static func check(_ rest: String, _ text: String) throws(CommandFailure) {
         guard !rest.isEmpty, rest.first != "." else {
-            throw .usage("\"\(text)\" names no service", hint: "[DEVICE/]Service[.member]")
+            throw .usage("\"\(text)\" names no service: [DEVICE/]Service[.member]", hint: "qimesh ls")
         }
     }
 
@@ -70,7 +84,8 @@ struct Target: Hashable {
     /// - Throws: `usage` when none is named.
     func requireMember(_ kind: String) throws(CommandFailure) -> Reading {
         guard let split else {
-            throw .usage("\"\(rest)\" names no \(kind)", hint: "\(rest).\(kind.uppercased()); qimesh info \(rest) lists them")
+            let whole = (device.map { $0.text + "/" } ?? "") + rest
+            throw .usage("\"\(rest)\" names no \(kind): \(rest).\(kind.uppercased())", hint: "qimesh info \(word: whole)")
         }
         return split
     }

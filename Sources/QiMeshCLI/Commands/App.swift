@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QiMesh
 import QiWire
 
 /// `qimesh app`.
@@ -7,7 +8,7 @@ struct App: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "app", abstract: "Remote applications: install, approve and revoke them.",
         discussion: """
-            A manifest says what an application wants to do. Once it is installed and approved, whoever presents its name and its
+            A manifest says what an application wants to do. Once it is installed and approved, whoever presents its name and its \
             session id at the gateway (auth_user, auth_token) may do that, and nothing else.
             """,
         subcommands: [AppInstall.self, AppList.self, AppApprove.self, AppRevoke.self])
@@ -18,7 +19,7 @@ struct AppInstall: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "install", abstract: "Install an application, and print its session id, once.",
         discussion: """
-            Installing an application again gives it another session id, and the earlier one is worth nothing. Without --approve it has no
+            Installing an application again gives it another session id, and the earlier one is worth nothing. Without --approve it has no \
             access before `qimesh app approve`.
             """)
 
@@ -46,26 +47,14 @@ struct AppInstall: NodeVerb {
             AppList.permissions(answer, console)
             console.line(Printable.line(answer.text("session")))
             console.note("the session id of \(answer.text("name")); it is shown this once")
-            if !approve { console.note("it has no access yet: qimesh app approve \(answer.text("name"))") }
+            if !approve { console.note("it has no access yet: qimesh app approve \(word: answer.text("name"))") }
         }
     }
 
     private func read() throws(CommandFailure) -> String {
-        guard let file = FileHandle(forReadingAtPath: manifest) else {
-            throw CommandFailure(.notFound, "there is no file \(manifest)")
-        }
-        do {
-            // One byte more than the node takes, so that it says what is wrong with a larger one.
-            let data = try file.read(upToCount: 65_537) ?? Data()
-            guard let text = String(data: data, encoding: .utf8) else {
-                throw CommandFailure(.configuration, "\(manifest) is not UTF-8")
-            }
-            return text
-        } catch let failure as CommandFailure {
-            throw failure
-        } catch {
-            throw CommandFailure(.system, "\(manifest) cannot be read: \(error.localizedDescription)")
-        }
+        // One byte more than the node takes, so that it says what is wrong with a larger one.
+        let data = try TypedFile.contents(manifest, limit: 65_537, isCut: true)
+        do throws(MeshError) { return try PlainText.decode(data, manifest) } catch { throw CommandFailure(error) }
     }
 }
 
@@ -81,7 +70,7 @@ struct AppList: NodeVerb {
             let rows = try await control.list("apps")
             if console.json { return console.done(.object([("apps", .array(rows.map { JSONValue(control: $0) }))])) }
             if rows.isEmpty { return console.note("no application is installed; to install one: qimesh app install MANIFEST") }
-            var table = Table(["NAME", "STATE", "PERMISSIONS", "DESCRIPTION"])
+            var table = Table(["NAME", "STATE", .init("PERMISSIONS", .list), .init("DESCRIPTION", .words)])
             for row in rows {
                 let state: Table.Cell = row.member("approved")?.asBool == true ? .init("approved", .good) : .init("waits", .bad)
                 table.add([.init(row.text("name")), state, .init(Self.text(row).joined(separator: "; ")), .init(row.text("description"))])
@@ -108,7 +97,7 @@ struct AppList: NodeVerb {
 struct AppApprove: NodeVerb {
     static let configuration = CommandConfiguration(commandName: "approve", abstract: "Agree to what an installed application wants to do.")
 
-    @Argument(help: "The application, as qimesh app list shows it.")
+    @Argument(help: "The application, as `qimesh app list` shows it.")
     var name: String
 
     @OptionGroup var output: OutputOptions
@@ -128,7 +117,7 @@ struct AppRevoke: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "revoke", abstract: "End an application's access now, and forget it.")
 
-    @Argument(help: "The application, as qimesh app list shows it.")
+    @Argument(help: "The application, as `qimesh app list` shows it.")
     var name: String
 
     @OptionGroup var output: OutputOptions

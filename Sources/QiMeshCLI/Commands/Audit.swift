@@ -8,7 +8,7 @@ struct Audit: Verb {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Who asked for what, when, by which way, and which rule decided.",
         discussion: """
-            Reads the audit files of this user's node and of its gateway, whether they run or not: denials and changes, and all calls
+            Reads the audit files of this user's node and of its gateway, whether they run or not: denials and changes, and all calls \
             where the policy says `audit: { calls: all }`. Denials of one caller that repeat are one line with their number.
             """)
 
@@ -64,11 +64,11 @@ struct Audit: Verb {
         guard let text else { return nil }
         if let span = TimeSpan(argument: text) { return now - TimeText.inSeconds(span.duration) }
         if let date = try? Date(text, strategy: .iso8601) { return date }
-        throw .usage("\"\(text)\" is no time", hint: "for example 10m, 2h, 2026-11-26T12:00:00Z")
+        throw .usage("\"\(text)\" is no time, such as 10m, 2h, 2026-11-26T12:00:00Z")
     }
 
     static func table(_ lines: some Sequence<AuditLine>) -> Table {
-        var table = Table(["TIME", "EVENT", "WHO", "ZONE", "ACCESS", "TARGET", "DECISION", "RULE", "PATH", "DETAIL"])
+        var table = Table(["TIME", "EVENT", "WHO", "ZONE", "ACCESS", "TARGET", "DECISION", "RULE", "PATH", .init("DETAIL", .words)])
         for line in lines {
             let record = line.record
             table.add([

@@ -3,7 +3,7 @@ import QiMessaging
 import QiWire
 
 /// `qimesh call`: calls a method.
-struct Call: NodeVerb {
+struct Call: WaitingVerb {
     static let configuration = CommandConfiguration(
         commandName: "call", abstract: "Call a method and print its result.",
         discussion: "An overload is named by its signature: qimesh call 'ALTextToSpeech.say::(s)' hello")
@@ -17,22 +17,19 @@ struct Call: NodeVerb {
     @Flag(help: "Do not wait for an answer; nothing tells whether it worked.")
     var post = false
 
-    @Option(help: "Wait this long for the device to be online first.")
-    var waitOnline: TimeSpan?
-
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var wait: WaitOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
         let target = try Target(target, device: device.name(environment))
         let reading = try target.requireMember("method")
-        var values: [QiValue] = []
-        for argument in arguments { values.append(try CallArgument.value(argument)) }
-        try await withSession(console, device: target.device) { [values] (session) async throws(CommandFailure) in
-            if let waitOnline { try await session.waitOnline(target.device, atMost: waitOnline.duration) }
+        var typed: [CallArgument] = []
+        for argument in arguments { typed.append(try CallArgument(argument)) }
+        try await withSession(console, waitingFor: target.device) { [typed] (session) async throws(CommandFailure) in
             let found = try await session.find(target, readings: [reading])
-            let method = try found.method(reading.member ?? "", values)
+            let (method, values) = try found.method(reading.member ?? "", typed)
             if post {
                 do throws(QiError) {
                     try found.proxy.post(method.fullName, arguments: values)

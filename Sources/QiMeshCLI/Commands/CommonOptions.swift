@@ -18,8 +18,10 @@ struct OutputOptions: ParsableArguments {
 
     /// Where the command speaks.
     var console: Console {
-        Console(
+        var console = Console(
             json: json, quiet: quiet, verbosity: verbose, colour: color, environment: ProcessInfo.processInfo.environment)
+        console.typed = TypedCommand(Array(CommandLine.arguments.dropFirst()))
+        return console
     }
 }
 
@@ -47,10 +49,10 @@ struct NodeOptions: ParsableArguments {
     func entrance(to directory: DirectoryCandidates) throws(CommandFailure) -> Entrance {
         guard user != nil || tokenFile != nil || certificate != nil else { return Entrance() }
         guard directory.source != nil else {
-            throw .usage("a login is for a directory at an address, and none is named", hint: "--url tcps://HOST:PORT")
+            throw .usage("a login is for a directory at an address, and none is named: --url tcps://HOST:PORT")
         }
         guard let user else {
-            if tokenFile != nil { throw .usage("a token without a user", hint: "--user NAME") }
+            if tokenFile != nil { throw .usage("a token is for a user, and none is named: --user NAME") }
             return Entrance(certificate: certificate)
         }
         do throws(MeshError) {
@@ -67,7 +69,7 @@ struct NodeOptions: ParsableArguments {
         if let timeout { return Patience(limit: timeout.duration) }
         guard let text = environment["QIMESH_TIMEOUT"], !text.isEmpty else { return Patience(limit: nil) }
         guard let span = TimeSpan(argument: text) else {
-            throw .usage("QIMESH_TIMEOUT=\(text) is not a time", hint: "for example 500ms, 5s, 2m")
+            throw .usage("QIMESH_TIMEOUT=\(text) is not a time, such as 500ms, 5s, 2m")
         }
         return Patience(limit: span.duration)
     }

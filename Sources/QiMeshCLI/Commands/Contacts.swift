@@ -17,7 +17,7 @@ struct Invite: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await act(
-            "invite", [.string(jid), .string(name ?? "")], console, "invited", "there: qimesh approve, with the JID of this node")
+            "invite", [.string(jid), .string(name ?? "")], console, "invited", "there: qimesh approve JID, with the address of this node")
     }
 }
 

@@ -15,7 +15,7 @@ struct Devices: NodeVerb {
             let rows = try await control.list("devices")
             if console.json { return console.done(.object([("devices", .array(rows.map { JSONValue(control: $0) }))])) }
             let devices = rows.map { DeviceRow($0) }
-            if devices.isEmpty { return console.note("no devices yet; qimesh invite JID --name NAME makes one a contact") }
+            if devices.isEmpty { return console.note("no devices yet; to pair with one: qimesh enroll; there: qimesh pair") }
             console.table(Self.table(devices, now: Date().timeIntervalSince1970))
             console.line(Self.summary(devices))
             for trouble in Set(devices.filter { !$0.trouble.isEmpty }.map { "\($0.account) is offline itself: \($0.trouble)" }).sorted() {
@@ -28,12 +28,11 @@ struct Devices: NodeVerb {
     }
 
     static func table(_ devices: [DeviceRow], now: Double) -> Table {
-        var table = Table(["DEVICE", "STATE", "MODEL", "SERVICES", "PATH", "RTT", "LAST SEEN", "JID"])
+        var table = Table(["DEVICE", "STATE", "MODEL", "SERVICES", "PATH", "LAST SEEN", "JID"])
         for device in devices {
             table.add([
                 .init(device.name), .init(device.state, Tint(state: device.state)), .init(device.model),
                 .init(device.services.map { "\($0)" } ?? ""), .init(device.path),
-                .init(device.roundTrip.map(TimeText.milliseconds) ?? ""),
                 .init(device.state == "online" ? "now" : device.lastSeen.map { TimeText.ago(now - $0) } ?? ""), .init(device.jid),
             ])
         }

@@ -7,7 +7,7 @@ struct Enroll: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "enroll", abstract: "Make a token with which one other device pairs with this one.",
         discussion: """
-            The token works once and for ten minutes. Whoever has it becomes a contact: show it to the other device alone, as text or
+            The token works once and for ten minutes. Whoever has it becomes a contact: show it to the other device alone, as text or \
             as the QR code, and enter it there with `qimesh pair`. --list shows what became of tokens, and who was refused.
             """)
 
@@ -47,9 +47,10 @@ struct Enroll: NodeVerb {
             let answer = try await control.call("enroll", [.string(name ?? ""), .string(account ?? ""), .int64(seconds)])
             if console.json { return console.done(JSONValue(control: answer)) }
             let token = answer.text("token")
-            if let code = code(token, console) { console.picture(code) }
             console.line(Printable.line(token))
-            console.note("good once, for \(TimeText.ago(lifetime(answer))); there: qimesh pair, and this line or the code")
+            console.note("good once, for \(TimeText.ago(lifetime(answer))); there: qimesh pair; it asks for this line")
+            // Last, so that all of it is to be seen where there are few lines.
+            defer { if let code = code(token, console) { console.picture(code) } }
             if answer.member("online")?.asBool == false { console.note("this node is not connected to its server now; see: qimesh status") }
         }
     }
@@ -71,10 +72,14 @@ struct Enroll: NodeVerb {
             console.note("the token is too long for a QR code")
             return nil
         }
-        if qr == nil, let width = console.errorWidth, width < code.terminalWidth {
-            console.note("the terminal is too narrow for the QR code, which takes \(code.terminalWidth) columns")
+        let border = code.border(width: console.errorSize?.columns, height: console.errorSize?.lines)
+        guard border != nil || qr != nil else {
+            console.note(
+                "the terminal is too small for the QR code, which takes \(code.terminalWidth(.narrow)) columns and "
+                    + "\(code.terminalHeight(.narrow) + 1) lines; to draw it all the same: qimesh enroll --qr")
             return nil
         }
-        return code.terminalLines(colour: output.color.isOn(terminal: console.isTerminal.errors, environment: environment))
+        let colour = output.color.isOn(terminal: console.isTerminal.errors, environment: environment)
+        return code.terminalLines(colour: colour, border ?? .full)
     }
 }

@@ -16,7 +16,7 @@ enum Enrollments {
                 let state = row.text("state")
                 table.add([
                     .init(row.text("id")), .init(state, state == "outstanding" ? .good : .plain),
-                    .init(row.number("created").map { TimeText.ago(now - $0) } ?? ""), .init(row.text("name")),
+                    .init(TimeText.since(row.number("created"), now)), .init(row.text("name")),
                     .init(row.text("usedBy")), .init(row.text("usedKey")),
                 ])
             }
@@ -28,7 +28,7 @@ enum Enrollments {
 
     /// A line about somebody who was refused.
     static func refusal(_ attempt: QiValue, token: String?, _ now: Double) -> String {
-        let ago = attempt.number("at").map { TimeText.ago(now - $0) } ?? ""
+        let ago = TimeText.since(attempt.number("at"), now)
         var line = "! \(ago) ago: \(attempt.text("jid")) tried to pair \(attempt.text("told"))"
         if let token { line += " (token \(token))" }
         if attempt.member("knewToken")?.asBool == true { line += "; it knows the token" }

@@ -46,7 +46,7 @@ enum ForegroundNode {
         let named = environment["QIMESH_LOG"].flatMap { $0.isEmpty ? nil : $0 }
         guard let text = option ?? named else { return nil }
         guard let level = Logger.Level(rawValue: text.lowercased()) else {
-            throw .usage("\"\(text)\" is no log level", hint: Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))
+            throw .usage("\"\(text)\" is no log level: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         return level
     }

@@ -1,9 +1,10 @@
 import ArgumentParser
+import QiMesh
 import QiMessaging
 import QiWire
 
 /// `qimesh gen`: the interface of live services as source.
-struct Generate: NodeVerb {
+struct Generate: WaitingVerb {
     static let configuration = CommandConfiguration(
         commandName: "gen", abstract: "The interface of services as source text: Swift protocols, or IDL.",
         discussion: """
@@ -29,6 +30,7 @@ struct Generate: NodeVerb {
     var hidden = false
 
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var wait: WaitOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
@@ -36,11 +38,11 @@ struct Generate: NodeVerb {
         var text = lang == .swift ? AnyInterface.swift(SwiftInterface()) : .idl(QiInterface())
         for target in targets {
             let target = try Target(target, device: device.name(environment))
-            let (service, metaObject) = try await withSession(console, device: target.device) {
+            let (service, metaObject) = try await withSession(console, waitingFor: target.device) {
                 (session) async throws(CommandFailure) in
                 let found = try await session.find(target, readings: target.readings)
                 if let member = found.member {
-                    throw .usage("\(member) is a member; an interface is made of a whole service", hint: "qimesh gen \(found.label)")
+                    throw .usage("\(member) is a member; an interface is made of a whole service", hint: "qimesh gen \(word: found.label)")
                 }
                 return (found.service, found.proxy.metaObject)
             }

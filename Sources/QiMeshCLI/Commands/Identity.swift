@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QiMesh
 import QiWire
 
 /// `qimesh identity`: who this device is to others.
@@ -33,8 +34,8 @@ struct RotateIdentity: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "rotate", abstract: "Make this device a new key; the old one is gone for good.",
         discussion: """
-            For a key that others may have read. Every tunnel ends, and every contact refuses this device until its owner has accepted
-            the new key there: qimesh trust, with an address of this device.
+            For a key that others may have read. Every tunnel ends, and every contact refuses this device until its owner has accepted \
+            the new key there: `qimesh trust` with an address of this device.
             """)
 
     @Flag(help: "Do not ask.")
@@ -54,7 +55,7 @@ struct RotateIdentity: NodeVerb {
             console.note("instead of \(answer.text("old"))")
             let contacts = answer.texts("contacts")
             guard !contacts.isEmpty else { return }
-            console.note("on each of \(contacts.joined(separator: ", ")): qimesh trust \(answer.texts("jids").first ?? "ADDRESS")")
+            console.note("on each of \(contacts.joined(separator: ", ")): qimesh trust \(word: answer.texts("jids").first ?? "ADDRESS")")
         }
     }
 

@@ -3,7 +3,7 @@ import QiMessaging
 import QiWire
 
 /// `qimesh info`: what a service offers.
-struct Info: NodeVerb {
+struct Info: WaitingVerb {
     static let configuration = CommandConfiguration(
         commandName: "info", abstract: "The methods, signals and properties of a service, or one member of it.")
 
@@ -17,12 +17,13 @@ struct Info: NodeVerb {
     var signature = false
 
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var wait: WaitOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
         let target = try Target(target, device: device.name(environment))
-        try await withSession(console, device: target.device) { (session) async throws(CommandFailure) in
+        try await withSession(console, waitingFor: target.device) { (session) async throws(CommandFailure) in
             let found = try await session.find(target, readings: target.readings)
             var members = ServiceMembers(found.proxy.metaObject, hidden: hidden || found.member != nil)
             if let member = found.member { members = try members.only(member, of: found.label) }

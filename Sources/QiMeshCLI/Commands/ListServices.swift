@@ -2,18 +2,19 @@ import ArgumentParser
 import QiWire
 
 /// `qimesh ls`: the services of a device.
-struct ListServices: NodeVerb {
+struct ListServices: WaitingVerb {
     static let configuration = CommandConfiguration(commandName: "ls", abstract: "The services of a device.")
 
     @Argument(help: "Nickname, JID or URL; default: $QIMESH_DEVICE, this machine.")
     var device: String?
 
+    @OptionGroup var wait: WaitOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
         let named = try DeviceOptions.name(device, environment)
-        try await withSession(console, device: named) { (session) async throws(CommandFailure) in
+        try await withSession(console, waitingFor: named) { (session) async throws(CommandFailure) in
             let services = try await Self.services(session, named).sorted { ($0.id, $0.name) < ($1.id, $1.name) }
             if console.json { return console.done(.object([("services", .array(services.map(Self.json)))])) }
             console.table(Self.table(services))
@@ -46,7 +47,7 @@ struct ListServices: NodeVerb {
 
     static func table(_ services: [NodeSession.Listed]) -> Table {
         let hasEndpoints = services.contains { !$0.endpoints.isEmpty }
-        var table = Table(["ID", "SERVICE", "PROCESS", "BOARD"] + (hasEndpoints ? ["ENDPOINTS"] : []))
+        var table = Table(["ID", "SERVICE", "PROCESS", "BOARD"] + (hasEndpoints ? [.init("ENDPOINTS", .list)] : []))
         for service in services {
             table.add([
                 .init("\(service.id)"), .init(service.name), .init("\(service.process)", .faint),

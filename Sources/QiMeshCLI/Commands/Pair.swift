@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QiMesh
 import QiMessaging
 import QiWire
 
@@ -8,7 +9,7 @@ struct Pair: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "pair", abstract: "Pair with the device that made a token.",
         discussion: """
-            Both devices become contacts of each other, each with a name and with the other's key pinned. Nothing but the token is
+            Both devices become contacts of each other, each with a name and with the other's key pinned. Nothing but the token is \
             needed. A device that does not answer is waited for. Exit status 4: the token was refused; 5: nobody answered.
             """)
 
@@ -50,7 +51,7 @@ struct Pair: NodeVerb {
             let answer = try await control.call("pair", arguments, limit: wait + .seconds(60), device: Self.device(in: token))
             if console.json { return console.done(JSONValue(control: answer)) }
             console.line(Printable.line("paired \(answer.text("name"))  \(answer.text("jid"))  \(answer.text("fingerprint"))"))
-            console.note("try: qimesh ls \(answer.text("name"))")
+            console.note("try: qimesh ls \(word: answer.text("name"))")
         }
     }
 
@@ -59,7 +60,7 @@ struct Pair: NodeVerb {
         if let token, token != "-" { return token }
         if isatty(STDIN_FILENO) == 1 { console.note("The line that `qimesh enroll` printed on the other device:") }
         guard let line = readLine(), !line.allSatisfy(\.isWhitespace) else {
-            throw .usage("no token was entered", hint: "qimesh enroll on the other device prints one")
+            throw .usage("no token was entered", hint: "on the other device: qimesh enroll")
         }
         return line
     }

@@ -7,7 +7,7 @@ struct Policy: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy", abstract: "Who may do what: show the rules, ask them, test them, change them, read them again.",
         discussion: """
-            The rules stand in policy.yaml beside the configuration. The first rule that names the caller and lists the target
+            The rules stand in policy.yaml beside the configuration. The first rule that names the caller and lists the target \
             decides; inside a rule deny is read before allow; what no rule lists is denied to everybody from outside.
             """,
         subcommands: [PolicyShow.self, PolicyCheck.self, PolicyTest.self, PolicyEdit.self, PolicyReload.self])
@@ -32,7 +32,7 @@ struct PolicyShow: PolicyVerb {
     }
 
     static func table(_ rules: [QiValue]) -> Table {
-        var table = Table(["RULE", "LINE", "WHO", "LISTS", "LIMIT", "EXPIRES"])
+        var table = Table(["RULE", "LINE", "WHO", .init("LISTS", .list), "LIMIT", "EXPIRES"])
         for (index, rule) in rules.enumerated() {
             let lists = rule.rows("lists").map { list in
                 "\(list.text("key"))=[\(list.texts("entries").map { "\"\($0)\"" }.joined(separator: ", "))]"

@@ -7,7 +7,7 @@ struct PolicyCheck: PolicyVerb {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Which rule decides, and how.",
         discussion: """
-            WHO is one caller: a JID, app:NAME, user:NAME, cert:FINGERPRINT, host:ADDRESS or zone:lan. ACTION is call, subscribe,
+            WHO is one caller: a JID, app:NAME, user:NAME, cert:FINGERPRINT, host:ADDRESS or zone:lan. ACTION is call, subscribe, \
             read, write, emit or register. Exit status 4: denied.
             """)
 
@@ -47,7 +47,7 @@ struct PolicyCheck: PolicyVerb {
             throw CommandFailure(error)
         }
         return try await withPolicy(console) { (source) async throws(CommandFailure) in
-            if let device = target.device { try await Self.require(device, source) }
+            if let device = target.device { try await require(device, target.rest, source) }
             let answer = try await source.answer(question, who: who, target: target.rest, action: action, zone: zone)
             if console.json { console.done(Self.json(answer)) } else { console.line(Printable.line(answer.text("text"))) }
             return answer.member("allowed")?.asBool == true
@@ -55,12 +55,14 @@ struct PolicyCheck: PolicyVerb {
     }
 
     /// A policy is its own device's: only that one knows it.
-    private static func require(_ device: DeviceName, _ source: PolicySource) async throws(CommandFailure) {
+    private func require(_ device: DeviceName, _ rest: String, _ source: PolicySource) async throws(CommandFailure) {
         // A file is whoever's it is.
         guard case .node(let control) = source else { return }
         let identity = try await control.call("identity")
         guard ([identity.text("name")] + identity.texts("jids")).contains(device.text) else {
-            throw .usage("\(device.text) is another device: its policy is asked there", hint: "run the command on \(device.text), or leave it out")
+            throw .usage(
+                "\(device.text) is another device: its policy is asked there",
+                hint: "on \(device.text): qimesh policy check \(word: who) \(word: rest) \(word: action)")
         }
     }
 

@@ -8,7 +8,7 @@ struct PolicyEdit: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "edit", abstract: "Change the policy file with your editor, and put it in force.",
         discussion: """
-            Opens a copy with $VISUAL, $EDITOR or vi. The copy takes the file's place only when it has no mistake; the running node
+            Opens a copy with $VISUAL, $EDITOR or vi. The copy takes the file's place only when it has no mistake; the running node \
             then reads it. Exit status 7: the copy has a mistake, and everything is as before.
             """)
 
@@ -59,7 +59,8 @@ struct PolicyEdit: NodeVerb {
             case .outdated:
                 isKept = true
                 throw CommandFailure(
-                    .conflict, "\(draft.path) was changed by somebody else meanwhile", hint: "what you wrote is in \(draft.draft)")
+                    .conflict, "\(draft.path) was changed by somebody else meanwhile; what you wrote is in \(draft.draft)",
+                    hint: "diff \(word: draft.path) \(word: draft.draft)")
             }
         }
     }
@@ -100,7 +101,7 @@ private enum Editor {
         // As git does: the variable may hold options.
         let status = try run(["/bin/sh", "-c", command + " \"$1\"", "sh", path], environment)
         guard status == 0 else {
-            throw CommandFailure(.system, "the editor (\(command)) ended with status \(status): nothing was changed", hint: "set $EDITOR")
+            throw CommandFailure(.system, "the editor (\(command)) ended with status \(status): nothing was changed", hint: "EDITOR=nano qimesh policy edit")
         }
     }
 

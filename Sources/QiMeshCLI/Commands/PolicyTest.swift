@@ -9,7 +9,7 @@ struct PolicyTest: PolicyVerb {
         discussion: """
             The table is YAML, one expectation a line:
 
-              - { who: op@lab.example, target: ALMotion.moveTo, action: call, expect: deny, rule: 2 }
+              - { who: op@lab.example, target: ALMotion.moveTo, expect: deny, rule: 2 }
               - { who: "zone:lan", target: ALTextToSpeech.say, expect: deny }
 
             Exit status 8: an expectation is not met.

@@ -7,9 +7,9 @@ struct PublicDoor: Verb {
     static let configuration = CommandConfiguration(
         commandName: "gateway", abstract: "Run only the public door: the gateway of the configuration.",
         discussion: """
-            Runs in the foreground until Ctrl-C. It knows the directory by its socket alone (or the NAOqi directory named as
-            gateway.naoqi), and comes back by itself when that is restarted; clients outside stay connected meanwhile. With
-            gateway.separate: true, `qimesh up` leaves the door to this command. SIGHUP has it read policy.yaml,
+            Runs in the foreground until Ctrl-C. It knows the directory by its socket alone (or the NAOqi directory named as \
+            gateway.naoqi), and comes back by itself when that is restarted; clients outside stay connected meanwhile. With \
+            gateway.separate: true, `qimesh up` leaves the door to this command. SIGHUP has it read policy.yaml, \
             its certificates and gateway.advertise again.
             """)
 

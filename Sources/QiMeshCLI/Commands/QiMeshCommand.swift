@@ -10,10 +10,10 @@ struct QiMeshCommand: AsyncParsableCommand {
         commandName: "qimesh",
         abstract: "One qiMessaging bus across devices that find each other by XMPP.",
         discussion: """
-            A target is [DEVICE/]Service[.member]; DEVICE is a nickname, a JID or the URL of a directory. Arguments of calls are
+            A target is [DEVICE/]Service[.member]; DEVICE is a nickname, a JID or the URL of a directory. Arguments of calls are \
             JSON, a bare word is a string, @FILE reads JSON from a file, @raw:FILE sends its bytes.
 
-            Exit status: 0 done, 1 the remote method raised an error, 2 wrong usage, 3 not found, 4 not allowed or login failed,
+            Exit status: 0 done, 1 the remote method raised an error or something else failed, 2 wrong usage, 3 not found, 4 not allowed or login failed, \
             5 offline, 6 timed out, 7 configuration invalid, 8 not as required, 130 interrupted.
             """,
         version: version,

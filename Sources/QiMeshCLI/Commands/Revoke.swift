@@ -6,7 +6,7 @@ struct Revoke: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "revoke", abstract: "End all access of a device now: its key, its contact, what runs to it.",
         discussion: """
-            For a device that is lost, sold or not trusted any more. It stays out, whatever key it shows, until `qimesh enroll` and
+            For a device that is lost, sold or not trusted any more. It stays out, whatever key it shows, until `qimesh enroll` and \
             `qimesh pair`, `qimesh invite` or `qimesh approve` let it in again.
             """)
 

@@ -19,7 +19,7 @@ struct Status: NodeVerb {
     }
 
     private static func print(_ status: QiValue, _ console: Console, now: Double) {
-        func since(_ row: QiValue) -> String { row.number("since").map { TimeText.ago(now - $0) } ?? "" }
+        func since(_ row: QiValue) -> String { TimeText.since(row.number("since"), now) }
         let model = status.text("model")
         console.line(Printable.line(
             status.text("name") + (model.isEmpty ? "" : "  \(model)") + "  qimesh \(status.text("version"))"
@@ -38,7 +38,7 @@ struct Status: NodeVerb {
         if accounts.isEmpty {
             console.line("no account: a local bus only")
         } else {
-            var table = Table(["ACCOUNT", "STATE", "SINCE", "RESOURCE", "REASON"])
+            var table = Table(["ACCOUNT", "STATE", "SINCE", "RESOURCE", .init("REASON", .words)])
             for row in accounts {
                 let state = row.text("state")
                 table.add([

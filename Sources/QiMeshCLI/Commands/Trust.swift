@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QiMesh
 import QiWire
 
 /// `qimesh trust`: the keys pinned to contacts, and taking a changed one.
@@ -7,9 +8,9 @@ struct Trust: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "trust", abstract: "The pinned keys of contacts; accept a changed one.",
         discussion: """
-            Compare the refused fingerprint with what `qimesh identity` prints on the other device, by a way that the XMPP server
-            cannot change, before accepting it. On a terminal the command asks; elsewhere only --accept accepts. A key that is forgotten
-            makes room for the next one the contact shows; to end a contact's access: qimesh revoke.
+            Compare the refused fingerprint with what `qimesh identity` prints on the other device, by a way that the XMPP server \
+            cannot change, before accepting it. On a terminal the command asks; elsewhere only --accept accepts. A key that is forgotten \
+            makes room for the next one the contact shows; `qimesh revoke` ends a contact's access.
             """)
 
     @Argument(help: "The name or address of a contact; without it all pinned keys are listed.")
@@ -31,7 +32,7 @@ struct Trust: NodeVerb {
     func perform(_ console: Console) async throws(CommandFailure) {
         if forget, let jid { return try await forget(jid, console) }
         guard let jid else {
-            guard !accept else { throw .usage("--accept needs the name or address of a contact", hint: "qimesh trust JID --accept") }
+            guard !accept else { throw .usage("--accept needs the name or address of a contact: qimesh trust JID --accept", hint: "qimesh trust") }
             return try await list(console)
         }
         try await withControl(console) { (control, _) async throws(CommandFailure) in
@@ -47,7 +48,7 @@ struct Trust: NodeVerb {
             }
             guard accept || Self.asked(console) else {
                 if console.json { return console.done(JSONValue(control: entry).adding([("accepted", .bool(false))])) }
-                return console.note("the key stays refused; to accept it: qimesh trust \(jid) --accept")
+                return console.note("the key stays refused; to accept it: qimesh trust \(word: jid) --accept")
             }
             // By fingerprint: another key that came meanwhile is not what was looked at.
             let pinned = try await control.call("acceptKey", [.string(jid), .string(refused)], device: jid)

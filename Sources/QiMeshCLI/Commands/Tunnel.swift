@@ -1,9 +1,10 @@
 import ArgumentParser
+import QiMesh
 import QiMessaging
 import QiWire
 
 /// `qimesh tunnel`: a remote directory as a local one.
-struct Tunnel: NodeVerb {
+struct Tunnel: WaitingVerb {
     static let configuration = CommandConfiguration(
         commandName: "tunnel",
         abstract: "Open a local directory that is the remote device's, for tools that know only plain names.",
@@ -15,21 +16,23 @@ struct Tunnel: NodeVerb {
     @Option(help: "Where to listen; port 0 takes a free one.")
     var listen = "tcp://127.0.0.1:0"
 
+    @OptionGroup var wait: WaitOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
         guard case .contact(let contact) = try DeviceName(device) else {
-            throw .usage("\(device) is a directory already", hint: "qimesh ls \(device)")
+            throw .usage("\(device) is a directory already", hint: "qimesh ls \(word: device)")
         }
-        guard Endpoint(listen) != nil else {
-            throw .usage("\"\(listen)\" is not a URL to listen on", hint: "tcp://127.0.0.1:9600")
+        guard let endpoint = Endpoint.typed(listen) else {
+            throw .usage("\"\(listen)\" is not an address to listen at: tcp://HOST:PORT or unix:/PATH")
         }
         try await withControl(console) { (control, session) async throws(CommandFailure) in
+            if let limit = wait.waitOnline { try await session.waitOnline(.contact(contact), atMost: limit.duration) }
             let opened: QiValue
             do throws(CommandFailure) {
                 opened = try await control.call(
-                    "openTunnel", [.string(contact), .string(listen)], limit: control.patience.device, device: contact)
+                    "openTunnel", [.string(contact), .string(QiString(endpoint.text))], limit: control.patience.device, device: contact)
             } catch {
                 throw await session.judged(error, contact: contact, lookingUp: "ServiceDirectory")
             }
@@ -44,7 +47,7 @@ struct Tunnel: NodeVerb {
         let url = opened.text("url")
         console.line(Printable.line(url))
         console.note("\(opened.text("device")) (\(opened.text("jid"))) by \(opened.text("path")); Ctrl-C closes it")
-        console.note("for example: qimesh ls --url \(url)")
+        console.note("for example: qimesh ls --url \(word: url)")
         console.note("python: session.connect(\"\(url)\")")
     }
 }

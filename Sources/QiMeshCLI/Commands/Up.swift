@@ -1,17 +1,17 @@
 import ArgumentParser
 import Foundation
 import QiMesh
+import QiMessaging
 
 /// `qimesh up`: the node.
 struct Up: Verb {
     static let configuration = CommandConfiguration(
         commandName: "up", abstract: "Run this device's node: its directory, and its accounts.",
         discussion: """
-            Runs in the foreground until Ctrl-C. Without a configuration it is a local bus, and writes a commented configuration
-            for you to fill in. SIGHUP has it read policy.yaml again, the gateway's certificates and gateway.advertise; other
-            settings need a restart, and the log then says which. Exit status 4: an account's login or a server's certificate
-            was refused; 7: the configuration
-            cannot be used.
+            Runs in the foreground until Ctrl-C. Without a configuration it is a local bus, and writes a commented configuration \
+            for you to fill in. SIGHUP has it read policy.yaml again, the gateway's certificates and gateway.advertise; other \
+            settings need a restart, and the log then says which. Exit status 4: an account's login or a server's certificate \
+            was refused; 7: the configuration cannot be used.
             """)
 
     @Option(help: "The configuration file (default: $QIMESH_CONFIG, ~/.config/qimesh/qimesh.yaml, /etc/qimesh/qimesh.yaml).")
@@ -36,7 +36,8 @@ struct Up: Verb {
 
     private func serve(_ console: Console) async throws {
         let paths = try MeshPaths.current(configuration: config)
-        let load: @Sendable () throws(MeshError) -> MeshConfiguration = { [listen] () throws(MeshError) in
+        let listen = try Self.addresses(listen)
+        let load: @Sendable () throws(MeshError) -> MeshConfiguration = { () throws(MeshError) in
             try Self.load(paths, listen: listen)
         }
         let configuration = try load()
@@ -45,6 +46,18 @@ struct Up: Verb {
         try await ForegroundNode.run(level: level, load: load) { logger in
             MeshNode(configuration: configuration, paths: paths, logger: logger) { urls in Self.ready(urls, console) }
         }
+    }
+
+    /// The addresses in full.
+    static func addresses(_ listen: [String]) throws(CommandFailure) -> [String] {
+        var urls: [String] = []
+        for text in listen {
+            guard let endpoint = Endpoint.typed(text) else {
+                throw .usage("\"\(text)\" is not an address to listen at: tcp://HOST:PORT or unix:/PATH")
+            }
+            urls.append(endpoint.text)
+        }
+        return urls
     }
 
     private static func load(_ paths: MeshPaths, listen: [String]) throws(MeshError) -> MeshConfiguration {

@@ -6,8 +6,8 @@ struct Users: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "user", abstract: "Who may come in at the gateway by name and token: add, list, remove.",
         discussion: """
-            The token is shown once and kept as a digest only. A client of libqi presents both as `user` and `token`. What a user may
-            do there, the policy says (who: user:NAME). A running gateway takes changes at once; whoever is removed is out within
+            The token is shown once and kept as a digest only. A client of libqi presents both as `user` and `token`. What a user may \
+            do there, the policy says (who: user:NAME). A running gateway takes changes at once; whoever is removed is out within \
             a second.
             """,
         subcommands: [AddUser.self, ListUsers.self, RemoveUser.self])
@@ -15,7 +15,7 @@ struct Users: AsyncParsableCommand {
 
 /// Where the users are.
 struct UserOptions: ParsableArguments {
-    @Option(help: "The configuration file (default: as for qimesh up).")
+    @Option(help: "The configuration file (default: as for `qimesh up`).")
     var config: String?
 
     func withStore<Result>(_ body: (UserStore) throws(MeshError) -> Result) throws(CommandFailure) -> Result {

@@ -3,7 +3,7 @@ import Foundation
 import QiWire
 
 /// `qimesh watch`: prints events.
-struct Watch: NodeVerb {
+struct Watch: WaitingVerb {
     static let configuration = CommandConfiguration(
         commandName: "watch", abstract: "Print the events of signals and the changes of properties.")
 
@@ -20,6 +20,7 @@ struct Watch: NodeVerb {
     var latest = false
 
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var wait: WaitOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
@@ -37,9 +38,12 @@ struct Watch: NodeVerb {
         // One directory at a time: events of two would need two sessions, and nobody has asked for that yet.
         let directories = Set(parsed.map { target, _ in if case .directory(let url) = target.device { url } else { "" } })
         guard directories.count == 1 else { throw .usage("all targets of a watch have to be reached through one directory") }
-        try await withSession(console, device: parsed[0].0.device) { [parsed] (session) async throws(CommandFailure) in
+        try await withSession(console, waitingFor: parsed[0].0.device) { [parsed] (session) async throws(CommandFailure) in
             var sources: [WatchedSignal] = []
             for (target, reading) in parsed {
+                if let limit = wait.waitOnline, target.device != parsed[0].0.device {
+                    try await session.waitOnline(target.device, atMost: limit.duration)
+                }
                 let found = try await session.find(target, readings: [reading])
                 // Patterns may overlap; an event is printed once.
                 let known = Set(sources.map(\.label))

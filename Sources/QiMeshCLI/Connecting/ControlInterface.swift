@@ -35,7 +35,7 @@ struct ControlInterface: Sendable {
         let value = try await call(method, arguments, limit: limit, device: device)
         guard let rows = value.asList else {
             throw CommandFailure(
-                .violation, "the node's answer to \(method) is no list", hint: "are node and command of one version?")
+                .violation, "the node's answer to \(method) is no list", hint: "qimesh status; node and command have to be of one version")
         }
         return rows
     }
@@ -62,11 +62,11 @@ extension NodeSession {
 
     private static func noControl(at url: String) -> CommandFailure {
         if url.hasPrefix("unix:") {
-            return CommandFailure(.notFound, "\(url) has no control interface", hint: "start the node of this user: qimesh up")
+            return CommandFailure(.notFound, "\(url) has no control interface", hint: "qimesh up")
         }
         return CommandFailure(
             .notFound, "\(url) has no control interface; a node shows it on its unix socket only",
-            hint: "leave --url and $QIMESH_URL out, on the node's machine")
+            hint: "the command on the node's machine, without --url and $QIMESH_URL")
     }
 
     /// A failure of reaching a contact, judged by what the node knows of it: on the wire an error is only a text.
@@ -76,7 +76,8 @@ extension NodeSession {
         do throws(CommandFailure) {
             let control = try await control()
             let rows = try await control.list("devices")
-            let judged = DeviceRow.judge(failure, contact: contact, rows: rows.map { DeviceRow($0) })
+            let waiting = console.typed?.adding("--wait-online", "5m")
+            let judged = DeviceRow.judge(failure, contact: contact, rows: rows.map { DeviceRow($0) }, waiting: waiting)
             guard judged.code == .remote, let service else { return judged }
             let found = try await control.call(
                 "find", [.string(contact), .string(service)], limit: patience.device, device: contact)

@@ -1,3 +1,4 @@
+import QiMesh
 import QiWire
 
 /// A device as the node's control interface describes it.
@@ -11,8 +12,6 @@ struct DeviceRow: Hashable {
     /// Nil when unknown.
     var services: Int64?
     var path: String
-    /// Milliseconds, nil when unknown.
-    var roundTrip: Double?
     /// Seconds since 1970, nil for never.
     var lastSeen: Double?
     var note: String
@@ -28,7 +27,6 @@ struct DeviceRow: Hashable {
         model = value.text("model")
         services = value.integer("services").flatMap { $0 < 0 ? nil : $0 }
         path = value.text("path")
-        roundTrip = value.number("rtt").flatMap { $0 < 0 ? nil : $0 }
         lastSeen = value.number("lastSeen").flatMap { $0 < 0 ? nil : $0 }
         note = value.text("note")
         account = value.text("account")
@@ -45,7 +43,9 @@ struct DeviceRow: Hashable {
     /// Says why a contact's service could not be reached, from the contact's state.
     ///
     /// A failure of an online device is what it is: a service's own error.
-    static func judge(_ failure: CommandFailure, contact: String, rows: [DeviceRow], now: Double? = nil) -> CommandFailure {
+    ///
+    /// - Parameter waiting: the command to type that waits for the device, if there is one.
+    static func judge(_ failure: CommandFailure, contact: String, rows: [DeviceRow], waiting: String? = nil) -> CommandFailure {
         let meant = rows.filter { $0.isMeant(by: contact) }
         let addresses = Set(meant.map(\.jid)).sorted()
         guard addresses.count <= 1 else {
@@ -63,15 +63,15 @@ struct DeviceRow: Hashable {
         switch row.state {
         case "offline":
             return CommandFailure(
-                .offline, mentioning(contact, failure.message, "is offline"), hint: failure.hint ?? "--wait-online 5m",
+                .offline, mentioning(contact, failure.message, "is offline"), hint: failure.hint ?? waiting ?? "qimesh devices",
                 device: contact)
         case "refused":
             return CommandFailure(
-                .trust, "the key of \(contact) is refused\(because)", hint: failure.hint ?? "qimesh trust \(row.jid)",
+                .trust, "the key of \(contact) is refused\(because)", hint: failure.hint ?? "qimesh trust \(word: row.jid)",
                 device: contact)
         case "asks":
             return CommandFailure(
-                .denied, "\(contact) asks to be a contact and is not one yet", hint: "qimesh approve \(row.jid)", device: contact)
+                .denied, "\(contact) asks to be a contact and is not one yet", hint: "qimesh approve \(word: row.jid)", device: contact)
         case "unknown":
             return CommandFailure(
                 .offline, "\(contact) cannot be reached: \(row.account) is offline itself (\(row.trouble))", hint: "qimesh status",
@@ -81,7 +81,7 @@ struct DeviceRow: Hashable {
         case "invited":
             return CommandFailure(
                 .denied, "\(contact) has not approved the invitation yet",
-                hint: "there: qimesh approve, with the JID of this device", device: contact)
+                hint: "there: qimesh approve JID, with the address of this device", device: contact)
         default: return failure
         }
     }

@@ -1,3 +1,4 @@
+import QiMesh
 import QiMessaging
 
 /// What it takes to come in at a directory that asks who one is.
@@ -14,8 +15,12 @@ struct Entrance {
     }
 
     /// What whoever was refused may try.
-    func advice(_ directory: DirectoryCandidates) -> String? {
+    func advice(_ directory: DirectoryCandidates, _ typed: TypedCommand?) -> String? {
         guard let url = directory.urls.first, url.hasPrefix("tcp") else { return nil }
-        return credentials == nil ? "--url \(url) --user NAME --token-file FILE" : "ask the robot's owner for a token: qimesh user add NAME"
+        guard let credentials else {
+            let words = typed?.words ?? ["ls", "--url", url]
+            return ShellWord.joined(["qimesh"] + words + ["--user", "NAME", "--token-file", "FILE"])
+        }
+        return "on the robot, for a token: qimesh user add \(word: credentials.user)"
     }
 }

@@ -1,24 +1,64 @@
+import QiMesh
 import QiMessaging
 import QiWire
 
 extension FoundService {
-    /// The method that a name, or full name, and arguments mean.
-    /// - Throws: `notFound` with the nearest name; `usage` with the overloads when the arguments fit none.
-    func method(_ name: String, _ arguments: [QiValue]) throws(CommandFailure) -> MetaMethod {
-        let methods = proxy.metaObject.methods
-        do throws(WireError) {
-            return try OverloadResolution.resolve(name, arguments: arguments, in: proxy.metaObject)
-        } catch {
-            let bare = name.firstRange(of: "::").map { String(name[..<$0.lowerBound]) } ?? name
-            let overloads = methods.filter { $0.name == bare }
-            guard overloads.isEmpty else {
-                let known = overloads.map { "\($0.name)(\(TypeName.parameters(signature: $0.parametersSignature)))" }
-                throw .usage(
-                    "the arguments fit no \(label).\(bare); there is \(known.prefix(8).joined(separator: ", "))",
-                    hint: "a number that is meant as text is typed as '\"5\"'; an overload is named as \(bare)::(SIGNATURE)")
-            }
-            throw missing("method", bare, methods.filter { !$0.isPrivate }.map(\.name))
+    /// The method that a name, or full name, and arguments mean, and the arguments as it takes them.
+    ///
+    /// An argument is what it is by itself first; only when no method takes that, a number counts as a text, and the other way round.
+    /// - Throws: `notFound` with the nearest name; `usage` with the overloads when the arguments fit none, or several.
+    func method(_ name: String, _ arguments: [CallArgument]) throws(CommandFailure) -> (method: MetaMethod, values: [QiValue]) {
+        let values = arguments.map(\.value)
+        if let method = try? OverloadResolution.resolve(name, arguments: values, in: proxy.metaObject),
+            Self.fitting(arguments, method)?.isFirstMeaning == true
+        {
+            return (method, values)
         }
+        let bare = name.firstRange(of: "::").map { String(name[..<$0.lowerBound]) } ?? name
+        let overloads = proxy.metaObject.methods.filter { $0.name == bare }
+        guard !overloads.isEmpty else {
+            throw missing("method", bare, proxy.metaObject.methods.filter { !$0.isPrivate }.map(\.name))
+        }
+        let meant = overloads.filter { name == bare || $0.fullName == name }
+        let taken = meant.compactMap { method in Self.fitting(arguments, method).map { (method, $0.values) } }
+        if taken.count == 1 { return taken[0] }
+        if taken.isEmpty, meant.count == 1, let values = Self.leaving(arguments, to: meant[0]) { return (meant[0], values) }
+        throw mismatch(bare, overloads, meant, arguments, isAmbiguous: taken.count > 1)
+    }
+
+    /// The arguments as a method declares them; nil when it does not take them.
+    private static func fitting(_ arguments: [CallArgument], _ method: MetaMethod) -> (values: [QiValue], isFirstMeaning: Bool)? {
+        guard let type = (try? method.parsedParameters())?.type else { return nil }
+        if type == .dynamic { return (arguments.map(\.value), true) }
+        guard let members = type.tupleMembers, members.count == arguments.count else { return nil }
+        let values = zip(arguments, members).compactMap { $0.fitting($1) }
+        return values.count == arguments.count ? (values, values == arguments.map(\.value)) : nil
+    }
+
+    /// The arguments, where those that do not fit are lists and maps: the callee may know more of the structure that is meant.
+    private static func leaving(_ arguments: [CallArgument], to method: MetaMethod) -> [QiValue]? {
+        guard let members = (try? method.parsedParameters())?.type.tupleMembers, members.count == arguments.count else { return nil }
+        let values = zip(arguments, members).compactMap { argument, type in
+            argument.fitting(type) ?? (argument.value.asList != nil || argument.value.asMap != nil ? argument.value : nil)
+        }
+        return values.count == arguments.count ? values : nil
+    }
+
+    private func mismatch(
+        _ name: String, _ overloads: [MetaMethod], _ meant: [MetaMethod], _ arguments: [CallArgument], isAmbiguous: Bool
+    ) -> CommandFailure {
+        let known = overloads.prefix(8).map { "\($0.name)(\(TypeName.parameters(signature: $0.parametersSignature)))" }.joined(separator: ", ")
+        if isAmbiguous {
+            let full = meant.first?.fullName ?? name
+            return .usage("several \(label).\(name) take these arguments: \(known); name one by its signature, such as '\(label).\(full)'")
+        }
+        // Of one method the argument can be named that is wrong.
+        if meant.count == 1, let members = (try? meant[0].parsedParameters())?.type.tupleMembers, members.count == arguments.count,
+            let (argument, type) = zip(arguments, members).first(where: { $0.fitting($1) == nil })
+        {
+            return .usage("\"\(argument.text)\" is no \(TypeName.text(type)), which \(label).\(known) wants")
+        }
+        return .usage("the arguments fit no \(label).\(name); there is \(known)")
     }
 
     /// - Throws: `notFound` with the nearest name.
@@ -39,7 +79,7 @@ extension FoundService {
     private func missing(_ kind: String, _ name: String, _ known: [String]) -> CommandFailure {
         let near = Spelling.nearest(to: name, in: known).map { "; did you mean \($0)?" } ?? ""
         return CommandFailure(
-            .notFound, "\(label) has no \(kind) \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(label)" : nil)
+            .notFound, "\(label) has no \(kind) \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(word: label)" : nil)
     }
 }
 
@@ -109,7 +149,7 @@ extension NodeSession {
     /// Waits until the node sees a contact online.
     func waitOnline(_ device: DeviceName?, atMost limit: Duration) async throws(CommandFailure) {
         guard let contact = device?.contact else {
-            throw .usage("--wait-online needs a device", hint: "DEVICE/Service.method")
+            throw .usage("--wait-online waits for a contact, and none is named: DEVICE/Service, or --device DEVICE", hint: "qimesh devices")
         }
         let control = try await control()
         let console = self.console

@@ -1,3 +1,4 @@
+import QiMesh
 import QiMessaging
 import QiWire
 
@@ -62,7 +63,7 @@ extension NodeSession {
         if let near = Spelling.nearest(to: reading.service, in: names) {
             failure.message += "; did you mean \(prefix)\(near)?"
         } else {
-            failure.hint = (["qimesh ls"] + (target.device.map { [$0.text] } ?? [])).joined(separator: " ")
+            failure.hint = ShellWord.joined(["qimesh", "ls"] + (target.device.map { [$0.text] } ?? []))
         }
         return failure
     }

@@ -57,18 +57,18 @@ struct NodeSession: Sendable {
                 failures.append(error)
             }
         }
-        throw unreachable(candidates, entrance, failures)
+        throw unreachable(candidates, entrance, failures, console)
     }
 
     /// Nobody answered: of several places, the one that answered but refused matters.
     private static func unreachable(
-        _ candidates: DirectoryCandidates, _ entrance: Entrance, _ failures: [QiError]
+        _ candidates: DirectoryCandidates, _ entrance: Entrance, _ failures: [QiError], _ console: Console
     ) -> CommandFailure {
         if let source = candidates.source, let error = failures.first {
             var failure = CommandFailure(error)
             if error.code == .invalid { failure.code = .usage }
             if error.code == .disconnected { failure.code = .offline }
-            if error.code == .denied, failure.hint == nil { failure.hint = entrance.advice(candidates) }
+            if error.code == .denied, failure.hint == nil { failure.hint = entrance.advice(candidates, console.typed) }
             failure.message += " (\(source))"
             return failure
         }

@@ -38,7 +38,7 @@ enum PolicySource: Sendable {
         case .file(let file): return PolicyText.value(of: question.answer(by: file.policy, at: time ?? WallClock.seconds))
         case .node(let control):
             guard time == nil else {
-                throw .usage("a running node is asked about now only", hint: "for another time ask the file: --file policy.yaml")
+                throw .usage("a running node is asked about now only", hint: "the same with --file, and the path of policy.yaml")
             }
             return try await control.call(
                 "checkPolicy", [.string(QiString(who)), .string(QiString(target)), .string(QiString(action)), .string(QiString(zone))])

@@ -24,7 +24,7 @@ extension JSONValue {
     /// What the node's control interface says, with null where it says -1 for "unknown" or "never".
     init(control value: QiValue) { self = JSONValue(value).withoutUnknown(in: nil) }
 
-    private static let knownOrNegative: Set<String> = ["services", "rtt", "lastSeen", "firstSeen", "since"]
+    private static let knownOrNegative: Set<String> = ["services", "lastSeen", "firstSeen", "since"]
 
     private func withoutUnknown(in name: String?) -> JSONValue {
         switch self {

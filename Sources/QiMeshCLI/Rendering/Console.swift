@@ -10,6 +10,8 @@ struct Console: Sendable {
     var verbosity = 0
     /// Whether text on stdout has colour.
     var colour = false
+    /// What was typed, for advice that says it again.
+    var typed: TypedCommand?
     /// Whether stdout and stderr are terminals.
     var isTerminal = (output: false, errors: false)
 
@@ -30,15 +32,15 @@ struct Console: Sendable {
     }
 
     /// The columns of the terminal on stdout, nil when there is none.
-    private var width: Int? { isTerminal.output ? Self.width(of: STDOUT_FILENO) : nil }
+    private var width: Int? { isTerminal.output ? Self.size(of: STDOUT_FILENO)?.columns : nil }
 
-    /// The columns of the terminal on stderr, nil when there is none.
-    var errorWidth: Int? { isTerminal.errors ? Self.width(of: STDERR_FILENO) : nil }
+    /// The size of the terminal on stderr, nil when there is none or it does not tell.
+    var errorSize: (columns: Int, lines: Int)? { isTerminal.errors ? Self.size(of: STDERR_FILENO) : nil }
 
-    private static func width(of descriptor: Int32) -> Int? {
+    private static func size(of descriptor: Int32) -> (columns: Int, lines: Int)? {
         var size = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
-        return Int(size.ws_col)
+        return (Int(size.ws_col), size.ws_row > 0 ? Int(size.ws_row) : .max)
     }
 
     /// A line of data.
@@ -95,11 +97,27 @@ struct Console: Sendable {
             let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 bytes = bytes.dropFirst(count)
+            } else if errno == EAGAIN {
+                // Of a terminal or pipe that another program has set to non-blocking (open(2), O_NONBLOCK).
+                var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&room, 1, -1)
             } else if errno != EINTR {
-                // A reader that has seen enough (`| head`) is no failure of ours; a lost stderr leaves nobody to tell.
-                if descriptor == STDOUT_FILENO { exit(errno == EPIPE ? 0 : CommandFailure.Code.system.exitStatus) }
+                // A lost stderr leaves no place to tell of it.
+                if descriptor == STDOUT_FILENO { endWithoutOutput(errno) }
                 return
             }
         }
+    }
+
+    /// Ends the process as `cat` does: silently, by the signal, when the reader has seen enough (`| head -1`); in words when the disk is
+    /// full. NIO has the signal ignored, so it is raised here.
+    private static func endWithoutOutput(_ error: Int32) -> Never {
+        if error == EPIPE {
+            signal(SIGPIPE, SIG_DFL)
+            raise(SIGPIPE)
+        }
+        let failure = CommandFailure(.system, "the output cannot be written: \(String(cString: strerror(error)))")
+        for line in failure.lines(detailed: false) { write(line + "\n", to: STDERR_FILENO) }
+        exit(failure.code.exitStatus)
     }
 }

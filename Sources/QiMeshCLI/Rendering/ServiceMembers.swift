@@ -1,3 +1,4 @@
+import QiMesh
 import QiWire
 
 /// The members of an object as `qimesh info` shows them.
@@ -33,7 +34,7 @@ struct ServiceMembers {
         let names = methods.map(\.name) + signals.map(\.name) + properties.map(\.name)
         let near = Spelling.nearest(to: name, in: names).map { "; did you mean \($0)?" } ?? ""
         throw CommandFailure(
-            .notFound, "\(label) has no member \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(label)" : nil)
+            .notFound, "\(label) has no member \"\(name)\"\(near)", hint: near.isEmpty ? "qimesh info \(word: label)" : nil)
     }
 
     /// `ALTextToSpeech  lab-nao  19 methods  3 signals  1 property`.

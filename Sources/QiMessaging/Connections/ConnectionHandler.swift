@@ -53,7 +53,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        let reason = error as? QiError ?? QiError(.disconnected, "the connection was lost: \(error)", cause: error)
+        let reason = error as? QiError ?? QiError(.disconnected, "the connection was lost: \(FailureReason.text(error))", cause: error)
         onBus { $0.ended(reason) }
         context.close(promise: nil)
     }

@@ -29,7 +29,7 @@ final class JournalFile {
         do throws(QiError) {
             guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
                 throw QiError(
-                    .conflict, "\(path) is in use by another process", hint: "is a node running already? see: qimesh status")
+                    .conflict, "\(path) is in use by another process", hint: "qimesh status; a node may be running already")
             }
             // Made by somebody with another idea of private.
             guard fchmod(file, 0o600) == 0 else { throw Self.failure("make private", path) }

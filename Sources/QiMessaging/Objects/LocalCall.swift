@@ -23,7 +23,7 @@ final class LocalCall: Sendable {
         let call = LocalCall()
         let end = try handle.whenEnded { call.interrupt($0) }
         let timer = MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: TimeAmount(deadline)) {
-            call.interrupt(QiError(.timedOut, "timed out after \(deadline) waiting for \(label)"))
+            call.interrupt(QiError(.timedOut, "timed out after \(deadline.text) waiting for \(label)"))
         }
         defer {
             timer.cancel()

@@ -61,7 +61,7 @@ extension ObjectProxy {
 
     static func describe(_ error: QiError?, _ label: String, _ deadline: Duration) -> QiError {
         var error = error ?? QiError(.invalid, "\(label) was not answered")
-        if error.code == .timedOut { error.message = "timed out after \(deadline) waiting for \(label)" }
+        if error.code == .timedOut { error.message = "timed out after \(deadline.text) waiting for \(label)" }
         if error.code == .disconnected || error.code == .offline { error.message = "\(label): \(error.message)" }
         return error
     }

@@ -80,13 +80,14 @@ public final class Session: Sendable {
         }
     }
 
-    /// Connects to the directory at `url`. The caller owes a ``close()``; prefer ``with(_:options:_:)``.
+    /// Connects to the directory at `url`, written as people do (``Endpoint/typed(_:)``): `robot.local` is `tcp://robot.local:9559`. The
+    /// caller owes a ``close()``; prefer ``with(_:options:_:)``.
     ///
     /// - Throws: `.offline` when nobody answers, `.denied` when the directory refuses us, `.invalid` for a bad URL, and for credentials
     ///   that would go over plain TCP.
     public static func connect(_ url: String = defaultURL, options: Options = Options()) async throws(QiError) -> Session {
-        guard let endpoint = Endpoint(url) else {
-            throw QiError(.invalid, "\"\(url)\" is not an endpoint", hint: "use for example \(defaultURL)")
+        guard let endpoint = Endpoint.typed(url) else {
+            throw QiError(.invalid, "\"\(url)\" is not the address of a directory", hint: "write it as tcp://HOST:PORT, tcps://HOST:PORT or unix:/PATH")
         }
         if options.credentials != nil, case .tcp = endpoint.kind, !endpoint.isLoopback {
             throw QiError(

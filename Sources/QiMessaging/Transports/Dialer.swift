@@ -66,14 +66,8 @@ enum Dialer {
     private static func describe(_ error: any Error, _ endpoint: Endpoint) -> QiError {
         if let error = error as? QiError { return error }
         return QiError(
-            .offline, "nobody answers at \(endpoint): \(reason(error))",
+            .offline, "nobody answers at \(endpoint): \(FailureReason.text(error))",
             hint: "check the address, and that a node or robot is running there", cause: error)
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        if let failure = error as? IOError { return String(cString: strerror(failure.errnoCode)) }
-        if let failure = error as? NIOConnectionError, let first = failure.connectionErrors.first { return reason(first.error) }
-        return "\(error)"
     }
 }
 

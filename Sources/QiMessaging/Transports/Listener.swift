@@ -78,9 +78,9 @@ public final class Listener: Sendable {
         if let error = error as? IOError, error.errnoCode == EADDRINUSE {
             return QiError(
                 .conflict, "\(endpoint) is in use by another process",
-                hint: "is another node or NAOqi running? stop it, or listen elsewhere (internal.listen)", cause: error)
+                hint: "stop it, if it is another node or NAOqi; or listen elsewhere: internal.listen in the configuration", cause: error)
         }
-        return QiError(.invalid, "cannot listen at \(endpoint): \(error)", cause: error)
+        return QiError(.invalid, "cannot listen at \(endpoint): \(FailureReason.text(error))", cause: error)
     }
 
     /// The folder keeps strangers out between bind and chmod: callers use one of mode 0700.
@@ -118,7 +118,7 @@ public final class Listener: Sendable {
             listening.end()
         }.whenFailure { [self] error in
             loop.logger.warning(
-                "cannot listen again", metadata: [LogKeys.endpoint: "\(endpoint)", LogKeys.error: "\(error)"])
+                "cannot listen again", metadata: [LogKeys.endpoint: "\(endpoint)", LogKeys.error: "\(FailureReason.text(error))"])
             let pause = state.withLock { $0.isStopped ? nil : $0.backoff.next() }
             if let pause { loop.eventLoop.scheduleTask(in: pause) { self.listenAgain() } }
         }
@@ -159,7 +159,7 @@ public final class Listener: Sendable {
         }
         if let probe = try? await ClientBootstrap(group: loop.eventLoop).connect(unixDomainSocketPath: path).get() {
             probe.close(promise: nil)
-            throw QiError(.conflict, "another process listens at \(path)", hint: "is a node running already? see: qimesh status")
+            throw QiError(.conflict, "another process listens at \(path)", hint: "qimesh status; a node may be running already")
         }
         guard unlink(path) == 0 || errno == ENOENT else {
             throw QiError(.invalid, "cannot remove the stale socket \(path): \(String(cString: strerror(errno)))")

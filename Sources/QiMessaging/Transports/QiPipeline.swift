@@ -71,8 +71,11 @@ enum QiPipeline {
             credentials: setup.credentials?.capabilities ?? Capabilities(), authenticator: authenticator)
         connection.zone = setup.gate?.value.rules.zone(of: origin.host) ?? setup.zone
         let pipeline = channel.pipeline.syncOperations
-        if case .tls(_, _, let mutual) = setup.endpoint.kind {
-            try pipeline.addHandler(TLSIdentityHandler(connection, mutual: mutual))
+        if case .tls(let host, let port, let mutual) = setup.endpoint.kind {
+            let caller = origin.host ?? host
+            let place = role == .client ? (host, "\(host.contains(":") ? "[\(host)]" : host):\(port)") : (caller, caller)
+            let check = setup.transports.tls.check(mutual: mutual, isServer: role == .server)
+            try pipeline.addHandler(TLSIdentityHandler(connection, place: place, mutual: mutual, check: check))
         }
         try pipeline.addHandler(ConnectionHandler(connection))
         return connection

@@ -9,12 +9,20 @@ final class TLSIdentityHandler: ChannelInboundHandler {
     typealias InboundOut = ByteBuffer
 
     private let connection: Connection
+    /// By what name the peer was called, or from where it came.
+    private let place: (host: String, text: String)
     private let mutual: Bool
+    private let check: TLSFailure.Check?
     private var isDone = false
 
-    init(_ connection: Connection, mutual: Bool) {
+    /// - Parameters:
+    ///   - place: the host that was called and the address in full; of a peer that called us, its address twice.
+    ///   - check: what the peer's certificate is checked against.
+    init(_ connection: Connection, place: (host: String, text: String), mutual: Bool, check: TLSFailure.Check?) {
         self.connection = connection
+        self.place = place
         self.mutual = mutual
+        self.check = check
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -41,10 +49,10 @@ final class TLSIdentityHandler: ChannelInboundHandler {
         guard !isDone, error is NIOSSLError || error is BoringSSLError || error is NIOSSLExtraError else {
             return context.fireErrorCaught(error)
         }
-        context.fireErrorCaught(
-            QiError(
-                .denied, "the TLS handshake with \(connection.origin) failed: \(error)",
-                hint: "does the other side speak TLS, and do both trust each other's certificates?", cause: error))
+        // Still there: its handler has failed, and has not gone yet.
+        let certificate = (try? context.pipeline.syncOperations.nioSSL_peerCertificate()).flatMap { $0 }
+        let reason = TLSFailure.text(error, certificate: certificate, check: check, host: place.host, now: WallClock.seconds)
+        context.fireErrorCaught(QiError(.denied, "the TLS handshake with \(place.text) failed: \(reason)", cause: error))
     }
 
     private static func hex(_ bytes: some Sequence<UInt8>) -> String {

@@ -34,6 +34,16 @@ final class TLSLayer: Sendable {
         return !(before ?? []).isSubset(of: made.trusted ?? [])
     }
 
+    /// What a peer's certificate is checked against; nil when nothing is checked.
+    func check(mutual: Bool, isServer: Bool) -> TLSFailure.Check? {
+        guard mutual || !isServer else { return nil }
+        return switch options.trust {
+        case .authorities: .authorities
+        case nil: nil
+        default: .pins
+        }
+    }
+
     /// Checks that `endpoint` can be listened at or connected to with these options; does nothing for one without TLS.
     func prepare(for endpoint: Endpoint, isServer: Bool) throws(QiError) {
         guard case .tls(_, _, let mutual) = endpoint.kind else { return }
@@ -87,7 +97,8 @@ final class TLSLayer: Sendable {
         } catch let error as QiError {
             throw error
         } catch {
-            throw QiError(.invalid, "TLS cannot be set up: \(error)", hint: "check certificate, key and trust files", cause: error)
+            throw QiError(
+                .invalid, "TLS cannot be set up: \(FailureReason.text(error))", hint: "check certificate, key and trust files", cause: error)
         }
     }
 
@@ -154,9 +165,11 @@ final class TLSLayer: Sendable {
         switch source {
         case .file(let path):
             do {
-                return try NIOSSLCertificate.fromPEMFile(path)
+                return try NIOSSLCertificate.fromPEMBytes(PEMFile.bytes(path))
+            } catch let error as QiError {
+                throw error
             } catch {
-                throw QiError(.invalid, "\(path) holds no readable PEM certificate: \(error)", cause: error)
+                throw QiError(.invalid, "\(path) holds no readable PEM certificate: \(FailureReason.text(error))", cause: error)
             }
         case .pem(let bytes): return try NIOSSLCertificate.fromPEMBytes(bytes)
         case .der(let bytes): return [try NIOSSLCertificate(bytes: bytes, format: .der)]
@@ -167,9 +180,11 @@ final class TLSLayer: Sendable {
         switch source {
         case .file(let path):
             do {
-                return try NIOSSLPrivateKey(file: path, format: .pem)
+                return try NIOSSLPrivateKey(bytes: PEMFile.bytes(path), format: .pem)
+            } catch let error as QiError {
+                throw error
             } catch {
-                throw QiError(.invalid, "\(path) holds no readable PEM key: \(error)", cause: error)
+                throw QiError(.invalid, "\(path) holds no readable PEM key: \(FailureReason.text(error))", cause: error)
             }
         case .pem(let bytes): return try NIOSSLPrivateKey(bytes: bytes, format: .pem)
         case .der(let bytes): return try NIOSSLPrivateKey(bytes: bytes, format: .der)

@@ -20,6 +20,7 @@ import Testing
     @Test func ofTheUsersOwnFile() throws {
         #expect(try credentials("nao", "nao\nopen sesame\n") == Credentials(user: "nao", token: "open sesame"))
         #expect(try credentials("nao", "nao\r\nopen sesame") == Credentials(user: "nao", token: "open sesame"))
+        #expect(try credentials("nao", "\u{FEFF}nao\r\n\r\nopen sesame \r\n\r\n") == Credentials(user: "nao", token: "open sesame"))
     }
 
     @Test func ofAFileThatIsNamed() throws {

@@ -73,7 +73,7 @@ import Testing
 
     static let mistakes: [(text: String, message: String)] = [
         // roles
-        ("device:\n  role: slave\n", #"qimesh.yaml:2: device.role: "slave" is not one of master, member, cloud, client"#),
+        ("device:\n  role: slave\n", #"qimesh.yaml:2: device.role: "slave" is not one of master, member"#),
         ("device:\n  role: member\n", "qimesh.yaml:2: device.role: a member needs the master's address: directory: tcp://HOST:PORT"),
         (
             "device:\n  directory: tcp://10.0.1.1:9559\n",

@@ -13,16 +13,17 @@ import Testing
         }
     }
 
-    @Test(arguments: [("s3cret", "s3cret"), ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), (" pass wörd ", " pass wörd ")])
+    @Test(arguments: [("s3cret", "s3cret"), ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), (" pass wörd ", " pass wörd "),
+        ("\u{FEFF}s3cret\r\n\r\n", "s3cret"), ("s3cret\n \n\n", "s3cret")])
     func fileHoldsThePassword(content: String, password: String) throws {
         #expect(try read(Array(content.utf8)) == password)
     }
 
     @Test(arguments: [
         (Array("".utf8), "holds no password"), (Array("\n".utf8), "holds no password"), (Array("one\ntwo\n".utf8), "spans lines"),
-        (Array("nul\0".utf8), "control characters"), ([0xff, 0xfe], "not UTF-8"),
+        (Array("nul\0".utf8), "control characters"), ([0xff, 0xfe], "UTF-16"), ([0xff, 0x61], "not UTF-8"),
         (Array(repeating: UInt8(ascii: "x"), count: 1_025), "longer than 1024"),
-        (Array(repeating: UInt8(ascii: "x"), count: 5_000), "larger than 1026"),
+        (Array(repeating: UInt8(ascii: "x"), count: 5_000), "larger than 1040"),
     ])
     func refusesWhatIsNoPassword(content: [UInt8], reason: String) {
         let error = #expect(throws: MeshError.self) { try read(content) }
