@@ -62,7 +62,11 @@ import Testing
             var reply = Capabilities()
             reply[Capabilities.Name.authenticationState] = QiDynamic(signature: Signature(state.inferredType), value: state)
             var machine = try waitingClient()
-            #expect(machine.received(Self.message(.reply, .authenticate, try Self.map(reply))) == .ready(reply))
+            guard case .ready(let remote) = machine.received(Self.message(.reply, .authenticate, try Self.map(reply))) else {
+                Issue.record("\(state) was not taken")
+                continue
+            }
+            #expect(remote.authenticationState == .done && remote.entries.count == 1)
             #expect(machine.shared == .none)
         }
     }
@@ -131,13 +135,14 @@ import Testing
         #expect(!machine.isOpen)
         #expect(machine.shared.messageFlags)
         // The first value for a key stays.
-        let later = Capabilities([Capabilities.Name.messageFlags: false, "New": true])
+        let later = Capabilities([Capabilities.Name.messageFlags: false, Capabilities.Name.sharedMemory: true, "New": true])
         guard case .ready(let remote) = machine.received(Self.message(.reply, .authenticate, try Self.map(later.with(.done))))
         else {
             Issue.record("not ready")
             return
         }
-        #expect(remote.isEnabled(Capabilities.Name.messageFlags) && remote.isEnabled("New"))
+        #expect(remote.isEnabled(Capabilities.Name.messageFlags) && remote.isEnabled(Capabilities.Name.sharedMemory))
+        #expect(remote["New"] == nil, "a key without a meaning is not kept")
         #expect(machine.shared.messageFlags)
     }
 
@@ -234,10 +239,10 @@ import Testing
         #expect(
             machine.received(Self.message(.call, .authenticate, try Self.map(.ours)))
                 == .reply(try Self.map(Capabilities().with(.done))))
-        #expect(
-            machine.received(Self.message(.capability, Self.capabilityAddress, try Self.map(Capabilities(["New": true]))))
-                == .record)
-        #expect(machine.remoteCapabilities.isEnabled("New"))
+        let later = Capabilities([Capabilities.Name.sharedMemory: true, "New": true])
+        #expect(machine.received(Self.message(.capability, Self.capabilityAddress, try Self.map(later))) == .record)
+        #expect(machine.remoteCapabilities.isEnabled(Capabilities.Name.sharedMemory))
+        #expect(machine.remoteCapabilities["New"] == nil)
         #expect(machine.received(Self.message(.reply, .authenticate)) == .ignore)
         guard case .refuse = machine.received(Self.message(.call, ActionAddress(service: 0, object: 0, action: 5))) else {
             Issue.record("0.0.5 is nobody's")
@@ -253,29 +258,77 @@ import Testing
                 == .reply(try Self.map(Capabilities().with(.done))))
     }
 
-    @Test func floodsOfCapabilitiesEnd() throws {
+    @Test func mapsBeyondTheLimitsFail() throws {
         var many = Capabilities()
-        for index in 0...Capabilities.maximumEntries { many["key \(index)"] = QiDynamic(.void) }
+        for index in 0...Capabilities.maximumEntries { many["key \(index)"] = QiDynamic(.bool(true)) }
         var long = Capabilities()
         long["key"] = QiDynamic(.string(String(repeating: "x", count: Capabilities.maximumBytes)))
-        for flood in [many, long] {
+        var text = Capabilities()
+        text["auth_user"] = QiDynamic(.string(String(repeating: "x", count: Capabilities.maximumTextBytes + 1)))
+        for flood in [many, long, text] {
             var machine = Handshake(role: .server)
             guard case .fail = machine.received(Self.message(.call, .authenticate, try Self.map(flood))) else {
                 Issue.record("a flood was accepted")
                 continue
             }
         }
-        // Drop by drop too.
-        var machine = Handshake(role: .server)
-        var failed = false
-        for index in 0...Capabilities.maximumEntries {
-            if case .fail = machine.received(
-                Self.message(.capability, Self.capabilityAddress, try Self.map(Capabilities(["key \(index)": true]))))
-            {
-                failed = true
+    }
+
+    @Test(arguments: [
+        QiValue.void, .list([]), .list([.bool(true)]), .tuple([]), .map([]), .optional(.bool(true)), .raw(ByteBuffer()), .object(.null),
+        .dynamic(.tuple([.int32(1)])),
+    ])
+    func aCapabilityThatIsNoScalarFails(_ value: QiValue) throws {
+        // Of a key that counts, and of one that is dropped anyway.
+        for name in [Capabilities.Name.messageFlags, "New"] {
+            var map = Capabilities()
+            map[name] = QiDynamic(signature: Signature(value.inferredType), value: value)
+            var machine = Handshake(role: .server)
+            guard case .fail(let error) = machine.received(Self.message(.call, .authenticate, try Self.map(map))) else {
+                Issue.record("\(value) was accepted")
+                continue
             }
+            #expect(error.message.contains("a bool, a number or a text"), "\(error)")
         }
-        #expect(failed)
+    }
+
+    @Test(arguments: [Handshake.Role.client, .server])
+    func onlyOneCapabilityMessageMayComeBeforeTheHandshake(_ role: Handshake.Role) throws {
+        for enforces in [false, true] where role == .server || !enforces {
+            var machine = Handshake(role: role, enforcesAuthentication: enforces)
+            if role == .client { _ = try machine.start() }
+            let message = Self.message(.capability, Self.capabilityAddress, try Self.map(.ours))
+            #expect(machine.received(message) == .record)
+            guard case .fail(let error) = machine.received(message) else {
+                Issue.record("a second one was taken")
+                continue
+            }
+            #expect(error.message.contains("twice"))
+        }
+    }
+
+    @Test func callsThatAreNotServedAreCounted() throws {
+        var machine = Handshake(role: .server)
+        let call = Self.message(.call, Self.elsewhere)
+        for _ in 0..<Handshake.maximumRefused { #expect(machine.received(call) == .refuse(Self.errorPayload(Handshake.notHandled))) }
+        guard case .fail = machine.received(call) else {
+            Issue.record("it may go on for ever")
+            return
+        }
+    }
+
+    @Test(arguments: [MessageKind.call, .capability])
+    func mapsAreCountedOnceOpen(_ kind: MessageKind) throws {
+        var machine = Handshake(role: .server)
+        _ = machine.received(Self.message(.call, .authenticate, try Self.map(.ours)))
+        let again = Self.message(kind, kind == .call ? .authenticate : Self.capabilityAddress, try Self.map(.ours))
+        for _ in 0..<Handshake.maximumRepeated {
+            if case .fail(let error) = machine.received(again) { Issue.record("\(error)") }
+        }
+        guard case .fail = machine.received(again) else {
+            Issue.record("it may go on for ever")
+            return
+        }
     }
 
     @Test func anEnforcingServerJudges() throws {

@@ -108,10 +108,10 @@ import Testing
         var payload = ByteBuffer()
         payload.writeInteger(1_000, endianness: .little, as: UInt32.self)
         payload.writeRepeatingByte(0, count: 1_000)
-        let limits = CodingLimits(maximumElements: 999)
+        let limits = CodingLimits(maximumElements: 1_001)
         let error = #expect(throws: WireError.self) { try payload.readQi(.list(.uint8), limits: limits) }
         #expect(error?.code == .limit)
-        #expect(try payload.readQi(.list(.uint8), limits: CodingLimits(maximumElements: 1_001)).asList?.count == 1_000)
+        #expect(try payload.readQi(.list(.uint8), limits: CodingLimits(maximumElements: 1_002)).asList?.count == 1_000)
     }
 
     @Test func typedContainersCheckTheirCounts() throws {

@@ -3,7 +3,7 @@ public import NIOCore
 extension ByteBuffer {
     /// Reads one value of `type` and moves past it; on error the reader index stays.
     ///
-    /// Strings are copied, raw bytes share this buffer's storage.
+    /// Strings are copied, raw bytes share this buffer's storage unless they are less than a quarter of it.
     ///
     /// - Throws: `.truncated` for too few bytes, `.limit` beyond `limits`, `.value` for a bool or optional flag that is neither 0
     ///   nor 1,
@@ -14,7 +14,7 @@ extension ByteBuffer {
         var reader = ValueReader(
             buffer: self,
             budget: CodingBudget(
-                objects: objects, depth: limits.maximumDepth, cap: limits.maximumElements, readableBytes: readableBytes))
+                objects: objects, depth: limits.maximumDepth, cap: limits.maximumElements, start: readerIndex))
         let value = try reader.read(type)
         moveReaderIndex(to: reader.buffer.readerIndex)
         return value
@@ -47,7 +47,7 @@ extension ByteBuffer {
     ) throws(WireError) -> Bool {
         var skipper = ValueSkipper(
             buffer: self,
-            budget: CodingBudget(objects: objects, depth: limits.maximumDepth, cap: nil, readableBytes: readableBytes))
+            budget: CodingBudget(objects: objects, depth: limits.maximumDepth, cap: nil, start: readerIndex))
         try skipper.skip(type)
         moveReaderIndex(to: skipper.buffer.readerIndex)
         return skipper.foundObject

@@ -19,8 +19,8 @@ struct ValueReader {
         case .uint64: return .uint64(try integer())
         case .float: return .float(Float(bitPattern: try integer()))
         case .double: return .double(Double(bitPattern: try integer()))
-        case .string: return .string(try buffer.readQiString())
-        case .raw: return .raw(try buffer.readQiRaw())
+        case .string: return try string()
+        case .raw: return try raw()
         case .unknown, .keywordArguments: throw ValueReader.untransportable(type)
         case .list, .varargs, .map, .tuple, .optional, .dynamic, .object:
             try budget.descend()
@@ -35,7 +35,7 @@ struct ValueReader {
         case .list(let element), .varargs(let element): return .list(try list(of: element))
         case .map(let key, let value): return .map(try map(key: key, value: value))
         case .tuple(let tuple): return .tuple(try members(of: tuple))
-        case .optional(let element): return .optional(try flag("an optional") ? try read(element) : nil)
+        case .optional(let element): return try optional(element)
         case .dynamic: return .dynamic(try dynamic())
         default: return .object(try object())
         }
@@ -54,12 +54,41 @@ struct ValueReader {
         }
     }
 
+    // What is empty shares one value, and takes no memory of its own.
+    private static let noText = QiValue.string(QiString(""))
+    private static let noBytes = QiValue.raw(ByteBuffer())
+    private static let absent = QiValue.optional(nil)
+
+    /// Counts the memory of a value beside its place in its container.
+    private mutating func spend(_ elements: Int) throws(WireError) { try budget.spend(elements, upTo: buffer.readerIndex) }
+
+    private mutating func string() throws(WireError) -> QiValue {
+        let string = try buffer.readQiString()
+        guard !string.isEmpty else { return Self.noText }
+        try spend(2)
+        return .string(string)
+    }
+
+    /// Shares the message's storage, unless a few bytes would keep much of it in memory for as long as they are kept.
+    private mutating func raw() throws(WireError) -> QiValue {
+        let bytes = try buffer.readQiRaw()
+        guard bytes.readableBytes > 0 else { return Self.noBytes }
+        try spend(4)
+        return .raw(bytes.readableBytes * 4 < bytes.storageCapacity ? ByteBuffer(buffer: bytes) : bytes)
+    }
+
+    private mutating func optional(_ element: QiType) throws(WireError) -> QiValue {
+        guard try flag("an optional") else { return Self.absent }
+        try spend(3)
+        return .optional(try read(element))
+    }
+
     /// A count, checked against the bytes that are left before anything is allocated for it.
     private mutating func count(elementSize: Int, nodes: Int) throws(WireError) -> Int {
         let count = Int(try integer() as UInt32)
         let (needed, overflow) = count.multipliedReportingOverflow(by: elementSize)
         guard !overflow, needed <= buffer.readableBytes else { throw .truncated("a container of \(count) elements") }
-        try budget.spend(count * nodes)
+        if count > 0 { try budget.spend(2 + count * nodes, upTo: buffer.readerIndex + needed) }
         return count
     }
 
@@ -81,7 +110,8 @@ struct ValueReader {
 
     private mutating func members(of tuple: TupleType) throws(WireError) -> [QiValue] {
         guard tuple.minimumSize <= buffer.readableBytes else { throw .truncated("a tuple") }
-        try budget.spend(tuple.members.count)
+        guard !tuple.members.isEmpty else { return [] }
+        try budget.spend(2 + tuple.members.count, upTo: buffer.readerIndex + tuple.minimumSize)
         var members: [QiValue] = []
         members.reserveCapacity(tuple.members.count)
         for member in tuple.members { members.append(try read(member)) }
@@ -90,10 +120,14 @@ struct ValueReader {
 
     private mutating func dynamic() throws(WireError) -> QiDynamic {
         let signature = try buffer.readQiSignature()
+        // A type of its own takes 48 bytes for each character at the most.
+        let length = signature.text.utf8.count
+        try spend(length > 1 ? 4 + 3 * length : 4)
         return QiDynamic(signature: signature, value: try read(signature.type))
     }
 
     private mutating func object() throws(WireError) -> ObjectReference {
+        let start = buffer.readerIndex
         var metaObject: MetaObject?
         var cacheID: UInt32?
         if budget.objects.sharesMetaObjectCache {
@@ -112,6 +146,8 @@ struct ValueReader {
             metaObject = .empty
         }
         let uid = budget.objects.sharesObjectUID ? try buffer.readObjectUID() : nil
+        // Members of a metaobject take four times their bytes at the most.
+        try spend(8 + (buffer.readerIndex - start) / 4)
         return ObjectReference(metaObject: metaObject, cacheID: cacheID, serviceID: service, objectID: object, uid: uid)
     }
 

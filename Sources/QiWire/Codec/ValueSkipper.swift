@@ -25,7 +25,8 @@ struct ValueSkipper {
         case .list(let element), .varargs(let element): try repeated(element, nil)
         case .map(let key, let value): try repeated(key, value)
         case .tuple(let tuple):
-            try budget.spend(tuple.members.count)
+            guard tuple.minimumSize <= buffer.readableBytes else { throw .truncated("a tuple") }
+            try budget.spend(tuple.members.count, upTo: buffer.readerIndex + tuple.minimumSize)
             for member in tuple.members { try skip(member) }
         case .optional(let element):
             if try flag("an optional") { try skip(element) }
@@ -44,7 +45,7 @@ struct ValueSkipper {
         if let firstSize = first.fixedSize, let secondSize = second == nil ? 0 : second?.fixedSize {
             return try advance(count * (firstSize + secondSize))
         }
-        try budget.spend(count)
+        try budget.spend(count, upTo: buffer.readerIndex + needed)
         for _ in 0..<count {
             try skip(first)
             if let second { try skip(second) }

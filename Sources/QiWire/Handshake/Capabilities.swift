@@ -17,9 +17,11 @@ public struct Capabilities: Hashable, Sendable {
     }
 
     /// The most entries accepted from a peer.
-    public static let maximumEntries = 256
+    public static let maximumEntries = 64
     /// The longest map accepted from a peer, in bytes.
     public static let maximumBytes = 65_536
+    /// The longest text accepted as a value, in bytes. A tunnel's names are addresses of at most 3071 (RFC 7622 §3.1).
+    public static let maximumTextBytes = 4096
     /// The signature of a map on the wire.
     public static let signature: Signature = "{sm}"
 
@@ -54,6 +56,10 @@ public struct Capabilities: Hashable, Sendable {
         public static let objectPtrUID = "ObjectPtrUID"
         /// `qi:` endpoints are understood.
         public static let relativeEndpointURI = "RelativeEndpointURI"
+        /// QiMesh: the peer wants to be told for whom calls are passed on.
+        public static let relayedCallers = "QiMeshCaller"
+        /// QiMesh: long payloads may go through shared memory.
+        public static let sharedMemory = "QiMeshSharedMemory"
         /// How far authentication has come: 1 error, 2 continue, 3 done.
         public static let authenticationState = "__qi_auth_state"
         /// Why it failed.
@@ -62,6 +68,15 @@ public struct Capabilities: Hashable, Sendable {
         public static let credentialPrefix = "auth_"
         /// What the protocol's own keys begin with.
         public static let protocolPrefix = "__qi_auth_"
+
+        /// What is kept of a peer's map: other keys mean nothing here.
+        static let known: Set<String> = [
+            clientServerSocket, messageFlags, metaObjectCache, remoteCancelableCalls, objectPtrUID, relativeEndpointURI, relayedCallers,
+            sharedMemory, authenticationState, authenticationErrorReason, credentialPrefix + "user", credentialPrefix + "token",
+            credentialPrefix + "newToken", credentialPrefix + "qimesh_from", credentialPrefix + "qimesh_to",
+        ]
+        /// Longer ones are not even looked up.
+        static let maximumBytes = known.map(\.utf8.count).max() ?? 0
     }
 
     /// The value of a key; setting nil removes it.
@@ -86,32 +101,47 @@ public struct Capabilities: Hashable, Sendable {
     /// - Throws: `.limit` when there would be more than `maximumEntries`.
     public mutating func merge(_ other: Capabilities) throws(WireError) {
         for entry in other.entries where self[entry.name] == nil {
-            guard entries.count < Capabilities.maximumEntries else {
-                throw WireError(.limit, "more than \(Capabilities.maximumEntries) capabilities")
-            }
+            guard entries.count < Capabilities.maximumEntries else { throw Capabilities.tooMany }
             entries.append(entry)
         }
     }
 
+    private static var tooMany: WireError { WireError(.limit, "more than \(maximumEntries) capabilities") }
+
     /// What both ends can do.
     public func shared(with other: Capabilities) -> SharedCapabilities { SharedCapabilities(self, other) }
 
-    /// Reads a map; of equal keys the first counts.
+    /// Reads a map; of equal keys the first counts, and keys without a meaning are dropped.
     ///
-    /// - Throws: `.limit` beyond `maximumEntries` or `maximumBytes`, else as any value.
+    /// - Throws: `.limit` beyond `maximumEntries`, `maximumBytes` or `maximumTextBytes`, `.value` for a value that is no scalar, else as
+    ///   any value.
     public init(reading buffer: inout ByteBuffer) throws(WireError) {
         guard buffer.readableBytes <= Capabilities.maximumBytes else {
             throw WireError(.limit, "a capability map of \(buffer.readableBytes) bytes")
         }
-        let value = try buffer.readQi(
-            Capabilities.signature.type, limits: CodingLimits(maximumElements: Capabilities.maximumBytes))
-        guard case .map(let entries) = value, entries.count <= Capabilities.maximumEntries else {
-            throw WireError(.limit, "more than \(Capabilities.maximumEntries) capabilities")
+        var rest = buffer
+        let count = try rest.readQiUInt32()
+        guard count <= Capabilities.maximumEntries else { throw Capabilities.tooMany }
+        for _ in 0..<count {
+            guard let key = rest.readLengthPrefixedQiBytes() else { throw .truncated("a capability's name") }
+            let type = try rest.readScalarSignature()
+            guard let name = Capabilities.known(key), self[name] == nil else {
+                _ = try rest.skipQi(type)
+                continue
+            }
+            let value = try rest.readQi(type)
+            if case .string(let text) = value, text.count > Capabilities.maximumTextBytes {
+                throw WireError(.limit, "the capability \(name) has \(text.count) bytes")
+            }
+            entries.append(Entry(name: name, value: QiDynamic(signature: Signature(type), value: value)))
         }
-        for entry in entries {
-            guard case .string(let name) = entry.key, case .dynamic(let value) = entry.value else { continue }
-            if self[name.lossyText] == nil { self[name.lossyText] = value }
-        }
+        buffer = rest
+    }
+
+    private static func known(_ key: ByteBuffer) -> String? {
+        guard key.readableBytes <= Name.maximumBytes else { return nil }
+        let name = String(buffer: key)
+        return Name.known.contains(name) ? name : nil
     }
 
     /// Writes the map.
@@ -120,5 +150,25 @@ public struct Capabilities: Hashable, Sendable {
     public func write(to buffer: inout ByteBuffer) throws(WireError) {
         let entries = entries.map { QiMapEntry(key: .string($0.name), value: .dynamic($0.value)) }
         try buffer.writeQi(.map(entries), as: Capabilities.signature.type)
+    }
+}
+
+extension ByteBuffer {
+    /// The type of a dynamic that holds a number, a bool or a text, be it within dynamics.
+    ///
+    /// - Throws: `.value` for any other.
+    fileprivate mutating func readScalarSignature() throws(WireError) -> QiType {
+        for _ in 0..<4 {
+            guard let text = readLengthPrefixedQiBytes() else { throw .truncated("a signature") }
+            guard text.readableBytes == 1, let character = text.readableBytesView.first, let type = Signature.scalar(character)?.type
+            else { break }
+            switch type {
+            case .dynamic: continue
+            case .bool, .string, .float, .double: return type
+            default: if type.isInteger { return type }
+            }
+            break
+        }
+        throw WireError(.value, "a capability is a bool, a number or a text")
     }
 }

@@ -11,6 +11,9 @@ public import NIOCore
 /// than
 /// authenticate for ever. In `open` the machine still records capabilities and answers authenticate; all else passes.
 /// After `.fail` the connection has to be closed; `failed` fails whatever follows.
+///
+/// What a peer may say is counted: libqi's authenticate is its first message, and the only one of its kind. One Capability message and
+/// ``maximumRefused`` messages that are not served may come before, ``maximumRepeated`` maps of either kind afterwards.
 public struct Handshake: Sendable {
     /// Which end this is.
     public enum Role: Sendable, Hashable {
@@ -44,6 +47,11 @@ public struct Handshake: Sendable {
         case fail(WireError)
     }
 
+    /// Messages that are refused or dropped before the connection is open; one more fails.
+    public static let maximumRefused = 16
+    /// Maps that are taken once the connection is open; one more fails.
+    public static let maximumRepeated = 16
+
     private enum State: Sendable {
         case idle
         case waiting
@@ -64,6 +72,9 @@ public struct Handshake: Sendable {
     private let enforcesAuthentication: Bool
     private var state: State
     private var hasSentCapabilities = false
+    private var hasReceivedCapabilities = false
+    private var refused = 0
+    private var repeated = 0
 
     /// A machine before the first message.
     ///
@@ -117,9 +128,24 @@ public struct Handshake: Sendable {
     }
 
     private mutating func receivedCapabilities(_ message: Message) throws(WireError) -> OnMessage {
-        if case .failed = state { return .ignore }
+        switch state {
+        case .failed: return .ignore
+        case .open: try countRepeated()
+        case .idle, .waiting:
+            guard !hasReceivedCapabilities else {
+                throw WireError(.handshake, "the peer sent its capabilities twice, and does not authenticate")
+            }
+            hasReceivedCapabilities = true
+        }
         try record(message.payload)
         return .record
+    }
+
+    private mutating func countRepeated() throws(WireError) {
+        repeated += 1
+        guard repeated <= Handshake.maximumRepeated else {
+            throw WireError(.limit, "the peer sends its capabilities again and again")
+        }
     }
 
     @discardableResult
@@ -174,13 +200,10 @@ public struct Handshake: Sendable {
     private static func plainPayload(_ message: Message) throws(WireError) -> ByteBuffer {
         guard message.flags.contains(.dynamicPayload) else { return message.payload }
         var payload = message.payload
-        guard payload.readableBytes <= Capabilities.maximumBytes else {
-            throw WireError(.limit, "a capability map of \(payload.readableBytes) bytes")
+        guard payload.readableBytes <= Capabilities.maximumBytes, try payload.readQiSignature() == Capabilities.signature else {
+            throw WireError(.handshake, "the peer's capabilities are no map of at most \(Capabilities.maximumBytes) bytes")
         }
-        let value = try payload.readQi(.dynamic).converted(from: .dynamic, to: Capabilities.signature.type)
-        var plain = ByteBuffer()
-        try plain.writeQi(value, as: Capabilities.signature.type)
-        return plain
+        return payload
     }
 
     // MARK: Server
@@ -190,7 +213,13 @@ public struct Handshake: Sendable {
             guard message.isAuthenticate else { return expectedAuthentication(message) }
             return .judge(try record(try Handshake.plainPayload(message)))
         }
-        guard message.address.target == .connection else { return Handshake.refusal(of: message) }
+        guard message.address.target == .connection else {
+            refused += 1
+            guard refused <= Handshake.maximumRefused else {
+                throw WireError(.handshake, "the peer goes on calling and does not authenticate")
+            }
+            return Handshake.refusal(of: message)
+        }
         guard message.isAuthenticate else { return try openBySendingCapabilities() }
         try record(try Handshake.plainPayload(message))
         state = .open
@@ -230,6 +259,7 @@ public struct Handshake: Sendable {
         guard message.address.target == .connection else { return .pass }
         switch (role, message.isAuthenticate) {
         case (.server, true):
+            try countRepeated()
             try record(try Handshake.plainPayload(message))
             return .reply(try authenticationReply())
         // Answers to what we sent to 0.0 before it was open, and posts to nobody.

@@ -13,11 +13,11 @@ extension ByteBuffer {
     /// - Returns: the text; or, for a payload that is no dynamic string, a text that says so.
     public mutating func readErrorPayload() -> String {
         do {
-            guard case .dynamic(let dynamic) = try readQi(.dynamic) else { return "Type mismatch" }
-            switch dynamic.unwrapped().value {
-            case .string(let string): return string.lossyText
-            default: return "Type mismatch: the error held \(dynamic.signature.text) instead of a string"
-            }
+            // Only a text is read, whatever else a peer puts there.
+            var signature = try readQiSignature()
+            for _ in 0..<CodingLimits.standard.maximumDepth where signature.type == .dynamic { signature = try readQiSignature() }
+            guard signature.type == .string else { return "Type mismatch: the error held \(signature.text) instead of a string" }
+            return try readQiString().lossyText
         } catch {
             return "The peer's error could not be read: \(error.message)"
         }

@@ -34,6 +34,9 @@ public struct Message: Hashable, Sendable {
     /// The header's address.
     @inlinable public var address: ActionAddress { header.address }
 
+    /// Whether the payload was dropped on its way (``MessageDecoder/maximumKept``).
+    public var isCut: Bool { Int(header.payloadLength) > payload.readableBytes }
+
     /// The answer to this call: same id and address (reference §2).
     public func answer(_ kind: MessageKind, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer()) -> Message {
         Message(kind: kind, id: id, address: address, flags: flags, payload: payload)

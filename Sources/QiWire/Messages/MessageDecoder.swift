@@ -10,12 +10,18 @@ public struct MessageDecoder: Sendable {
     /// The largest payload accepted, in bytes. Checked when the header is complete.
     public var maximumPayload: Int
 
+    /// The largest payload that is kept, in bytes. Of a larger one that is accepted the bytes are dropped as they come, and the message
+    /// is told of at its end, without a payload (``Message/isCut``): so it can be refused.
+    public var maximumKept = Int.max
+
     /// Received and not yet split.
     private var received = ByteBuffer()
     /// The beginning of a frame whose end has not come. Never shared with anyone.
     private var gathered = ByteBuffer()
     /// Bytes of the gathered frame, header included; nil until its header is complete.
     private var gatheredLength: Int?
+    /// The frame whose payload is dropped, and how much of it is still to come.
+    private var dropping: (header: MessageHeader, left: Int)?
 
     /// A decoder. libqi before 2019 accepted 50 000 000 bytes of payload, so no peer may expect less of us.
     public init(maximumPayload: Int = 50_000_000) {
@@ -23,7 +29,27 @@ public struct MessageDecoder: Sendable {
     }
 
     /// Whether a frame has begun and not ended; if the stream ends now, it was cut.
-    public var isWithinFrame: Bool { gathered.readableBytes > 0 || received.readableBytes > 0 }
+    public var isWithinFrame: Bool { heldBytes > 0 || received.readableBytes > 0 || dropping != nil }
+
+    /// Whether there are bytes that ``next()`` has not looked at.
+    public var hasUnsplitBytes: Bool { received.readableBytes > 0 }
+
+    /// Bytes that are kept of a frame whose end has not come.
+    public var heldBytes: Int { gathered.readableBytes }
+
+    /// The storage that they take.
+    public var heldCapacity: Int { gathered.readableBytes == 0 ? 0 : gathered.storageCapacity }
+
+    /// Drops what has come of the frame that is being gathered, and what will, as one beyond ``maximumKept``. Nothing happens without.
+    public mutating func dropHeldFrame() {
+        guard let length = gatheredLength, gathered.readableBytes >= MessageHeader.length,
+            // It was read once, and was one.
+            let header = try? gathered.peekMessageHeader()
+        else { return }
+        dropping = (header, length - gathered.readableBytes)
+        gathered = ByteBuffer()
+        gatheredLength = nil
+    }
 
     /// Takes received bytes. Drain with `next()` before appending more.
     public mutating func append(_ bytes: ByteBuffer) {
@@ -38,12 +64,18 @@ public struct MessageDecoder: Sendable {
     ///
     /// - Throws: `.frame` for a wrong magic, `.limit` for a payload above `maximumPayload`. The stream is of no use afterwards.
     public mutating func next() throws(WireError) -> Message? {
+        if dropping != nil { return nextDropped() }
         if gathered.readableBytes > 0 { return try nextGathered() }
         guard let header = try received.peekMessageHeader() else {
             try gatherRest()
             return nil
         }
         let length = try frameLength(header)
+        if Int(header.payloadLength) > maximumKept {
+            received.moveReaderIndex(forwardBy: MessageHeader.length)
+            dropping = (header, Int(header.payloadLength))
+            return nextDropped()
+        }
         guard received.readableBytes >= length else {
             gatheredLength = length
             try gatherRest()
@@ -53,6 +85,16 @@ public struct MessageDecoder: Sendable {
         let payload = received.readSlice(length: length - MessageHeader.length)
         releaseIfDrained()
         return payload.map { Message(header: header, payload: $0) }
+    }
+
+    private mutating func nextDropped() -> Message? {
+        guard var frame = dropping else { return nil }
+        let count = min(frame.left, received.readableBytes)
+        received.moveReaderIndex(forwardBy: count)
+        releaseIfDrained()
+        frame.left -= count
+        dropping = frame.left == 0 ? nil : frame
+        return frame.left == 0 ? Message(header: frame.header, payload: ByteBuffer()) : nil
     }
 
     private func frameLength(_ header: MessageHeader) throws(WireError) -> Int {
@@ -87,14 +129,12 @@ public struct MessageDecoder: Sendable {
         releaseIfDrained()
     }
 
-    /// Reserves at once what a moderate frame needs, and for a big one at most sixteen times what has come.
+    /// Reserves for a frame whose size is known, at most four times what has come: a header alone costs us nothing.
     private mutating func reserve(for length: Int, arriving: Int) {
         let present = gathered.readableBytes + arriving
-        guard present > gathered.capacity || gathered.capacity < MessageDecoder.eagerReservation else { return }
-        gathered.reserveCapacity(min(length, max(MessageDecoder.eagerReservation, 16 * present)))
+        guard present > gathered.capacity || gathered.capacity < MessageHeader.length else { return }
+        gathered.reserveCapacity(min(length, 4 * present))
     }
-
-    private static let eagerReservation = 1 << 20
 
     private mutating func nextGathered() throws(WireError) -> Message? {
         let length: Int
@@ -108,6 +148,10 @@ public struct MessageDecoder: Sendable {
             }
             length = try frameLength(header)
             gatheredLength = length
+            if Int(header.payloadLength) > maximumKept {
+                dropHeldFrame()
+                return nextDropped()
+            }
         }
         gather(min(received.readableBytes, length - gathered.readableBytes))
         guard gathered.readableBytes == length, let header = try gathered.readMessageHeader() else { return nil }

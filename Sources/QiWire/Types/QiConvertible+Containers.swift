@@ -115,7 +115,7 @@ extension ByteBuffer {
     /// A count, checked against the bytes that are left.
     mutating func readQiCount(elementSize: Int) throws(WireError) -> Int {
         let count = Int(try readQiUInt32())
-        guard elementSize > 0 || count <= CodingLimits.freeElements else {
+        guard elementSize > 0 || count <= CodingLimits.free else {
             throw WireError(.limit, "a container of \(count) empty elements")
         }
         let (needed, overflow) = count.multipliedReportingOverflow(by: elementSize)

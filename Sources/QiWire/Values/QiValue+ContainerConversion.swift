@@ -2,21 +2,46 @@
 extension QiValue {
     func toList(from source: QiType, of element: QiType, _ target: QiType) throws(WireError) -> QiValue {
         guard case .list(let elements) = self, let sourceElement = source.listElement else { throw .conversion(source, target) }
+        let wrapping = try QiValue.signature(of: sourceElement, in: element, count: elements.count)
         var converted: [QiValue] = []
         converted.reserveCapacity(elements.count)
-        for value in elements { converted.append(try value.converted(from: sourceElement, to: element)) }
+        for value in elements { converted.append(try value.converted(from: sourceElement, to: element, wrapping)) }
         return .list(converted)
+    }
+
+    /// The longest text of all signatures together, in bytes, that one list or map may take when its elements become dynamics. Each is
+    /// written with its own: a short list of a long type would else become as long as both multiplied.
+    private static let maximumSignatures = 1 << 24
+
+    /// The one signature of all elements that become dynamics; nil where they do not, or have none yet.
+    private static func signature(of source: QiType, in target: QiType, count: Int) throws(WireError) -> Signature? {
+        guard target == .dynamic, source != .dynamic, count > 0 else { return nil }
+        let signature = Signature(source)
+        guard count * signature.text.utf8.count <= maximumSignatures else {
+            throw WireError(.limit, "\(count) dynamics with signatures of \(signature.text.utf8.count) bytes")
+        }
+        return signature
+    }
+
+    private func converted(from source: QiType, to target: QiType, _ wrapping: Signature?) throws(WireError) -> QiValue {
+        if let wrapping {
+            if case .dynamic = self { return self }
+            return .dynamic(QiDynamic(signature: wrapping, value: self))
+        }
+        return try converted(from: source, to: target)
     }
 
     func toMap(from source: QiType, key: QiType, value: QiType) throws(WireError) -> QiValue {
         var entries: [QiMapEntry] = []
         switch (self, source) {
         case (.map(let old), .map(let oldKey, let oldValue)):
+            let keyWrapping = try QiValue.signature(of: oldKey, in: key, count: old.count)
+            let valueWrapping = try QiValue.signature(of: oldValue, in: value, count: old.count)
             for entry in old {
                 entries.append(
                     QiMapEntry(
-                        key: try entry.key.converted(from: oldKey, to: key),
-                        value: try entry.value.converted(from: oldValue, to: value)))
+                        key: try entry.key.converted(from: oldKey, to: key, keyWrapping),
+                        value: try entry.value.converted(from: oldValue, to: value, valueWrapping)))
             }
         case (.list(let elements), _):
             guard let element = source.listElement else { throw .conversion(source, .map(key: key, value: value)) }
