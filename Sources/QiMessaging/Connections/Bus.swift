@@ -34,6 +34,10 @@ final class Bus {
     private var connections: [UInt64: Connection] = [:]
     private var nextConnectionID: UInt64 = 1
     private var timer: Scheduled<Void>?
+    /// Connections with more to take than one turn holds.
+    let turns: TurnQueue
+    /// Bytes of arguments that are kept for calls of all connections (``ArgumentBytes``).
+    var argumentBytes = 0
     private var pauses: [UInt64: UnsafeContinuation<Void, Never>] = [:]
     private var nextPause: UInt64 = 1
 
@@ -43,7 +47,12 @@ final class Bus {
     init(executor: LoopExecutor, logger: Logger) {
         self.executor = executor
         self.logger = logger
+        turns = TurnQueue(executor)
     }
+
+    /// How many bytes of arguments more may be kept.
+    var argumentRoom: Int { Self.maximumArgumentBytes - argumentBytes }
+    private static let maximumArgumentBytes = 512 << 20
 
     // MARK: - Worker pool
 
@@ -123,6 +132,7 @@ final class Bus {
         let open = Array(connections.values)
         for connection in open { connection.close(QiError(.disconnected, "this session was closed")) }
         flushDirty()
+        turns.clear()
         for worker in idleWorkers { worker.resume() }
         idleWorkers = []
         growth?.resume()

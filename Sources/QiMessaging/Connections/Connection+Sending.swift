@@ -75,13 +75,18 @@ extension Connection {
     var mayQueueForwarded: Bool { !isClosed && backlog <= limits.maximumEventBacklog }
 
     /// A Post has no answer that could bound how many run at a time: this does.
-    func beginPost() -> Bool {
-        guard postsRunning < limits.maximumCallsInFlight else { return false }
+    func beginPost(_ bytes: Int) -> Bool {
+        guard !isClosed, postsRunning < limits.maximumCallsInFlight, refusal(ofArguments: bytes) == nil else { return false }
         postsRunning += 1
+        keepArguments(bytes)
         return true
     }
 
-    func endPost() { postsRunning -= 1 }
+    func endPost(_ bytes: Int) {
+        postsRunning -= 1
+        // With the connection all of it was given up.
+        if !isClosed { dropArguments(bytes) }
+    }
 
     /// A peer that sends calls and does not read the answers is not read from, so that answers cannot pile up. A client
     /// always reads, or two peers could wait for each other.
@@ -93,7 +98,7 @@ extension Connection {
         if !isHeld { setReading(isWritable) }
     }
 
-    private func setReading(_ isReading: Bool) {
+    func setReading(_ isReading: Bool) {
         channel.setOption(.autoRead, value: isReading).whenFailure { [logger] error in
             logger.debug("autoRead could not be set", metadata: [LogKeys.error: "\(error)"])
         }
@@ -107,11 +112,16 @@ extension Connection {
         setReading(false)
         _ = bus.schedule(at: .now() + time) { [weak self] in
             guard let self, !isClosed else { return }
-            isHeld = false
-            takeMessages()
-            if !isHeld, !isReadingPaused { setReading(true) }
+            goOn()
             bus.executor.scheduleDrain()
         }
+    }
+
+    /// What was left for later is taken now.
+    func takeWhatWasHeld() {
+        isHeld = false
+        takeMessages()
+        if !isClosed, !isHeld, !isReadingPaused { setReading(true) }
     }
 
     func mayQueueEvent(_ bytes: Int) -> Bool {

@@ -29,7 +29,11 @@ final class Connection {
     typealias Authenticator = (Connection, Capabilities) throws -> Capabilities
     private let authenticator: Authenticator?
 
-    private var decoder: MessageDecoder
+    /// Frames of the peer, of which those of one burst may have to wait (``BurstTurn``).
+    var decoder: MessageDecoder
+    var turn = BurstTurn(at: .now(), .trusted)
+    /// Whether what the peer sends is passed on in turns already (``ReadTurns``).
+    var isServedInTurns = false
     private var handshake: Handshake
     private(set) var isOpen = false
     private(set) var isClosed = false
@@ -63,9 +67,11 @@ final class Connection {
     var lastContext: CallContext?
     var nextEventIDValue: UInt32 = 0x8000_0001
     var nextLink: UInt64 = 1
-    private(set) var lastReceived = NIODeadline.now()
+    var lastReceived = NIODeadline.now()
+    var turnIsDue = true
     var eventsDropped = 0
     var postsRunning = 0
+    var argumentBytes = ArgumentBytes()
     /// Only on unix sockets between processes of one user.
     private(set) var sharedMemory: SharedMemoryLink?
     var relayedCallers = RelayedCallers()
@@ -83,9 +89,8 @@ final class Connection {
         self.owner = owner
         self.limits = limits
         self.logger = bus.logger
-        // Whoever has to prove first who it is has nothing big to say before.
-        decoder = MessageDecoder(
-            maximumPayload: authenticator == nil ? limits.maximumPayload : min(limits.maximumPayload, Capabilities.maximumBytes))
+        // Before the handshake a peer has nothing big to say.
+        decoder = MessageDecoder(maximumPayload: min(limits.maximumPayload, Capabilities.maximumBytes))
         self.authenticator = authenticator
         handshake = Handshake(
             role: role == .client ? .client : .server, capabilities: Self.capabilities(origin, limits: limits),
@@ -152,6 +157,7 @@ final class Connection {
         let pending = incoming
         incoming = [:]
         for call in pending.values { call.abandon() }
+        dropAllArguments()
         let bound = receivers
         receivers = [:]
         let sinks = eventSinks
@@ -182,26 +188,7 @@ final class Connection {
 
     // MARK: - Receiving
 
-    func received(_ bytes: ByteBuffer) {
-        guard !isClosed else { return }
-        lastReceived = .now()
-        decoder.append(bytes)
-        takeMessages()
-    }
-
-    func takeMessages() {
-        do {
-            while !isClosed, !isHeld, var message = try decoder.next() {
-                if let sharedMemory { message = try sharedMemory.resolve(message) }
-                if isOpen { dispatch(message) } else { handle(message) }
-            }
-        } catch {
-            logger.debug("connection closed: bad frame", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(error)"])
-            close(QiError(.invalid, "the peer sent something that is not qi: \(error.message)"))
-        }
-    }
-
-    private func dispatch(_ message: Message) {
+    func dispatch(_ message: Message) {
         switch message.kind {
         case .reply, .error, .canceled: answerReceived(message)
         case .event: eventReceived(message)
@@ -252,10 +239,16 @@ final class Connection {
             return refuse(message, "too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
         }
         if access == nil, message.flags.isEmpty, relayedCallers.announced == nil, receiver.serveAtOnce(message, on: self) { return }
-        let call = IncomingCall(connection: self, message: message)
+        if let reason = refusal(ofArguments: message.payload.readableBytes) { return refuse(message, reason) }
+        let call = IncomingCall(connection: self, message: access == nil ? message : message.compacted())
         hand(call, to: receiver)
         // Most calls of methods that stay on the loop have their answer by now.
-        if !call.isAnswered, !isClosed { incoming[message.id] = call } else if isClosed { call.abandon() }
+        if !call.isAnswered, !isClosed {
+            incoming[message.id] = call
+            keepArguments(call.payload.readableBytes)
+        } else if isClosed {
+            call.abandon()
+        }
     }
 
     private func refuse(_ message: Message, _ text: String) { IncomingCall(connection: self, message: message).fail(text) }
@@ -306,7 +299,9 @@ final class Connection {
     var incomingCalls: Int { incoming.count }
 
     func answered(_ call: IncomingCall) {
-        if let known = incoming[call.header.id], known === call { incoming[call.header.id] = nil }
+        guard let known = incoming[call.header.id], known === call else { return }
+        incoming[call.header.id] = nil
+        dropArguments(call.payload.readableBytes)
     }
 
     // MARK: - Handshake
@@ -314,7 +309,7 @@ final class Connection {
     /// What the peer advertised, with the credentials it sent.
     var remoteCapabilities: Capabilities { handshake.remoteCapabilities }
 
-    private func handle(_ message: Message) {
+    func handle(_ message: Message) {
         switch handshake.received(message) {
         case .ready: opened()
         case .reply(let payload):

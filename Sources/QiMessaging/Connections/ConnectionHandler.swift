@@ -33,6 +33,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        connection.burstEnded()
         bus.executor.drain()
         context.fireChannelReadComplete()
     }

@@ -6,6 +6,9 @@ public struct ConnectionLimits: Sendable {
     public var maximumPayload = 50_000_000
     /// Calls of the peer that may be in flight; one more is answered with an Error.
     public var maximumCallsInFlight = 8192
+    /// Bytes of arguments that calls of the peer in flight may have together; one more is answered with an Error. A single call of the
+    /// largest payload may always be made.
+    public var maximumArgumentBytes = 128 << 20
     /// How long a peer may stay unauthenticated.
     public var authenticationTimeout = TimeAmount.seconds(10)
     /// Bytes that may wait for a peer that does not read; beyond, the connection is closed.

@@ -8,6 +8,9 @@ struct CallPayload {
     /// The type the caller wants the result converted to.
     var returnType: Signature?
 
+    /// The longest text of such a type, in bytes: results are converted to it as often as they have elements.
+    private static let maximumReturnType = 4096
+
     /// Of a call that came over a connection.
     init(of call: IncomingCall, _ method: MemberTable.Method) throws(WireError) {
         var payload = call.payload
@@ -30,6 +33,9 @@ struct CallPayload {
         if flags.contains(.returnType) {
             guard case .string(let text) = try payload.readQi(.string), let wanted = text.text else {
                 throw WireError(.signature, "the wanted return type is not a signature")
+            }
+            guard wanted.utf8.count <= Self.maximumReturnType else {
+                throw WireError(.limit, "the wanted return type has \(wanted.utf8.count) bytes, where \(Self.maximumReturnType) are allowed")
             }
             let signature = try Signature(wanted)
             guard Convertibility.score(from: method.returns.type, to: signature.type) > 0 else {

@@ -104,7 +104,7 @@ final class LocalObject: ObjectReceiver {
                 return
             }
             // A Post has no answer that could bound how many run at a time: this does.
-            if call.isPost, !call.connection.beginPost() {
+            if call.isPost, !call.connection.beginPost(call.payload.readableBytes) {
                 return bus.logger.debug("post dropped: too many run", metadata: [LogKeys.peer: "\(call.connection.origin)"])
             }
             bus.enqueue(.method(MethodExecution(call: call, object: self, method: method, frame: frame)))

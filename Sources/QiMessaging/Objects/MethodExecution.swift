@@ -25,7 +25,7 @@ final class MethodExecution {
 
     /// Runs the method and answers the call.
     nonisolated(nonsending) func run(on worker: Worker) async {
-        defer { if call.isPost { call.connection.endPost() } }
+        defer { if call.isPost { call.connection.endPost(call.payload.readableBytes) } }
         self.worker = worker
         if isCancelled { worker.cancel() }
         let result = await outcome()

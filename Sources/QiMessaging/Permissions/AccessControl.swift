@@ -16,10 +16,17 @@ public final class AccessControl: Sendable {
         var accounts: [AccountKey: PrincipalAccount] = [:]
         /// Who has its only connection.
         var claims: [Principal.Identity: UInt64] = [:]
+        /// What is kept of the arguments of those who are connected.
+        var arguments: [Principal.Identity: WeakMeter] = [:]
         /// Of those who were refused something lately.
         var refusals: [Principal.Identity: TokenBucket] = [:]
     }
 
+    private struct WeakMeter {
+        weak var meter: ArgumentMeter?
+    }
+
+    private let allArguments = ArgumentMeter(most: ArgumentMeter.mostOfAll, of: nil)
     private let state: Mutex<State>
     private let counter = Atomic<UInt64>(1)
     private let audit: (any AuditSink)?
@@ -77,6 +84,18 @@ public final class AccessControl: Sendable {
             let account = PrincipalAccount(limits)
             state.accounts[key] = account
             return account
+        }
+    }
+
+    /// What is kept of a principal's arguments, over all its connections.
+    func arguments(of principal: Principal) -> ArgumentMeter {
+        state.withLock { state in
+            if let known = state.arguments[principal.identity]?.meter { return known }
+            // Those who have gone are forgotten now and then.
+            if state.arguments.count.nonzeroBitCount == 1 { state.arguments = state.arguments.filter { $0.value.meter != nil } }
+            let meter = ArgumentMeter(of: allArguments)
+            state.arguments[principal.identity] = WeakMeter(meter: meter)
+            return meter
         }
     }
 

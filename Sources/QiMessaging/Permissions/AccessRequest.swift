@@ -9,9 +9,14 @@ enum AccessRequest {
     /// To give up what it has of the object.
     case release
 
+    /// The longest arguments, in bytes, of generic members that take numbers and names. Those of `registerEventWithSignature` and of
+    /// `setProperty` may be longer: of the one a signature, of the other a value, which is not looked at.
+    private static let maximumArguments = 1024
+
     /// - Throws: when the arguments of a generic member cannot be read; such a call must go nowhere.
     init(_ call: IncomingCall, _ members: MemberTable) throws(WireError) {
         let action = call.address.action
+        try Self.checkLength(call)
         switch action {
         case WellKnownActions.registerEvent, WellKnownActions.registerEventWithSignature:
             guard let uid = try Self.argument(1, of: call)?.asUInt32, let signal = members.signal(uid) else {
@@ -36,16 +41,31 @@ enum AccessRequest {
     }
 
     private static func property(_ access: Access, _ call: IncomingCall, _ members: MemberTable) throws(WireError) -> AccessRequest {
-        let key = try argument(0, of: call)?.unwrapped
-        if let name = key?.asString {
+        // The value behind it is read when it may be written.
+        var payload = call.payload
+        let key = try payload.readFirstQiKey(MemberTable.generic.method(call.address.action)?.parameters, flags: call.header.flags)
+        if let name = key.asString {
             let uid = members.metaObject.property(named: name)?.uid
             return .member(access, uid: uid ?? .max, name: name)
         }
         // The owner may know a property that we do not: not by this way.
-        guard let uid = key?.asUInt32, let property = members.property(uid) else {
+        guard let uid = key.asUInt32, let property = members.property(uid) else {
             throw WireError(.resolution, "property: Id is not id of a property")
         }
         return .member(access, uid: uid, name: property.meta.name)
+    }
+
+    private static func checkLength(_ call: IncomingCall) throws(WireError) {
+        let most =
+            switch call.address.action {
+            case WellKnownActions.setProperty: Int.max
+            case WellKnownActions.registerEventWithSignature: Signature.maximumLength + maximumArguments
+            case ..<WellKnownActions.firstUserAction where MemberTable.generic.method(call.address.action) != nil: maximumArguments
+            default: Int.max
+            }
+        guard call.payload.readableBytes <= most else {
+            throw WireError(.limit, "\(call.payload.readableBytes) bytes of arguments, where \(most) are allowed")
+        }
     }
 
     private static func argument(_ index: Int, of call: IncomingCall) throws(WireError) -> QiValue? {

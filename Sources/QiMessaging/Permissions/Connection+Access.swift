@@ -19,6 +19,7 @@ extension Connection {
         guard !control.policy.leavesAlone(principal) else {
             access?.end()
             access = nil
+            countArguments(in: nil)
             return
         }
         if let access, access.control === control, access.principal == principal {
@@ -31,6 +32,7 @@ extension Connection {
         do throws(QiError) {
             try access.begin()
             self.access = access
+            countArguments(in: control.arguments(of: principal))
             access.keepWaiting = { [unowned self] in holdReading(for: $0) }
             whenClosed { _ in access.end() }
         } catch {

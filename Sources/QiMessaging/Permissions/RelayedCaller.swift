@@ -14,7 +14,7 @@ final class RelayedCaller: Sendable {
     /// The caller as it is told, without the id of the call.
     let encoded: ByteBuffer
 
-    static let capability = "QiMeshCaller"
+    static let capability = Capabilities.Name.relayedCallers
     /// The call or post with the id that is given was made by the caller that follows.
     static let action: UInt32 = 0x514D_0011
     /// An address has at most 3071 bytes (RFC 7622 §3.1), and may be there twice.

@@ -180,6 +180,8 @@ final class DirectoryFuzz {
         channel.pipeline.fireChannelRead(bytes)
         channel.pipeline.fireChannelReadComplete()
         loop.run()
+        // What one turn does not hold comes with the next ones.
+        loop.advanceTime(by: .milliseconds(1))
         _ = try messages(from: channel)
     }
 

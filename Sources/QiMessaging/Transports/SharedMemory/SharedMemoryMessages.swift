@@ -5,7 +5,7 @@ import QiWire
 /// announced ``capability``; whoever does not know them drops them.
 enum SharedMemoryMessages {
     /// Announced on unix sockets between processes of one user.
-    static let capability = "QiMeshSharedMemory"
+    static let capability = Capabilities.Name.sharedMemory
 
     /// A segment was made: take it under that name.
     static let offer: UInt32 = 0x514D_0001

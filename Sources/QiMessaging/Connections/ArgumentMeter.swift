@@ -1,0 +1,43 @@
+import Synchronization
+
+/// Bytes of arguments that are kept for one principal over all its connections, whatever loop they are on, or for all principals
+/// together: of calls that wait for their answers, of posts that run, and of frames whose end has not come.
+final class ArgumentMeter: Sendable {
+    /// What one principal may have kept; a single frame of the largest size always may be.
+    static let mostOfOne = 64 << 20
+    /// What all principals may have kept together,
+    static let mostOfAll = 256 << 20
+    /// and what one may have when that is used up, so that none is locked out by others.
+    static let least = 4 << 20
+
+    private let count = Atomic<Int>(0)
+    private let most: Int
+    private let all: ArgumentMeter?
+
+    init(most: Int = mostOfOne, of all: ArgumentMeter?) {
+        self.most = most
+        self.all = all
+    }
+
+    var held: Int { count.load(ordering: .relaxed) }
+
+    /// How many bytes more may be kept; below zero when too many are.
+    ///
+    /// - Parameter single: the size that one frame may have when it is the only one.
+    func room(single: Int) -> Int {
+        let held = held
+        let own = max(most, single) - held
+        guard let all else { return own }
+        return min(own, max(all.most - all.held, Self.least - held))
+    }
+
+    func add(_ bytes: Int) {
+        count.add(bytes, ordering: .relaxed)
+        all?.add(bytes)
+    }
+
+    func remove(_ bytes: Int) {
+        count.subtract(bytes, ordering: .relaxed)
+        all?.remove(bytes)
+    }
+}

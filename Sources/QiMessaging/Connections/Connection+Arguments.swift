@@ -1,0 +1,119 @@
+import Logging
+import NIOCore
+import QiWire
+
+/// What is kept of the peer's calls until they are answered, in bytes: bounded for the connection, for its principal where a policy
+/// judges it (``ArgumentMeter``), and for all connections of the bus.
+struct ArgumentBytes {
+    /// Of calls in flight, and of posts that run.
+    fileprivate(set) var inFlight = 0
+    /// Of the frame whose end has not come, as far as it was counted.
+    fileprivate(set) var inFrame = 0
+    fileprivate(set) var meter: ArgumentMeter?
+
+    var total: Int { inFlight + inFrame }
+
+    /// A frame that is shorter is not counted before its end.
+    fileprivate static let leastFrame = 4096
+}
+
+extension Connection {
+    /// Counts what is kept for a principal from now on; nil: for none.
+    func countArguments(in meter: ArgumentMeter?) {
+        guard argumentBytes.meter !== meter else { return }
+        argumentBytes.meter?.remove(argumentBytes.total)
+        meter?.add(argumentBytes.total)
+        argumentBytes.meter = meter
+        // What a frame may have is asked anew with every burst.
+        if meter == nil { decoder.maximumKept = .max }
+    }
+
+    /// What is wrong with keeping the arguments of one more call; nil when nothing is.
+    func refusal(ofArguments bytes: Int) -> String? {
+        let room = roomForArguments
+        guard bytes > room else { return nil }
+        return "limit: \(bytes) bytes of arguments are too many beside those of other calls, of which \(max(room, 0)) bytes more may wait: "
+            + "try again when one was answered"
+    }
+
+    private var roomForArguments: Int {
+        // A single call of the largest size may always be made.
+        let single = limits.maximumPayload
+        let own = max(limits.maximumArgumentBytes, single) - argumentBytes.inFlight
+        let all = max(bus.argumentRoom, ArgumentMeter.least - argumentBytes.inFlight)
+        let room = min(own, all)
+        guard let meter = argumentBytes.meter else { return room }
+        return min(room, meter.room(single: single))
+    }
+
+    func keepArguments(_ bytes: Int) {
+        argumentBytes.inFlight += bytes
+        bus.argumentBytes += bytes
+        argumentBytes.meter?.add(bytes)
+    }
+
+    func dropArguments(_ bytes: Int) {
+        argumentBytes.inFlight -= bytes
+        bus.argumentBytes -= bytes
+        argumentBytes.meter?.remove(bytes)
+    }
+
+    /// The connection is gone, with all calls.
+    func dropAllArguments() {
+        bus.argumentBytes -= argumentBytes.total
+        argumentBytes.meter?.remove(argumentBytes.total)
+        argumentBytes = ArgumentBytes()
+    }
+
+    // MARK: - Frames
+
+    /// Before frames of a peer are taken that is judged: how large one may be.
+    func boundFrames() {
+        guard argumentBytes.meter != nil else { return }
+        // What has come of the present frame is counted, and is part of what it may have.
+        decoder.maximumKept = max(ArgumentBytes.leastFrame, roomForArguments + argumentBytes.inFrame)
+    }
+
+    /// After the whole frames were taken: counts the rest, which is dropped when it is too much by now.
+    func countFrame() {
+        guard argumentBytes.meter != nil else { return }
+        var held = decoder.heldBytes
+        if held < ArgumentBytes.leastFrame { held = 0 }
+        guard held != argumentBytes.inFrame else { return }
+        count(inFrame: held)
+        guard held > 0, roomForArguments < 0 else { return }
+        decoder.dropHeldFrame()
+        count(inFrame: 0)
+    }
+
+    private func count(inFrame bytes: Int) {
+        bus.argumentBytes += bytes - argumentBytes.inFrame
+        argumentBytes.meter?.add(bytes - argumentBytes.inFrame)
+        argumentBytes.inFrame = bytes
+    }
+
+    /// Answers a call whose arguments were too many to be kept; whatever else they came with is dropped.
+    func refuseCut(_ message: Message) {
+        guard message.kind == .call else { return droppedCut(message) }
+        IncomingCall(connection: self, message: message).fail(
+            "limit: \(message.header.payloadLength) bytes of arguments are too many beside those of other calls: "
+                + "try again when one was answered")
+    }
+
+    private func droppedCut(_ message: Message) {
+        logger.debug(
+            "message dropped: too many bytes wait for their answers",
+            metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(message.kind), \(message.header.payloadLength) bytes"])
+    }
+}
+
+extension Message {
+    /// The message with a payload of its own, when it is a small part of what was received with it: a call that waits must not keep
+    /// that.
+    func compacted() -> Message {
+        guard payload.readableBytes * 4 < payload.storageCapacity else { return self }
+        var message = self
+        message.payload = ByteBuffer(buffer: payload)
+        return message
+    }
+}

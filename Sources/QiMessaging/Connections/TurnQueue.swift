@@ -1,0 +1,37 @@
+import DequeModule
+import NIOCore
+
+/// Connections with more to take than one turn holds (``BurstTurn``): one of them goes on at a time, and between two of them the loop
+/// looks what else there is. Confined to the bus loop.
+final class TurnQueue {
+    /// Long enough that the loop looks at its sockets: a task that is due at once would run before them.
+    static let pause = TimeAmount.microseconds(20)
+
+    private let executor: LoopExecutor
+    private var waiting: Deque<Connection> = []
+    private var isScheduled = false
+
+    init(_ executor: LoopExecutor) { self.executor = executor }
+
+    var count: Int { waiting.count }
+
+    func append(_ connection: Connection) {
+        waiting.append(connection)
+        schedule()
+    }
+
+    /// The bus has ended; its connections are closed.
+    func clear() { waiting = [] }
+
+    private func schedule() {
+        guard !isScheduled, !waiting.isEmpty else { return }
+        isScheduled = true
+        executor.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in
+            guard let self else { return }
+            isScheduled = false
+            waiting.popFirst()?.goOn()
+            schedule()
+            executor.scheduleDrain()
+        }
+    }
+}

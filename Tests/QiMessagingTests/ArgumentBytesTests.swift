@@ -1,0 +1,231 @@
+import NIOCore
+@testable import QiMessaging
+import QiWire
+import Synchronization
+import Testing
+
+/// Arguments that are kept until their calls are answered count in bytes.
+@Suite(.timeLimit(.minutes(3))) struct ArgumentBytesTests {
+    private static let lan = Subject.zone(.lan)
+    /// Whoever comes to the outer door of a guarded directory.
+    private static let client = Principal(.host("127.0.0.1"), zone: .lan)
+
+    // MARK: - The meter
+
+    @Test func onePrincipalHasSoMuchRoom() {
+        let meter = ArgumentMeter(most: 1000, of: nil)
+        #expect(meter.room(single: 10) == 1000)
+        meter.add(600)
+        #expect(meter.room(single: 10) == 400)
+        // A frame of the largest size fits when it is the only one.
+        #expect(meter.room(single: 5000) == 4400)
+        meter.add(600)
+        #expect(meter.room(single: 10) == -200)
+        meter.remove(1200)
+        #expect(meter.held == 0)
+    }
+
+    @Test func whatAllHaveTogetherIsBoundedAndLocksNoneOut() {
+        let all = ArgumentMeter(most: 100 << 20, of: nil)
+        let (greedy, modest) = (ArgumentMeter(most: 200 << 20, of: all), ArgumentMeter(most: 200 << 20, of: all))
+        greedy.add(100 << 20)
+        #expect(greedy.room(single: 0) == 0)
+        #expect(modest.room(single: 0) == ArgumentMeter.least)
+        modest.add(ArgumentMeter.least)
+        #expect(modest.room(single: 0) == 0)
+        greedy.remove(50 << 20)
+        #expect(modest.room(single: 0) == (46 << 20))
+    }
+
+    @Test func aPrincipalHasOneMeterOnAllItsConnections() {
+        let control = AccessControl(PermissionPolicy())
+        let one = control.arguments(of: .stranger)
+        #expect(control.arguments(of: .stranger) === one)
+        #expect(control.arguments(of: .jid("nao@robots.example")) !== one)
+        one.add(1 << 20)
+        #expect(control.arguments(of: .jid("nao@robots.example")).room(single: 0) == ArgumentMeter.mostOfOne)
+    }
+
+    // MARK: - Connections
+
+    /// Calls of `take` are answered when they are let go.
+    private final class Slow: Sendable {
+        private struct State {
+            var isOpen = false
+            var waiting: [UnsafeContinuation<Void, Never>] = []
+        }
+        private let state = Mutex(State())
+
+        var object: ObjectBuilder {
+            var builder = ObjectBuilder()
+            builder.advertiseMethod("take", "(r)", returns: "i") { [self] arguments, _ in
+                await withUnsafeContinuation { continuation in
+                    let isOpen = state.withLock { state in
+                        if !state.isOpen { state.waiting.append(continuation) }
+                        return state.isOpen
+                    }
+                    if isOpen { continuation.resume() }
+                }
+                guard case .raw(let bytes) = arguments[0] else { return .int32(-1) }
+                return .int32(Int32(bytes.readableBytes))
+            }
+            return builder
+        }
+
+        func letGo() {
+            let waiting = state.withLock { state in
+                state.isOpen = true
+                return state.waiting
+            }
+            for continuation in waiting { continuation.resume() }
+        }
+    }
+
+    private static func call(_ id: UInt32, _ service: UInt32, _ bytes: Int) throws -> Message {
+        try .call(ActionAddress(service: service, object: 1, action: 100), id: id, [.raw(ByteBuffer(repeating: 1, count: bytes))], "(r)")
+    }
+
+    @Test func callsBeyondWhatAConnectionMayHaveInFlightAreRefused() async throws {
+        var limits = ConnectionLimits()
+        limits.maximumPayload = 1 << 20
+        limits.maximumArgumentBytes = 2 << 20
+        let slow = Slow()
+        try await withDirectory(limits: limits) { directory, endpoint in
+            _ = try await directory.register(slow.object, as: "Slow")
+            try await withClient(endpoint) { client in
+                let service = try await client.lookUp("Slow")
+                for id in UInt32(10)..<12 { try await client.send(Self.call(id, service, 900_000)) }
+                let refused = try await client.call(Self.call(12, service, 900_000))
+                #expect(refused.kind == .error && refused.errorText.hasPrefix("limit: "), "\(refused.errorText)")
+                // What is small still goes.
+                try await client.expectAlive()
+                slow.letGo()
+                for _ in 0..<2 {
+                    let answer = try #require(await client.next())
+                    #expect(answer.kind == .reply && (10..<12).contains(answer.id))
+                }
+                #expect(try await client.call(Self.call(13, service, 900_000)).kind == .reply)
+            }
+        }
+    }
+
+    /// 20 MB each: the fourth is not even gathered, on whatever connection of the principal it comes.
+    @Test func callsOfOnePrincipalCountOverAllItsConnections() async throws {
+        let slow = Slow()
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])], ["Slow": slow.object]) { directory in
+            let meter = directory.control.arguments(of: Self.client)
+            try await withClient(directory.outside) { one in
+                try await withClient(directory.outside) { two in
+                    let service = try await one.lookUp("Slow")
+                    _ = try await two.lookUp("Slow")
+                    let size = 20_000_000
+                    for (id, client) in [(UInt32(10), one), (11, two), (12, one)] {
+                        try await client.send(Self.call(id, service, size))
+                        // It has arrived as a whole, and waits.
+                        try await client.expectAlive()
+                    }
+                    #expect(meter.held >= 3 * size && meter.held <= ArgumentMeter.mostOfOne)
+                    let refused = try await two.call(Self.call(13, service, size))
+                    #expect(refused.errorText.hasPrefix("limit: "), "\(refused.errorText)")
+                    #expect(meter.held <= ArgumentMeter.mostOfOne)
+                    slow.letGo()
+                    let first = try #require(await two.next())
+                    #expect(first.id == 11 && first.kind == .reply)
+                    for _ in 0..<2 { #expect(await one.next()?.kind == .reply) }
+                    #expect(try await two.call(Self.call(14, service, size)).kind == .reply)
+                }
+            }
+        }
+    }
+
+    @Test func whatAConnectionHeldIsGivenBackWithIt() async throws {
+        let slow = Slow()
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])], ["Slow": slow.object]) { directory in
+            let meter = directory.control.arguments(of: Self.client)
+            try await withClient(directory.outside) { client in
+                let service = try await client.lookUp("Slow")
+                try await client.send(Self.call(10, service, 1_000_000))
+                try await client.expectAlive()
+                #expect(meter.held == 1_000_004)
+                // Half of a frame counts, too.
+                var frame = ByteBuffer()
+                frame.writeMessage(try Self.call(11, service, 1_000_000))
+                try await client.send(#require(frame.getSlice(at: 0, length: 500_000)))
+                try await client.hangUp()
+            }
+            #expect(meter.held == 0)
+            slow.letGo()
+        }
+    }
+
+    // MARK: - Before arguments are read
+
+    /// The value behind the key is broken: who may not write never has it looked at.
+    @Test func aPropertyIsJudgedByItsKeyAlone() async throws {
+        let rule = PermissionRule.of(Self.lan, only: [.read: ["Arm.speed"]])
+        try await GuardedDirectory.with([rule], ["Arm": Arm().object]) { directory in
+            try await withClient(directory.outside) { client in
+                let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
+                let address = ActionAddress(object, action: WellKnownActions.setProperty)
+                for (id, key) in [(UInt32(10), QiDynamic(.string("speed"))), (11, QiDynamic(.uint32(Arm.speed)))] {
+                    var payload = ByteBuffer()
+                    try payload.writeQi(.dynamic(key), as: .dynamic)
+                    payload.writeQiString("[[[[broken")
+                    let answer = try await client.call(Message(kind: .call, id: id, address: address, payload: payload))
+                    #expect(answer.errorText.hasPrefix("denied: host:127.0.0.1 may not write Arm.speed"), "\(answer.errorText)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [
+        WellKnownActions.registerEvent, WellKnownActions.unregisterEvent, WellKnownActions.metaObject, WellKnownActions.property,
+        WellKnownActions.properties,
+    ])
+    func genericMembersTakeNoLongArguments(_ action: UInt32) async throws {
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])], ["Arm": Arm().object]) { directory in
+            try await withClient(directory.outside) { client in
+                let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
+                let payload = ByteBuffer(repeating: 0, count: 100_000)
+                for flags in [MessageFlags(), .dynamicPayload] {
+                    let answer = try await client.call(
+                        Message(kind: .call, id: 10, address: ActionAddress(object, action: action), flags: flags, payload: payload))
+                    #expect(answer.errorText.contains("100000 bytes of arguments, where 1024 are allowed"), "\(answer.errorText)")
+                }
+            }
+        }
+    }
+
+    @Test func aKeyIsReadInEveryFormThatReachesTheReceiver() throws {
+        func key(_ given: QiValue, _ signature: Signature, flags: MessageFlags) throws -> QiValue {
+            var payload = ByteBuffer()
+            try payload.writeQi(given, as: signature.type)
+            return try payload.readFirstQiKey("(mm)", flags: flags)
+        }
+        let name = QiValue.string("speed")
+        let value = QiValue.dynamic(.list([.int32(1)]))
+        #expect(try key(.tuple([.dynamic(name), value]), "(mm)", flags: []) == name)
+        #expect(try key(.tuple([.dynamic(.dynamic(name)), value]), "(mm)", flags: []) == name)
+        for form in [QiDynamic(signature: "(sm)", value: .tuple([name, value])), QiDynamic(signature: "(mm)", value: .tuple([.dynamic(name), value])),
+            QiDynamic(signature: "[m]", value: .list([.dynamic(name), value]))]
+        {
+            #expect(try key(.dynamic(form), "m", flags: .dynamicPayload) == name)
+        }
+        #expect(throws: WireError.self) { try key(.tuple([.dynamic(.list([])), value]), "(mm)", flags: []) }
+        let long = QiValue.string(String(repeating: "x", count: 5000))
+        #expect(throws: WireError.self) { try key(.tuple([.dynamic(long), value]), "(mm)", flags: []) }
+        #expect(throws: WireError.self) { try key(.dynamic(QiDynamic(.tuple([]))), "m", flags: .dynamicPayload) }
+    }
+
+    /// Before it has said who it is, a peer has nothing to say that is longer than its capabilities.
+    @Test func beforeTheHandshakeFramesAreShort() async throws {
+        try await withDirectory { _, endpoint in
+            let stranger = try await RawClient(endpoint)
+            var frame = ByteBuffer()
+            frame.writeMessageHeader(
+                MessageHeader(id: 1, payloadLength: UInt32(Capabilities.maximumBytes + 1), kind: .call, address: .authenticate))
+            try await stranger.send(frame)
+            await stranger.expectClosed()
+        }
+    }
+}

@@ -1,0 +1,168 @@
+import Logging
+import NIOCore
+import NIOEmbedded
+@testable import QiMessaging
+import QiWire
+import Testing
+
+/// How much of one burst is taken in one piece.
+@Suite struct BurstTurnTests {
+    private final class Clock { var now = NIODeadline.uptimeNanoseconds(1_000_000) }
+
+    @Test(arguments: [(BurstTurn.Bounds.judged, 128), (.trusted, 1024)])
+    func aTurnEndsAfterSoManyFrames(_ bounds: BurstTurn.Bounds, _ most: Int) {
+        let clock = Clock()
+        var turn = BurstTurn(at: clock.now, bounds)
+        for _ in 0..<most - 1 { turn.took(0) { clock.now } }
+        #expect(!turn.isOver)
+        turn.took(0) { clock.now }
+        #expect(turn.isOver)
+    }
+
+    /// Every frame costs 10 us: the clock is looked at after sixteen short ones, or one long one.
+    @Test(arguments: [(0, 112), (1024, 112), (16_384, 100), (1 << 20, 100)])
+    func aTurnEndsAfterItsTime(_ bytes: Int, _ expected: Int) {
+        let clock = Clock()
+        var turn = BurstTurn(at: clock.now, .trusted)
+        var frames = 0
+        while !turn.isOver, frames < 10_000 {
+            clock.now = clock.now + .microseconds(10)
+            turn.took(bytes) { clock.now }
+            frames += 1
+        }
+        #expect(frames == expected)
+    }
+
+    /// Where turns are measured before, frames are not counted.
+    @Test func aMeasuredTurnEndsAfterItsTimeOnly() {
+        let clock = Clock()
+        var turn = BurstTurn(at: clock.now, .measured)
+        for _ in 0..<100_000 { turn.took(0) { clock.now } }
+        #expect(!turn.isOver)
+        clock.now = clock.now + .milliseconds(2)
+        turn.took(1 << 20) { clock.now }
+        #expect(turn.isOver)
+    }
+
+    @Test func theClockIsReadOncePerSixteenShortFrames() {
+        var looks = 0
+        var turn = BurstTurn(at: .now(), .trusted)
+        for _ in 0..<160 {
+            turn.took(100) {
+                looks += 1
+                return .uptimeNanoseconds(0)
+            }
+        }
+        #expect(looks == 10)
+    }
+
+    // MARK: - Connections
+
+    /// A directory on a loop whose time stands still, with two connections.
+    private final class Bench {
+        let loop = EmbeddedEventLoop()
+        let bus: Bus
+        let directory: ServiceDirectory
+        private var decoders: [ObjectIdentifier: MessageDecoder] = [:]
+
+        init() throws {
+            bus = Bus(executor: LoopExecutor(loop), logger: Logger(label: "turns", factory: { _ in SwiftLogNoOpLogHandler() }))
+            directory = ServiceDirectory(bus: bus, machineID: "machine")
+            bus.executor.onIdle { [unowned bus] in bus.flushDirty() }
+        }
+
+        func client() throws -> EmbeddedChannel {
+            let channel = EmbeddedChannel(loop: loop)
+            _ = try QiPipeline.install(
+                on: channel, bus: bus, role: .server, origin: .tcp(host: "127.0.0.1"), owner: directory, limits: ConnectionLimits())
+            try channel.connect(to: SocketAddress(unixDomainSocketPath: "/turns")).wait()
+            var payload = ByteBuffer()
+            try Capabilities.ours.write(to: &payload)
+            var bytes = ByteBuffer()
+            bytes.writeMessage(Message(kind: .call, id: 1, address: .authenticate, payload: payload))
+            send(bytes, to: channel)
+            #expect(try answers(of: channel).count == 1)
+            return channel
+        }
+
+        func send(_ bytes: ByteBuffer, to channel: EmbeddedChannel) {
+            channel.pipeline.fireChannelRead(bytes)
+            channel.pipeline.fireChannelReadComplete()
+            loop.run()
+        }
+
+        func answers(of channel: EmbeddedChannel) throws -> [UInt32] {
+            var decoder = decoders[ObjectIdentifier(channel)] ?? MessageDecoder()
+            var ids: [UInt32] = []
+            while let bytes = try channel.readOutbound(as: ByteBuffer.self) {
+                decoder.append(bytes)
+                while let message = try decoder.next() { ids.append(message.id) }
+            }
+            decoders[ObjectIdentifier(channel)] = decoder
+            return ids
+        }
+
+        func calls(_ ids: Range<UInt32>) -> ByteBuffer {
+            var bytes = ByteBuffer()
+            let address = ActionAddress(.serviceDirectory, action: WellKnownActions.machineID)
+            for id in ids { bytes.writeMessage(Message(kind: .call, id: id, address: address)) }
+            return bytes
+        }
+    }
+
+    @Test func aBurstLeavesTheLoopToOthersAndIsServedInOrder() throws {
+        let bench = try Bench()
+        let (busy, other) = (try bench.client(), try bench.client())
+        let count: UInt32 = 10_000
+        bench.send(bench.calls(10..<10 + count), to: busy)
+        var served = try bench.answers(of: busy)
+        #expect(!served.isEmpty && served.count <= BurstTurn.Bounds.trusted.frames, "\(served.count) in one piece")
+        #expect(bench.bus.turns.count == 1)
+        // The rest waits; another connection does not.
+        bench.send(bench.calls(10..<11), to: other)
+        #expect(try bench.answers(of: other) == [10])
+        // More of the same peer comes behind what waits.
+        bench.send(bench.calls(10 + count..<20 + count), to: busy)
+        #expect(try bench.answers(of: busy).isEmpty)
+        var turns = 0
+        while served.count < Int(count) + 10, turns < 20_000 {
+            bench.loop.advanceTime(by: TurnQueue.pause)
+            let more = try bench.answers(of: busy)
+            #expect(more.count <= BurstTurn.Bounds.trusted.frames)
+            served += more
+            turns += 1
+        }
+        #expect(served == Array(10..<20 + count))
+        #expect(bench.bus.turns.count == 0)
+    }
+
+    @Test func thoseWhoWaitGoOnInTurn() throws {
+        let bench = try Bench()
+        let clients = try (0..<3).map { _ in try bench.client() }
+        for client in clients { bench.send(bench.calls(10..<5010), to: client) }
+        var served = try clients.map { try bench.answers(of: $0).count }
+        #expect(bench.bus.turns.count == 3)
+        for index in 0..<3 {
+            bench.loop.advanceTime(by: TurnQueue.pause)
+            for (place, client) in clients.enumerated() {
+                let more = try bench.answers(of: client).count
+                #expect((more > 0) == (place == index), "turn \(index): connection \(place) was given \(more) answers")
+                served[place] += more
+            }
+        }
+    }
+
+    @Test func aConnectionThatEndsWhileItWaitsIsPassedOver() throws {
+        let bench = try Bench()
+        let (gone, other) = (try bench.client(), try bench.client())
+        bench.send(bench.calls(10..<5010), to: gone)
+        bench.send(bench.calls(10..<1100), to: other)
+        try gone.close().wait()
+        var count = try bench.answers(of: other).count
+        for _ in 0..<2000 where count < 1090 {
+            bench.loop.advanceTime(by: TurnQueue.pause)
+            count += try bench.answers(of: other).count
+        }
+        #expect(count == 1090 && bench.bus.turns.count == 0)
+    }
+}
