@@ -138,6 +138,49 @@ def test_guessing_tokens(siege):
     is_unharmed(best)
 
 
+def test_permitted_calls_at_full_speed(siege):
+    """Two that have a right and use it, without a pause, on four connections each."""
+    attackers, best = siege.beside(lambda: [siege.hostile(siege.mallory, "granted"), siege.hostile(siege.trudy, "granted")])
+    for report in ended(siege, attackers):
+        assert report["answers"]["reply"] > 1000, report
+    is_unharmed(best)
+
+
+# Kilobytes: what allocators take beside, and what TLS does. A megabyte may cost eight.
+SLACK, MEGABYTE = 6_000, 8_000
+# Seconds of the processors' time for a megabyte, as often as a megabyte of the shortest calls that are permitted takes.
+TIMES = 2
+STALL = 50 if WORSE <= 3 else 500
+FRAMES = [
+    "call", "dynamic-call", "post", "event", "reply", "error", "cancel", "unknown", "capability", "keys", "authenticate",
+    "dynamic-authenticate", "subscribe", "subscribe-plain", "read", "write", "describe", "register", "announce"]
+
+
+@pytest.fixture(scope="module")
+def states(siege, module_folder):
+    """How a client logs in that is in that state."""
+    (module_folder / "nothing").write_text(siege.robot.cli("user", "add", "nothing").ok().out)
+    return {
+        "stranger": [], "without rights": ["--user", "nothing", "--token-file", str(module_folder / "nothing")],
+        "with a right": siege.mallory.login}
+
+
+@pytest.mark.parametrize("state", ["stranger", "without rights", "with a right"])
+def test_what_a_megabyte_costs(siege, states, state):
+    """Memory, time, and time of the loop in one piece, for every kind of frame, whatever its bytes hold."""
+    shortest, _ = siege.cost("shortest", siege.mallory.login)
+    assert shortest.sent > 900_000, shortest
+    dear = []
+    for what in FRAMES:
+        cost, report = siege.cost(what, states[state])
+        print("%s, %s: %.1f MB, %.2f s, %.0f ms for %d kB" % (
+            state, what, cost.memory / 1000, cost.time, cost.stall, cost.sent // 1000))
+        if (cost.memory > SLACK + MEGABYTE * cost.sent / 1_000_000 or cost.stall > STALL
+                or cost.time > TIMES * shortest.time + 1):
+            dear.append((what, cost, report))
+    assert not dear, "beside %s: %s" % (shortest, dear)
+
+
 class Reloading:
     """Has the node read its policy again and again, as fast as it does; every other file is broken."""
 

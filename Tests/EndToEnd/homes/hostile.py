@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A hostile client of a gateway: does one kind of harm until it is told to stop.
 
-    hostile.py KIND HOST PORT [--source ADDRESS] [--user NAME --token-file FILE] [--rate 200]
+    hostile.py KIND HOST PORT [--source ADDRESS] [--user NAME --token-file FILE] [--rate 200] [--what WORD]
 
 Prints {"begun": true} when it is at it. On a line on stdin it stops, waits for the end of the connections that the door has to end, and
 prints what became of them: {"tried": …, "ended": …, "left": …, "answers": {text without numbers: count}}.
@@ -37,7 +37,9 @@ class Harm:
         self.source = (given.source, 0) if given.source else None
         self.stopped = asyncio.Event()
         self.held, self.tasks = 0, set()
-        self.tried = self.ended = 0
+        self.tried = self.ended = self.sent = 0
+        # The answer to the last question has come.
+        self.last = asyncio.Event()
         self.answers = collections.Counter()
         self.room = asyncio.Semaphore(MOST)
         self.context = frames.any_server()
@@ -73,6 +75,8 @@ class Harm:
     async def message(self, reader):
         header = await reader.readexactly(28)
         payload = await reader.readexactly(struct.unpack_from("<I", header, 8)[0])
+        if struct.unpack_from("<I", header, 4)[0] == 9999:
+            self.last.set()
         if header[14] == ERROR:
             self.answers[re.sub("[0-9]+", "N", frames.Reader(payload).value("m"))[:160]] += 1
         elif header[14] == frames.REPLY:
@@ -282,6 +286,59 @@ class Harm:
             await self.until_ended(reader)
         await self.each(one)
 
+    async def do_granted(self):
+        """Calls what it may call, as fast as the door takes it: of the node itself, and every eighth time of a service."""
+        async def one():
+            reader, writer = await self.logged_in()
+            service, action = await self.find(reader, writer, "Bulk", "echo_string")
+            answering = self.until_ended(reader)
+            await self.pour(answering, writer, lambda count: frame(
+                CALL, text("x" * 4000), service, 1, action, count) if count % 8 == 0 else frame(CALL, b"", 1, 1, 108, count))
+        for _ in range(4):
+            self.hold(one())
+        await self.stopped.wait()
+
+    # --- what a megabyte costs
+
+    async def do_megabyte(self):
+        """Sends frames of the kind `what`, as costly as their bytes can be, up to a megabyte, and sees each connection to its end. Those
+        of a stranger are its first; a user sends them when it is logged in, and asks for something at last."""
+        left = 1_000_000
+        while left > 0:
+            await self.pause(0)
+            try:
+                left -= await self.costly(left)
+            except (OSError, EOFError, asyncio.IncompleteReadError):
+                pass
+            if self.tried > 40:
+                break
+        self.sent = 1_000_000 - left
+
+    async def costly(self, most):
+        """One connection; returns how many bytes were sent."""
+        known = self.credentials[0] is not None
+        reader, writer = await (self.logged_in() if known else self.connect(tls=True))
+        sent, answers = 0, asyncio.create_task(self.until_ended(reader))
+        contents = [b""] * 40_000 if self.given.what == "shortest" else costly_payloads(60_000) * 8
+        for number, content in enumerate(contents):
+            message = costly_frame(self.given.what, content, 10 + number)
+            if sent + len(message) > most or answers.done():
+                break
+            writer.write(message)
+            sent += len(message)
+            if sent % 50 == 0 or len(message) > 1000:
+                await asyncio.wait({asyncio.create_task(writer.drain()), answers}, return_when=asyncio.FIRST_COMPLETED)
+        if not answers.done():
+            # As all before is done when this is: the door has had everything then, and may have ended the connection for it.
+            writer.write(frame(CALL, text("Nobody"), 1, 1, 100, 9999) if known else frame(CALL, b"", 1, 1, 100, 9999))
+            await asyncio.wait({answers, asyncio.create_task(self.last.wait())}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        self.last.clear()
+        writer.transport.abort()
+        await asyncio.wait({answers})
+        # Whatever ended it.
+        answers.exception()
+        return max(sent, 28)
+
     # --- life
 
     async def run(self):
@@ -301,8 +358,42 @@ class Harm:
         deadline = time.monotonic() + PATIENCE
         while self.held and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
-        say(tried=self.tried, ended=self.ended, left=self.held, answers=dict(self.answers.most_common(30)))
+        say(tried=self.tried, ended=self.ended, left=self.held, sent=self.sent, answers=dict(self.answers.most_common(30)))
         os._exit(0)
+
+
+def costly_payloads(size):
+    """Dynamics whose bytes become as much as bytes can: elements of no bytes, absent and present optionals, texts and dynamics without
+    content, types that are longer than their values."""
+    nothing = "(" * 40 + ")" * 40
+    many = number("I", size // 4)
+    return [
+        dynamic("[%s]" % nothing, number("I", 60_000)) + bytes(size), dynamic("[+v]", number("I", size)) + b"\1" * size,
+        dynamic("[m]", many) + bytes(size), dynamic("[s]", many) + bytes(size), dynamic("[(C)]", number("I", size)) + bytes(size),
+        dynamic("(%s)" % ("()" * (size // 2)), b""), dynamic("{C%s}" % nothing, number("I", size)) + bytes(size),
+        *[dynamic("[%s]" % nothing, number("I", 60_000)) + bytes(20)] * 4,
+    ]
+
+
+def costly_frame(kind, content, id):
+    """One message around such a dynamic."""
+    capability = number("I", 1) + text("MessageFlags") + content
+    many = number("I", 200) + b"".join(text("key %d %d" % (id, n)) + dynamic("s", text("x" * 100)) for n in range(200))
+    member = number("I", 1) + number("I", 100) + number("L", id)
+    return {
+        "shortest": lambda: frame(CALL, b"", 1, 1, 108, id), "call": lambda: frame(CALL, content, 1, 1, 100, id), "dynamic-call": lambda: frame(CALL, content, 1, 1, 100, id, flags=1),
+        "post": lambda: frame(POST, content, 1, 1, 106, id, flags=1), "event": lambda: frame(frames.EVENT, content, 1, 1, 106, id),
+        "reply": lambda: frame(frames.REPLY, content, 1, 1, 100, id), "error": lambda: frame(ERROR, content, 1, 1, 100, id),
+        "cancel": lambda: frame(frames.CANCEL, content, 1, 1, 100, id), "unknown": lambda: frame(77, content, 1, 1, 100, id),
+        "capability": lambda: frame(frames.CAPABILITY, capability, 0, 0, 0, id),
+        "keys": lambda: frame(frames.CAPABILITY, many, 0, 0, 0, id),
+        "authenticate": lambda: frame(CALL, capability, 0, 0, 8, id),
+        "dynamic-authenticate": lambda: frame(CALL, content, 0, 0, 8, id, flags=1),
+        "subscribe": lambda: frame(CALL, content, 1, 1, 0, id, flags=1), "subscribe-plain": lambda: frame(CALL, member + content, 1, 1, 0, id),
+        "read": lambda: frame(CALL, content, 1, 1, 5, id), "write": lambda: frame(CALL, dynamic("s", text("x")) + content, 1, 1, 6, id),
+        "describe": lambda: frame(CALL, content, 1, 1, 2, id, flags=1), "register": lambda: frame(CALL, content, 1, 1, 102, id, flags=1),
+        "announce": lambda: frame(CALL, content, 1, 1, 100, id, size=3_900_000),
+    }[kind]()
 
 
 def say(**line):
@@ -317,6 +408,7 @@ def main():
     options.add_argument("--source", help="the address to come from")
     options.add_argument("--user")
     options.add_argument("--token-file")
+    options.add_argument("--what", help="the kind of frames, of some kinds of harm")
     options.add_argument("--rate", type=float, default=200, help="connections begun in a second")
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
     asyncio.run(Harm(options.parse_args()).run())

@@ -1,4 +1,5 @@
 """A robot's public door, a well-behaved client that is measured, and hostile ones beside it."""
+import collections
 import itertools
 import json
 import os
@@ -20,6 +21,11 @@ FLOOR = 2.0
 # The measured pair of windows is repeated so often at the most: a machine that does something else at the time makes one of them
 # worse, and never better, so that the best ratio is the nearest to the truth.
 ROUNDS = 3
+
+
+# What something took of the node: kilobytes of memory at the most, seconds of its processors' time, and milliseconds that a call of the
+# well-behaved client took at the most meanwhile.
+Cost = collections.namedtuple("Cost", "memory time stall sent")
 
 
 class Conversation:
@@ -82,7 +88,10 @@ class Siege:
                 home.login = ["--user", user, "--token-file", str(home.folder / "token")]
         self.robot.up().node.wait_log("gateway ready", seconds=20)
         for service in ("Echo", "Bulk", "Secret"):
-            self.robot.host(service)
+            hosted = self.robot.host(service)
+            # What is asked of it is asked by the hostile ones: that it is busy is not the door's doing.
+            if service == "Bulk":
+                hosted.set_priority(19)
         self.steady = self.well_behaved("steady")
         # Once more: the runtime sets the priority of threads that it starts.
         self.robot.node.set_priority(self.robot.priority)
@@ -91,12 +100,12 @@ class Siege:
         return Conversation(self.client.start(name, [
             PYTHON, HOMES / "steady.py", "--url", self.door, "--service", "Echo", *self.client.login]), "ready")
 
-    def hostile(self, board, kind, *options):
+    def hostile(self, board, kind, *options, login=None):
         """Begins an attack from an address that the door has not heard of, as a new one has its first burst still."""
         address = "%s.%d" % (NETWORK, next(self.numbers))
         board.add_address(address)
         child = board.start("%s-%s" % (kind, address), [
-            PYTHON, HOMES / "hostile.py", kind, self.robot.address, PORT, "--source", address, *board.login, *options])
+            PYTHON, HOMES / "hostile.py", kind, self.robot.address, PORT, "--source", address, *(board.login if login is None else login), *options])
         return Conversation(child, "begun")
 
     # --- what is measured
@@ -123,6 +132,32 @@ class Siege:
         print("p99 %.1f ms, quiet %.1f ms: %.1f times; worst %.0f ms" % (best[2]["p99"], best[1]["p99"], best[0], best[2]["most"]))
         return self.attackers, best
 
+    def cost(self, what, login):
+        """What a megabyte of the frames `what` costs."""
+        pid = self.robot.node.pid
+        with open("/proc/%d/clear_refs" % pid, "w", encoding="ascii") as file:
+            # The peak of memory is that of now (proc(5)).
+            file.write("5")
+        memory, time = self.used()[0], self.time()
+        self.steady.tell(100)
+        attacker = self.hostile(self.mallory, "megabyte", "--what", what, login=login)
+        attacker.tell("stop")
+        report = attacker.hear()
+        stall = self.steady.hear()
+        assert (stall["errors"], stall["lost"]) == ([], 0), stall
+        attacker.stop()
+        return Cost(self.status("VmHWM") - memory, self.time() - time, stall["most"], report["sent"]), report
+
+    def time(self):
+        """Seconds of processors' time that the node has used."""
+        with open("/proc/%d/stat" % self.robot.node.pid, encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def status(self, name):
+        with open("/proc/%d/status" % self.robot.node.pid, encoding="utf-8") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith(name + ":"))
+
     def call_off(self):
         """Ends what is left of an attack."""
         for attacker in self.attackers:
@@ -135,10 +170,7 @@ class Siege:
 
     def used(self):
         """`(kilobytes of memory, descriptors)` of the node."""
-        pid = self.robot.node.pid
-        with open("/proc/%d/status" % pid, encoding="utf-8") as file:
-            memory = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
-        return memory, len(os.listdir("/proc/%d/fd" % pid))
+        return self.status("VmRSS"), len(os.listdir("/proc/%d/fd" % self.robot.node.pid))
 
     def audit_size(self):
         return sum(path.stat().st_size for path in self.audit_files())
