@@ -5,7 +5,7 @@ public struct AuditReader: Sendable {
     private let paths: [String]
 
     /// - Parameter paths: the present files of those who write; each may have older ones beside it.
-    public init(_ paths: [String]) { self.paths = paths }
+    public init(_ paths: [String]) { self.paths = paths.flatMap { path in AuditShelf.allCases.map { $0.file(beside: path) } } }
 
     /// Calls `body` with every record there is. Lines that are none are passed over and counted.
     ///

@@ -2,13 +2,14 @@ import Foundation
 import QiMessaging
 
 /// Which denials are written down one by one, and which are only counted: of those that differ in nothing but their target the first
-/// few of a minute get a line each, and all others together one line with their number. Else whoever is let in nowhere could push out
-/// what was written before, by guessing.
+/// few of a minute get a line each, and all others together one line with their number. Else a caller that is let in nowhere could push
+/// out what was written before, by guessing. Those who have proven nothing are told apart by where they come from: their names are
+/// inventions, of which there is no end.
 struct AuditRepeats: Sendable {
     private struct Key: Hashable {
         var event: String
-        /// Nil for all those for whom there was no room.
-        var principal: String?
+        /// Who it is, or where it came from; nil for all those for whom there was no room.
+        var asker: String?
         var rule: Int?
         var access: String
         var zone: Zone
@@ -38,8 +39,9 @@ struct AuditRepeats: Sendable {
         guard !line.record.isAllowed else { return [line] }
         var due = expired(at: line.time)
         let record = line.record
-        var key = Key(event: record.event, principal: record.principal, rule: record.rule, access: record.access, zone: record.zone)
-        if windows[key] == nil, windows.count >= Self.windowLimit { (key.principal, key.rule) = (nil, nil) }
+        var key = Key(
+            event: record.event, asker: record.place ?? record.principal, rule: record.rule, access: record.access, zone: record.zone)
+        if windows[key] == nil, windows.count >= Self.windowLimit { (key.asker, key.rule) = (nil, nil) }
         var window = windows[key] ?? Window(end: line.time + Self.windowLength, last: line)
         earliest = min(earliest, window.end)
         if window.lines < Self.lineLimit {
@@ -73,7 +75,7 @@ struct AuditRepeats: Sendable {
             guard window.counted > 0 else { continue }
             var line = window.last
             line.count = window.counted
-            let others = key.principal == nil ? " of many callers" : ""
+            let others = key.asker == nil ? " of many callers" : ""
             line.record.detail = "\(window.counted) more of this kind\(others) within a minute; this is the last"
             lines.append(line)
         }

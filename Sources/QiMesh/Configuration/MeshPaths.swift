@@ -25,7 +25,8 @@ public struct MeshPaths: Hashable, Sendable {
     public var journalFile: String { stateDirectory + "/directory.journal" }
     /// The hashed tokens of those who come in at the gateway by name.
     public var userFile: String { stateDirectory + "/users" }
-    /// Denials and changes, one line of JSON each; older ones are beside it, with a number behind.
+    /// Denials, one line of JSON each; older ones are beside it, with a number behind. Changes and denials of strangers are in files
+    /// of their own: `audit-changes.jsonl`, `audit-strangers.jsonl`.
     public var auditFile: String { stateDirectory + "/audit.jsonl" }
 
     /// Where a gateway that is a process of its own writes the same: each puts its own files aside.

@@ -106,7 +106,7 @@ extension XMPPGateway {
         server.access?.record(
             AuditRecord(
                 event: "pair", principal: "\(device)", zone: .internet, target: target, access: "pair", isAllowed: isAllowed,
-                path: "device \(device)", detail: detail))
+                path: "device \(device)", detail: detail, place: isAllowed ? nil : device.domain))
     }
 
     // MARK: - Names

@@ -44,6 +44,15 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
     /// What counts as one place: the address, and of IPv6 the network, from which one host has addresses without number.
     var place: [UInt8] { bytes.count == 16 ? Array(bytes.prefix(8)) : bytes }
 
+    /// ``place`` of a peer's address as text; of what is no IP address the text itself.
+    static func place(of host: String) -> String {
+        guard let address = IPAddress(host) else { return host }
+        return address.bytes.count == 4 ? address.description : "\(IPAddress(network: address.place))/64"
+    }
+
+    /// The first address of an IPv6 network, by its first eight bytes.
+    private init(network: [UInt8]) { bytes = network + [UInt8](repeating: 0, count: 8) }
+
     /// Whether both have their first `length` bits in common.
     func isIn(_ network: IPAddress, prefix length: Int) -> Bool {
         guard bytes.count == network.bytes.count, length >= 0, length <= bytes.count * 8 else { return false }

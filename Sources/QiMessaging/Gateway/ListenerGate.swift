@@ -91,7 +91,7 @@ final class ListenerGate {
         if connection.isOpen {
             refused(
                 connection.origin, "its place was given to another: no other holds so many connections",
-                presented: "\(connection.principal)")
+                presented: "\(connection.principal)", isProven: connection.proven != nil)
         }
         connection.close(QiError(.limit, "the place was given to another: too many connections are open"))
     }
@@ -172,7 +172,8 @@ final class ListenerGate {
             guard let proof, !stores.allSatisfy({ $0.isStillGood(proof) }) else { continue }
             for guest in guests {
                 refused(
-                    guest.connection.origin, "the access of \(proof) was revoked, or its secret replaced", presented: proof.description)
+                    guest.connection.origin, "the access of \(proof) was revoked, or its secret replaced", presented: proof.description,
+                    isProven: true)
                 guest.connection.close(QiError(.denied, "your access was revoked, or your token replaced"))
             }
         }
@@ -183,7 +184,7 @@ final class ListenerGate {
     func endCertified() {
         for guest in guests.values {
             guard case .tls(_, .some) = guest.connection.origin else { continue }
-            refused(guest.connection.origin, "the trusted certificates were changed: it has to show its own again")
+            refused(guest.connection.origin, "the trusted certificates were changed: it has to show its own again", isProven: true)
             guest.connection.close(QiError(.denied, "the trusted certificates were changed: connect again"))
         }
         bus.executor.scheduleDrain()
@@ -263,7 +264,7 @@ final class ListenerGate {
         return nil
     }
 
-    private func refused(_ origin: ConnectionOrigin, _ reason: String, presented: String? = nil) {
+    private func refused(_ origin: ConnectionOrigin, _ reason: String, presented: String? = nil, isProven: Bool = false) {
         bus.logger.notice("connection refused", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(reason)"])
         guard let audit = rules.audit else { return }
         let zone = rules.zone(of: origin.host)
@@ -271,6 +272,7 @@ final class ListenerGate {
         audit.record(
             AuditRecord(
                 event: "refused", principal: principal, zone: zone, target: isInside ? "directory" : "gateway", access: "connect",
-                isAllowed: false, path: "\(origin)", detail: reason))
+                isAllowed: false, path: "\(origin)", detail: reason,
+                place: isProven ? nil : origin.host.map(IPAddress.place(of:))))
     }
 }

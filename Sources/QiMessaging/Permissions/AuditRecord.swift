@@ -16,10 +16,13 @@ public struct AuditRecord: Hashable, Sendable {
     public var path: String
     /// More, in words; never a secret.
     public var detail: String?
+    /// Where the asker came from, when it has not proven to be `principal`; nil when it has. Such records are counted by this and not by
+    /// the name, which the asker invents.
+    public var place: String?
 
     public init(
         event: String, principal: String, zone: Zone, target: String, access: String, isAllowed: Bool, rule: Int? = nil, path: String,
-        detail: String? = nil
+        detail: String? = nil, place: String? = nil
     ) {
         self.event = event
         self.principal = principal
@@ -30,6 +33,7 @@ public struct AuditRecord: Hashable, Sendable {
         self.rule = rule
         self.path = path
         self.detail = detail
+        self.place = place
     }
 }
 

@@ -26,6 +26,8 @@ final class ConnectionAccess {
     let principal: Principal
     /// How the peer came, for the audit.
     let path: String
+    /// Where it came from, unless it has proven who it is.
+    private let place: String?
     private let isInband: Bool
     /// Reads nothing more of the peer for a while; set by the connection.
     var keepWaiting: ((TimeAmount) -> Void)?
@@ -45,6 +47,7 @@ final class ConnectionAccess {
         self.control = control
         self.principal = principal
         path = "\(origin)"
+        if case .host(let host) = principal.identity { place = IPAddress.place(of: host) } else { place = nil }
         isInband = origin.isDevice
         revision = control.revision
         policy = control.policy
@@ -242,6 +245,6 @@ final class ConnectionAccess {
         control.record(
             AuditRecord(
                 event: event, principal: "\(principal)", zone: principal.zone, target: target, access: access, isAllowed: isAllowed,
-                rule: rule, path: path, detail: detail))
+                rule: rule, path: path, detail: detail, place: place))
     }
 }

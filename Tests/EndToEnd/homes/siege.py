@@ -176,7 +176,7 @@ class Siege:
         return sum(path.stat().st_size for path in self.audit_files())
 
     def audit_files(self):
-        return sorted((self.robot.folder / ".local/state/qimesh").glob("audit.jsonl*"))
+        return sorted((self.robot.folder / ".local/state/qimesh").glob("audit*.jsonl*"))
 
     def audited(self):
         return self.robot.cli("audit", "--count", "100000", "--json").ok().json["records"]

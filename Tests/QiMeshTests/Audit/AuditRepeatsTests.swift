@@ -50,6 +50,22 @@ import Testing
         for number in 0..<100 { #expect(repeats.lines(for: line("\(number)", event: "call", allowed: true)).count == 1) }
     }
 
+    /// The name is whatever the asker says; the address is not.
+    @Test func inventedNamesFromOneAddressAreOneKind() {
+        var repeats = AuditRepeats()
+        var written = 0
+        for number in 0..<5_000 {
+            var line = line("gateway", by: "user:\(number)", event: "refused", rule: nil)
+            line.record.place = "10.0.0.7"
+            written += repeats.lines(for: line).count
+        }
+        #expect(written == AuditRepeats.lineLimit)
+        // Another address is another kind.
+        var other = line("gateway", by: "user:1", event: "refused", rule: nil)
+        other.record.place = "10.0.0.8"
+        #expect(repeats.lines(for: other) == [other])
+    }
+
     @Test func whatIsDueComesBeforeWhatIsNew() {
         var repeats = AuditRepeats()
         for number in 0..<100 { _ = repeats.lines(for: line("\(number)")) }

@@ -94,6 +94,37 @@ import Testing
         }
     }
 
+    /// Strangers have files of their own: however many of them come from wherever, the others keep what they have.
+    @Test func strangersPushOutNeitherChangesNorDenials() async throws {
+        try await withTemporaryDirectory { folder in
+            var settings = AuditSettings()
+            (settings.fileSize, settings.fileCount) = (10_000, 2)
+            let change = AuditRecord(
+                event: "revoke", principal: "uid:1000", zone: .internal, target: "op@lab.example", access: "revoke", isAllowed: true, path: "unix")
+            let log = AuditLog(file: folder + "/audit.jsonl", logger: Self.quiet)
+            log.configure(settings)
+            try await log.whileWriting {
+                log.record(change)
+                log.record(Self.record("ALMotion.moveTo"))
+                for number in 0..<2_000 {
+                    var stranger = Self.record("A.b")
+                    (stranger.principal, stranger.place) = ("user:\(number)", "10.0.\(number / 250).\(number % 250)")
+                    log.record(stranger)
+                }
+            }
+            var lines: [AuditLine] = []
+            _ = try AuditReader([folder + "/audit.jsonl"]).read { lines.append($0) }
+            #expect(lines.map(\.record).contains(change))
+            #expect(lines.map(\.record).contains(Self.record("ALMotion.moveTo")))
+            let sizes = try names(in: folder).filter { $0.contains("strangers") }.map {
+                (try FileManager.default.attributesOfItem(atPath: folder + "/" + $0)[.size] as? NSNumber)?.intValue ?? .max
+            }
+            // In one write at most as much as may wait.
+            #expect(!sizes.isEmpty && sizes.count <= 2)
+            for name in try names(in: folder) { #expect(try permissions(folder + "/" + name) == 0o600) }
+        }
+    }
+
     @Test func aDamagedLineIsPassedOver() throws {
         try withTemporaryDirectory { folder in
             let path = folder + "/audit.jsonl"
