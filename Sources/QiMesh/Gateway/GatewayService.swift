@@ -107,6 +107,7 @@ public final class GatewayService: Service {
     func options() throws(MeshError) -> TCPGateway.Options {
         var options = TCPGateway.Options(
             directory: try directory(), machineID: try configuration.internal.machineID.resolve(home: paths.homeDirectory))
+        options.reachesHosts = gateway.naoqi == nil
         options.tls = try tls(gateway)
         options.allowsPlain = gateway.allowsPlain
         options.advertised = gateway.advertise.compactMap { Endpoint($0) }

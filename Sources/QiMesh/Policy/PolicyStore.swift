@@ -28,7 +28,7 @@ public final class PolicyStore: Sendable {
     ///
     /// - Throws: as ``PolicyFile/load(_:)``.
     static func open(_ configuration: MeshConfiguration, paths: MeshPaths, audit: AuditLog? = nil) throws(MeshError) -> PolicyStore {
-        let file = try configuration.policyFile(paths: paths).map { path throws(MeshError) in try PolicyFile.load(path) }
+        let file = try configuration.policyFile(paths: paths).map { path throws(MeshError) in try PolicyFile.load(path, for: configuration) }
         return PolicyStore(State(configuration: configuration, file: file), paths: paths, audit: audit)
     }
 
@@ -43,7 +43,7 @@ public final class PolicyStore: Sendable {
     /// The file as it was read last; nil where there is none.
     public var file: PolicyFile? { state.withLock { $0.file } }
 
-    /// The file in force; nil where there is none, and contacts may use all services (``PermissionPolicy/contactsAllowed``).
+    /// The file in force; nil where there is none, and contacts may call, listen and read (``PermissionPolicy/contactsAllowed``).
     public var path: String? { file?.path }
 
     /// Looks for the file from now on where `configuration` says. What is in force stays until the next ``reload(by:)``.
@@ -75,7 +75,7 @@ public final class PolicyStore: Sendable {
                 .configuration, "there is no policy file \(place)", hint: "to write one and put it in force: qimesh policy edit")
         }
         do {
-            let file = try PolicyFile.load(path)
+            let file = try PolicyFile.load(path, for: state.withLock { $0.configuration })
             audit?.configure(file.audit)
             state.withLock { state in
                 state.file = file

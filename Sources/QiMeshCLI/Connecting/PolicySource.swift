@@ -63,8 +63,8 @@ extension PolicyVerb {
             }
         } catch {
             guard error.code == .offline, node.url == nil, let file = try configuredFile() else { throw error }
-            console.note("no node runs: asking \(file)")
-            return try await body(.file(try Self.load(file)))
+            console.note("no node runs: asking \(file.path)")
+            return try await body(.file(file))
         }
     }
 
@@ -72,10 +72,12 @@ extension PolicyVerb {
         do throws(MeshError) { return try PolicyFile.load(path) } catch { throw CommandFailure(error) }
     }
 
-    private func configuredFile() throws(CommandFailure) -> String? {
+    private func configuredFile() throws(CommandFailure) -> PolicyFile? {
         do throws(MeshError) {
             let paths = try MeshPaths.current(configuration: policy.config)
-            return try MeshConfiguration.load(paths: paths).policyFile(paths: paths)
+            let configuration = try MeshConfiguration.load(paths: paths)
+            guard let path = configuration.policyFile(paths: paths) else { return nil }
+            return try PolicyFile.load(path, for: configuration)
         } catch {
             throw CommandFailure(error)
         }

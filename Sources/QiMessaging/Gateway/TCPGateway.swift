@@ -21,8 +21,11 @@ public final class TCPGateway: Sendable {
         /// Who may come in, and in which zone.
         public var rules = ListenerRules()
         /// Who may do what; nil: everybody may look up, call, post to and listen to every service, and host none. Hosting takes a
-        /// ``directory`` at `unix:`.
+        /// ``directory`` at `unix:`, or one that ``reachesHosts``.
         public var access: AccessControl?
+        /// Whether ``directory`` is known to be one of ours, wherever it listens: it reaches what those outside host on the connection
+        /// that registered it. libqi's would need an address.
+        public var reachesHosts = false
         /// What clients are told instead of the address they used, see ``TCPGateway/advertise(_:)``.
         public var advertised: [Endpoint] = []
         /// What one client may use.
@@ -35,9 +38,8 @@ public final class TCPGateway: Sendable {
             self.machineID = machineID
         }
 
-        /// Whether those outside may host services, if the policy lets them: our own directory reaches what they host on the
-        /// connection that registered it. libqi's would need an address.
-        var mayRegister: Bool { access != nil && directory.isUnix }
+        /// Whether those outside may host services, if the policy lets them. At `unix:` there is no directory of libqi's.
+        var mayRegister: Bool { access != nil && (directory.isUnix || reachesHosts) }
     }
 
     private let server: DirectoryServer

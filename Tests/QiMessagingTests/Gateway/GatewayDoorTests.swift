@@ -343,6 +343,29 @@ import Testing
         }
     }
 
+    /// Where the directory inside is ours and has no unix socket, what is hosted from outside is reached all the same.
+    @Test func hostingFromOutsideWorksWhereTheDirectoryInsideListensAtTCPOnly() async throws {
+        var rule = PermissionRule(who: [.zone(.lan)])
+        rule.allow = ["Vision*"]
+        rule.register = ["Vision*"]
+        let control = AccessControl(PermissionPolicy(rules: [rule]))
+        try await GuardedDirectory.with([]) { directory in
+            let setUp: (inout TCPGateway.Options) -> Void = { options in
+                options.access = control
+                options.reachesHosts = true
+            }
+            try await withGateway(to: directory.inside, setUp) { _, endpoint in
+                try await withSession(directory.inside) { insider in
+                    try await withOutsider(endpoint) { host in
+                        _ = try await host.register(ProbeTests.probeObject(), as: "VisionOne")
+                        let answer = try await insider.service("VisionOne").call("inc", arguments: [.int32(1)])
+                        #expect(answer == .int32(2))
+                    }
+                }
+            }
+        }
+    }
+
     @Test func registeringIsRefusedInWords() async throws {
         try await MortalDirectory.with { directory in
             try await withGateway(to: directory.endpoint) { _, endpoint in
