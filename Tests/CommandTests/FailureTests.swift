@@ -19,7 +19,7 @@ struct FailureTests {
         "codes of the bus",
         arguments: [
             (.remote, .remote), (.notFound, .notFound), (.denied, .denied), (.offline, .offline), (.timedOut, .timedOut),
-            (.disconnected, .closed), (.cancelled, .cancelled), (.conflict, .conflict), (.limit, .tooLarge),
+            (.disconnected, .closed), (.cancelled, .cancelled), (.conflict, .conflict), (.limit, .limit),
             (.unsupported, .unsupported), (.invalid, .violation),
         ] as [(QiError.Code, CommandFailure.Code)])
     func busCodes(_ code: QiError.Code, _ expected: CommandFailure.Code) {
@@ -45,14 +45,32 @@ struct FailureTests {
         #expect(CommandFailure(ofNode: QiError(.timedOut, "denied: x")).message == "denied: x")
     }
 
-    @Test func whatTheNodeFound() {
-        func found(_ code: String) -> QiValue {
-            let entries = [("code", code), ("message", "m"), ("hint", "")]
-            return .map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic(.string($0.1))) })
-        }
-        #expect(CommandFailure(found: found(""), device: "d") == nil)
-        #expect(CommandFailure(found: found("timedOut"), device: "d") == CommandFailure(.timedOut, "m", device: "d"))
-        #expect(CommandFailure(found: found("news"), device: "d")?.code == .remote)
+    @Test(
+        "what the bus has read of the node's texts",
+        arguments: [
+            ("not-found: nobody asked (try: qimesh devices)", .notFound, "nobody asked", "qimesh devices"),
+            ("denied: not you", .denied, "not you", nil), ("usage: too long (try: less)", .usage, "too long", "less"),
+            ("closed: it went", .closed, "it went", nil), ("timed-out: 5 s (try: later)", .timedOut, "5 s", "later"),
+        ] as [(String, CommandFailure.Code, String, String?)])
+    func nodeTextsThroughTheBus(_ text: String, _ code: CommandFailure.Code, _ message: String, _ hint: String?) {
+        #expect(CommandFailure(ofNode: QiError(wireText: text), device: "d") == CommandFailure(code, message, hint: hint, device: "d"))
+    }
+
+    @Test("a limit that told when to come back is retryable")
+    func limits() {
+        let failure = CommandFailure(QiError(wireText: "limit: op@lab: 3 calls per second are allowed: try again in 40 ms (rule 2)"))
+        #expect(failure.code == .limit && failure.code.exitStatus == 1 && failure.retryAfter == .milliseconds(40))
+        #expect(failure.json.text.contains(#""code":"limit""#) && failure.json.text.contains(#""retryable":true"#))
+        #expect(!CommandFailure(QiError(.limit, "too many")).json.text.contains(#""retryable":true"#))
+    }
+
+    @Test("steps that belong together end together")
+    func patience() {
+        let patience = Patience(limit: .seconds(5)).forAllSteps()
+        #expect(patience.answer <= .seconds(5) && patience.device <= .seconds(5) && patience.answer > .seconds(1))
+        let usual = Patience().forAllSteps()
+        #expect(usual.answer == .seconds(10) && usual.device <= .seconds(30) && usual.device > .seconds(20))
+        #expect(Patience(limit: .zero).forAllSteps().device == .milliseconds(1))
     }
 
     @Test("texts of peers cannot play with the terminal, and stack traces wait for -vv")
@@ -173,6 +191,7 @@ struct DeviceRowTests {
     @Test func unknownDevice() {
         let failure = DeviceRow.judge(CommandFailure(.remote, "x"), contact: "peper", rows: [row("pepper", "p@x", "online")])
         #expect(failure.code == .notFound && failure.message == "no device \"peper\"; did you mean pepper?")
+        #expect(failure.hint == "qimesh devices")
         #expect(DeviceRow.judge(CommandFailure(.remote, "x"), contact: "salt", rows: []).hint == "qimesh devices")
     }
 }

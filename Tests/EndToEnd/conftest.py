@@ -75,14 +75,14 @@ def server(module_folder):
 @pytest.fixture(scope="module")
 def pepper(module_folder, server):
     with Home(module_folder, "pepper") as home:
-        home.write_account(server, "pepper").up().wait_online()
+        home.write_account(server, "pepper").let_contacts_do_everything(server).up().wait_online()
         yield home
 
 
 @pytest.fixture(scope="module")
 def desk(module_folder, server):
     with Home(module_folder, "desk") as home:
-        home.write_account(server, "desk").up().wait_online()
+        home.write_account(server, "desk").let_contacts_do_everything(server).up().wait_online()
         yield home
 
 

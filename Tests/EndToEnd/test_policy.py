@@ -1,9 +1,12 @@
 """Who may do what: the rules of a file on a running node, asked, tested, reloaded, and in force for a device far away."""
 import os
 import signal
+import time
 
 import pytest
 import yaml
+from homes.callers import inside
+from homes.frames import Refused
 from homes.home import binary
 from homes.processes import until
 
@@ -116,16 +119,20 @@ def wary(pepper, desk, server, met):
     return rules
 
 
-def test_denied_services_are_invisible_across(wary, pepper, desk, server):
+def test_denied_services_are_hidden_and_denied_members_are_denied_across(wary, pepper, desk, server):
     desk_jid = server.jid("desk")
     wary({"who": desk_jid, "allow": ["Peer.concat"]})
     until(lambda: desk.services("pepper") == ["ServiceDirectory", "Peer"], 20, lambda: str(desk.services("pepper")))
     assert desk.call("pepper/Peer.concat", "a", 7, "b") == "a7b"
     members = desk.cli("info", "pepper/Peer", "--json").ok().json
-    assert {row["name"] for row in members["methods"]} == {"concat"}
+    assert {"concat", "move"} < {row["name"] for row in members["methods"]}
+    denied = desk.cli("call", "pepper/Peer.move", "1", '"x"', "--json")
+    assert (denied.code, denied.error["code"], denied.error["retryable"]) == (4, "denied", False), str(denied)
+    assert denied.error["message"] == "denied: %s may not call Peer.move (no rule allows it)" % desk_jid
     assert desk.cli("call", "pepper/Hidden.concat", '"a"', "7", '"b"', "--json").code == 3
     audited = pepper.cli("audit", "--who", desk_jid, "--denied", "--json").ok().json["records"]
-    assert any(row["target"] == "Hidden" and row["zone"] == "internet" for row in audited), audited
+    for target in ("Hidden", "Peer.move"):
+        assert any(row["target"] == target and row["zone"] == "internet" for row in audited), audited
 
 
 def test_a_reload_is_felt_on_live_sessions(wary, pepper, desk, server):
@@ -154,13 +161,105 @@ def test_a_limit_is_told_with_when_to_try_again(wary, pepper, desk, server):
             refused = answer
             break
     assert refused is not None and "try again in" in refused.error["message"], str(refused)
+    assert (refused.code, refused.error["code"], refused.error["retryable"]) == (1, "limit", True), str(refused)
 
 
-def test_without_a_rule_nothing_is_there(wary, pepper, desk, server):
+def test_a_command_waits_as_long_as_a_limit_says(wary, pepper, desk, server):
+    wary({"who": server.jid("desk"), "allow": ["Peer.*"], "limit": {"calls": "10/s"}})
+    # Looking up counts, too: three calls for each command, and ten are there at once.
+    answers = [desk.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json") for _ in range(8)]
+    assert [answer.code for answer in answers] == [0] * 8, [str(answer) for answer in answers]
+    limited = pepper.cli("audit", "--who", server.jid("desk"), "--event", "limited", "--json").ok().json["records"]
+    assert limited, "the limit was never reached"
+
+
+def test_a_permission_granted_later_reaches_who_holds_the_service(wary, pepper, desk, server):
+    who = server.jid("desk")
+    wary({"who": who, "allow": ["Peer.concat"]})
+    holder = inside(desk)
+    holder.shape = holder.describe("pepper/Peer")
+    assert holder.call("pepper/Peer", "concat", "a", 7, "b") == "a7b"
+    with pytest.raises(Refused) as refused:
+        holder.call("pepper/Peer", "move", 1, "x")
+    assert str(refused.value) == "denied: %s may not call Peer.move (no rule allows it)" % who
+    wary({"who": who, "allow": ["Peer.*"]})
+    # The same connection, the same id, no look-up.
+    until(lambda: holder.call("pepper/Peer", "move", 1, "x") is None, 1, "the new permission")
+    holder.close()
+
+
+def call_concat(home, *options):
+    return home.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json", *options)
+
+
+def test_without_a_rule_a_contact_is_denied_and_opens_no_tunnels(wary, pepper, desk, server):
+    who = server.jid("desk")
     wary({"who": "somebody@else.example", "allow": ["*"]})
-    assert desk.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json").code in (3, 4)
-    wary({"who": "domain:%s" % server.jid("desk").split("@")[1], "allow": ["*"]})
-    until(lambda: desk.cli("call", "pepper/Peer.concat", '"a"', "7", '"b"', "--json").code == 0, 20, "the service's return")
+
+    def tunnels():
+        rows = pepper.cli("audit", "--who", who, "--target", "tunnel", "--json").ok().json["records"]
+        return sum(row.get("count") or 1 for row in rows)
+    # Without a tunnel from before.
+    desk.down()
+    desk.up().wait_online()
+    desk.wait_device("pepper")
+    before = tunnels()
+    command = ["policy", "check", who, "ServiceDirectory.services", "call", "--zone", "internet"]
+    for _ in range(5):
+        denied = call_concat(desk)
+        assert (denied.code, denied.error["code"]) == (4, "denied"), str(denied)
+        assert denied.error["message"] == "denied: %s has no rule; on that node: qimesh %s" % (who, " ".join(command))
+        assert denied.error["hint"] is None
+    assert pepper.cli(*command).code == 4
+    assert desk.cli("ls", "pepper", "--json").code == 4
+    # Asked for once, refused before any handshake, and remembered.
+    assert tunnels() == before + 1
+    wary({"who": "domain:%s" % who.split("@")[1], "allow": ["*"]})
+    until(lambda: call_concat(desk).code == 0, 20, "the service's return")
+
+
+def test_a_device_that_does_not_answer_is_asked_once_and_in_time(wary, pepper, desk, server):
+    wary({"who": server.jid("desk"), "allow": ["*"]})
+    # Seen online, and without a tunnel from before.
+    pepper.down()
+    pepper.up().wait_online()
+    pepper.host("Peer", "Hidden")
+    desk.wait_device("pepper")
+    os.kill(pepper.node.process.pid, signal.SIGSTOP)
+    try:
+        for options, most in ((("--timeout", "3s"), 5), ((), 30)):
+            begun = time.monotonic()
+            late = call_concat(desk, *options)
+            took = time.monotonic() - begun
+            assert (late.code, late.error["code"]) == (6, "timed-out"), str(late)
+            assert took < most, "%.1f s" % took
+    finally:
+        os.kill(pepper.node.process.pid, signal.SIGCONT)
+    until(lambda: call_concat(desk).code == 0, 40, "the service's return")
+
+
+def test_an_unknown_device_is_called_so_with_the_nearest_name(desk, met):
+    for command in (("ls", "peper"), ("call", "peper/Peer.concat", '"a"', "7", '"b"'), ("get", "peper/Peer.x"), ("info", "peper/Peer")):
+        unknown = desk.cli(*command, "--json")
+        assert (unknown.code, unknown.error["code"]) == (3, "not-found"), str(unknown)
+        assert unknown.error["message"] == 'no device "peper"; did you mean pepper?'
+        assert unknown.error["hint"] == "qimesh devices"
+
+
+def test_without_a_policy_file_a_contact_calls_listens_and_reads(wary, pepper, desk):
+    (pepper.config.parent / "policy.yaml").unlink()
+    pepper.down()
+    pepper.up().wait_online()
+    pepper.host("Peer", "Hidden")
+    desk.wait_device("pepper")
+    until(lambda: call_concat(desk).code == 0, 20, "a call to pepper")
+    volume = desk.cli("get", "pepper/Peer.volume", "--json").ok().json["result"]
+    desk.start("listener", [binary(), "watch", "pepper/Peer.moved", "--json"]).stop()
+    for refused in (desk.cli("set", "pepper/Peer.volume", "77", "--json"), desk.cli("call", "pepper/Peer.stats", "--json"),
+                    desk.cli("call", "pepper/Peer.enableTrace", "true", "--json")):
+        assert (refused.code, refused.error["code"]) == (4, "denied"), str(refused)
+        assert "(no rule allows it)" in refused.error["message"], str(refused)
+    assert pepper.cli("get", "Peer.volume", "--json").ok().json["result"] == volume != 77
 
 
 def edit(home, script, *options):

@@ -173,6 +173,7 @@ final class XMPPGateway: Sendable {
 
     private func judge(_ offer: BytestreamOffer) -> BytestreamDecision {
         let device = "\(offer.from.bare)"
+        if let refusal = refusalByPolicy(of: device) { return .decline(reason: refusal) }
         let key = PeerKey { [trust, server, logger] shown throws(MeshError) in
             guard let refusal = try trust.check(jid: device, key: shown).refusal(jid: device, key: shown) else { return }
             Self.refused(device, refusal.message, server, logger)
@@ -254,14 +255,6 @@ final class XMPPGateway: Sendable {
         }
     }
 
-    private static func pathError(_ error: XMPPError, _ device: String) -> QiError {
-        switch error.code {
-        case .timedOut: QiError(.timedOut, "\(device) did not answer the request for a tunnel within 20 s", cause: error)
-        case .streamRefused: QiError(.denied, "\(device) refuses the tunnel: \(error.message)", cause: error)
-        default: QiError(.offline, "no tunnel to \(device): \(error.message)", cause: error)
-        }
-    }
-
     /// Why TLS to a device failed, when it was its key.
     func refusal(of device: JID) -> QiError? {
         state.withLock { state in
@@ -315,7 +308,9 @@ final class XMPPGateway: Sendable {
         func rosterChanged(_ item: RosterItem) { target?.rosterChanged(item) }
         func subscriptionRequested(_ request: SubscriptionRequest) { target?.subscriptionRequested(request) }
         func pepEvent(from account: JID, node: String, item: Element) {
-            if node == MeshNamespaces.services { target?.refreshes.continuation.yield(account.bare) }
+            guard node == MeshNamespaces.services, let target else { return }
+            target.refreshes.continuation.yield(account.bare)
+            target.server.deviceChanged("\(account.bare)")
         }
     }
 
@@ -338,13 +333,14 @@ final class XMPPGateway: Sendable {
         peers.presenceChanged(resource)
         if resource.isAvailable, resource.disco?.has(MeshNamespaces.tunnel) == true {
             refreshes.continuation.yield(resource.jid.bare)
+            server.deviceChanged("\(resource.jid.bare)")
         }
     }
 
     private func rosterChanged(_ item: RosterItem) {
         peers.observers.notify()
         if isListedUnasked(item) { return }
-        guard !item.isMutual else { return }
+        guard !item.isMutual else { return server.deviceChanged("\(item.jid)") }
         let (name, isContact) = ("\(item.jid)", contacts.isContact(item.jid))
         // What the server lists no more is out of reach, and a contact all the same: only its owner's word ends it, here or there.
         server.dropDevice(

@@ -21,9 +21,9 @@ extension ObjectBuilder {
             do {
                 return try await body(arguments, context)
             } catch let error as QiError {
-                throw QiError(error.code, Self.text(error.code.word, error.message, error.hint))
+                throw QiError(.remote, Self.text(error.code.controlWord, error.message, error.hint))
             } catch let error as MeshError {
-                throw QiError(.invalid, Self.text(error.code.description, error.message, error.hint))
+                throw QiError(.remote, Self.text(error.code.description, error.message, error.hint))
             }
         }
     }
@@ -47,20 +47,6 @@ extension QiValue {
 }
 
 extension QiError.Code {
-    /// The code in the words of ``MeshError/Code``, which are those of the command line.
-    fileprivate var word: String {
-        switch self {
-        case .notFound: "not-found"
-        case .denied: "denied"
-        case .offline: "offline"
-        case .timedOut: "timed-out"
-        case .disconnected: "closed"
-        case .cancelled: "cancelled"
-        case .invalid: "usage"
-        case .conflict: "conflict"
-        case .limit: "too-large"
-        case .unsupported: "unsupported"
-        default: "remote"
-        }
-    }
+    /// The code as the command line calls it: what is not valid here was typed wrong.
+    fileprivate var controlWord: String { self == .invalid ? "usage" : word ?? "remote" }
 }

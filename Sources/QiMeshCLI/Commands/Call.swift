@@ -28,7 +28,10 @@ struct Call: WaitingVerb {
         var typed: [CallArgument] = []
         for argument in arguments { typed.append(try CallArgument(argument)) }
         try await withSession(console, waitingFor: target.device) { [typed] (session) async throws(CommandFailure) in
-            let found = try await session.find(target, readings: [reading])
+            let session = session.forAllSteps()
+            let found = try await session.withinLimits { () async throws(CommandFailure) in
+                try await session.find(target, readings: [reading])
+            }
             let (method, values) = try found.method(reading.member ?? "", typed)
             if post {
                 do throws(QiError) {
@@ -41,7 +44,9 @@ struct Call: WaitingVerb {
                 return console.json ? console.done(.object([("result", .null)])) : ()
             }
             let start = ContinuousClock.now
-            let result = try await session.call(found, method, values, device: target.device)
+            let result = try await session.withinLimits { () async throws(CommandFailure) in
+                try await session.call(found, method, values, device: target.device)
+            }
             Self.show(result, method, session, target, console, took: ContinuousClock.now - start)
         }
     }

@@ -32,7 +32,7 @@ struct ListServices: WaitingVerb {
         do throws(CommandFailure) {
             return try await session.services(of: device)
         } catch {
-            throw await session.judged(error, contact: contact, lookingUp: "ServiceDirectory")
+            throw await session.judged(error, contact: contact)
         }
     }
 

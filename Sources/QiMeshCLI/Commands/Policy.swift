@@ -9,6 +9,8 @@ struct Policy: AsyncParsableCommand {
         discussion: """
             The rules stand in policy.yaml beside the configuration. The first rule that names the caller and lists the target \
             decides; inside a rule deny is read before allow; what no rule lists is denied to everybody from outside.
+            A deny for everyone keeps the robot's own programs from hosting that service, too, unless an earlier rule allows
+            zone:internal all of it.
             """,
         subcommands: [PolicyShow.self, PolicyCheck.self, PolicyTest.self, PolicyEdit.self, PolicyReload.self])
 }
@@ -26,7 +28,7 @@ struct PolicyShow: PolicyVerb {
             let shown = try await source.show()
             if console.json { return console.done(JSONValue(control: shown)) }
             let path = shown.text("path")
-            console.note(path.isEmpty ? "no policy file: contacts may use all services" : path)
+            console.note(path.isEmpty ? "no policy file: contacts may call, listen to and read all services" : path)
             console.table(Self.table(shown.rows("rules")))
         }
     }

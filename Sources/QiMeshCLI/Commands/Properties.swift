@@ -18,6 +18,7 @@ struct GetProperty: WaitingVerb {
         let target = try Target(target, device: device.name(environment))
         let reading = try target.requireMember("property")
         try await withSession(console, waitingFor: target.device) { (session) async throws(CommandFailure) in
+            let session = session.forAllSteps()
             let found = try await session.find(target, readings: [reading])
             let property = try found.property(reading.member ?? "")
             let value = try await session.read(property, of: found, device: target.device)
@@ -51,6 +52,7 @@ struct SetProperty: WaitingVerb {
         let reading = try target.requireMember("property")
         let typed = try CallArgument(value)
         try await withSession(console, waitingFor: target.device) { (session) async throws(CommandFailure) in
+            let session = session.forAllSteps()
             let found = try await session.find(target, readings: [reading])
             let property = try found.property(reading.member ?? "")
             try await session.write(Self.fit(typed, property, found.label), to: property, of: found, device: target.device)

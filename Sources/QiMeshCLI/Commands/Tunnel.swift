@@ -34,7 +34,7 @@ struct Tunnel: WaitingVerb {
                 opened = try await control.call(
                     "openTunnel", [.string(contact), .string(QiString(endpoint.text))], limit: control.patience.device, device: contact)
             } catch {
-                throw await session.judged(error, contact: contact, lookingUp: "ServiceDirectory")
+                throw await session.judged(error, contact: contact)
             }
             Self.show(opened, console)
             // The node closes the tunnel when our connection ends, be it by Ctrl-C.

@@ -69,19 +69,15 @@ extension NodeSession {
             hint: "the command on the node's machine, without --url and $QIMESH_URL")
     }
 
-    /// A failure of reaching a contact, judged by what the node knows of it: on the wire an error is only a text.
-    /// - Parameter lookingUp: the service that was looked up; nil after a call, which is not repeated.
-    func judged(_ failure: CommandFailure, contact: String, lookingUp service: String? = nil) async -> CommandFailure {
-        guard failure.code == .remote || failure.code == .closed else { return failure }
+    /// A failure of reaching a contact, judged by what the node knows of it. The device itself is not asked again: it may be the one
+    /// that does not answer.
+    func judged(_ failure: CommandFailure, contact: String) async -> CommandFailure {
+        guard [.closed, .offline, .notFound, .denied, .conflict].contains(failure.code) else { return failure }
         do throws(CommandFailure) {
             let control = try await control()
             let rows = try await control.list("devices")
             let waiting = console.typed?.adding("--wait-online", "5m")
-            let judged = DeviceRow.judge(failure, contact: contact, rows: rows.map { DeviceRow($0) }, waiting: waiting)
-            guard judged.code == .remote, let service else { return judged }
-            let found = try await control.call(
-                "find", [.string(contact), .string(service)], limit: patience.device, device: contact)
-            return CommandFailure(found: found, device: contact) ?? judged
+            return DeviceRow.judge(failure, contact: contact, rows: rows.map { DeviceRow($0) }, waiting: waiting)
         } catch {
             console.detail("the node says nothing of \(contact): \(error.message)")
             return failure

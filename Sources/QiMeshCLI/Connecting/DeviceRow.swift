@@ -57,7 +57,7 @@ struct DeviceRow: Hashable {
             let near = Spelling.nearest(to: contact, in: rows.map(\.name).filter { !$0.isEmpty })
             return CommandFailure(
                 .notFound, "no device \"\(contact)\"" + (near.map { "; did you mean \($0)?" } ?? ""),
-                hint: near == nil ? "qimesh devices" : nil, device: contact)
+                hint: "qimesh devices", device: contact)
         }
         let because = failure.message.isEmpty ? "" : ": " + failure.message
         switch row.state {

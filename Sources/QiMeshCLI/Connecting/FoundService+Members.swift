@@ -94,6 +94,26 @@ extension NodeSession {
         }
     }
 
+    /// The same session, for a command whose look-up and call together end in the time of one step: in 30 s, or as the user said.
+    func forAllSteps() -> NodeSession {
+        NodeSession(session: session, url: url, patience: patience.forAllSteps(), console: console)
+    }
+
+    /// Runs `body`, and again when a limit has said how long to wait: as often as that fits into the time of one answer.
+    func withinLimits<Value: Sendable>(_ body: () async throws(CommandFailure) -> Value) async throws(CommandFailure) -> Value {
+        let end = ContinuousClock.now + patience.answer
+        while true {
+            do throws(CommandFailure) {
+                return try await body()
+            } catch {
+                // Never at once: a peer that says "in 0 ms" for ever must not be asked without a pause.
+                guard let wait = error.retryAfter.map({ max($0, .milliseconds(10)) }), ContinuousClock.now + wait < end else { throw error }
+                console.detail("\(error.message): waiting")
+                do { try await Task.sleep(for: wait) } catch { throw CommandFailure(.cancelled, "gave up waiting for a limit") }
+            }
+        }
+    }
+
     /// Reads a property.
     func read(_ property: MetaProperty, of found: FoundService, device: DeviceName?) async throws(CommandFailure) -> QiDynamic {
         let limit = patience.answer

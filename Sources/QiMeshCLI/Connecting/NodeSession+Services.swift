@@ -18,7 +18,7 @@ extension NodeSession {
         for reading in readings {
             let name = target.lookUpName(of: reading.service)
             do throws(CommandFailure) {
-                let proxy = try await lookUp(name, reading.service, device: target.device)
+                let proxy = try await lookUp(name, device: target.device)
                 return FoundService(proxy: proxy, label: name, service: reading.service, member: reading.member)
             } catch {
                 guard error.code == .notFound, reading != readings.last else { throw await explain(error, target, reading) }
@@ -27,7 +27,7 @@ extension NodeSession {
         throw CommandFailure(.notFound, "no service \"\(target.rest)\"")
     }
 
-    private func lookUp(_ name: String, _ service: String, device: DeviceName?) async throws(CommandFailure) -> ObjectProxy {
+    private func lookUp(_ name: String, device: DeviceName?) async throws(CommandFailure) -> ObjectProxy {
         let contact = device?.contact
         let limit = contact == nil ? patience.answer : patience.device
         let session = self.session
@@ -37,12 +37,12 @@ extension NodeSession {
                 do throws(QiError) {
                     return try await session.service(name, deadline: limit)
                 } catch {
-                    throw CommandFailure(ofNode: error, device: contact)
+                    throw CommandFailure(error, device: contact)
                 }
             }
         } catch {
             guard let contact else { throw error }
-            throw await judged(error, contact: contact, lookingUp: service)
+            throw await judged(error, contact: contact)
         }
     }
 

@@ -68,7 +68,9 @@ struct NodeSession: Sendable {
             var failure = CommandFailure(error)
             if error.code == .invalid { failure.code = .usage }
             if error.code == .disconnected { failure.code = .offline }
-            if error.code == .denied, failure.hint == nil { failure.hint = entrance.advice(candidates, console.typed) }
+            // What a policy there says is no matter of the login.
+            let isOfPolicy = error.message.hasPrefix("denied: ")
+            if error.code == .denied, failure.hint == nil, !isOfPolicy { failure.hint = entrance.advice(candidates, console.typed) }
             failure.message += " (\(source))"
             return failure
         }

@@ -4,11 +4,27 @@ import Foundation
 struct Patience: Sendable {
     /// What the user set, nil for the defaults.
     var limit: Duration?
+    /// When all steps together have to be done; nil where each has its own time.
+    private(set) var end: ContinuousClock.Instant?
+
+    init(limit: Duration? = nil) { self.limit = limit }
 
     /// For an answer of something near or already connected.
-    var answer: Duration { limit ?? .seconds(10) }
-    /// For reaching a device: a tunnel may have to be set up first (30 s, reference "cli-and-config" §4).
-    var device: Duration { limit ?? .seconds(30) }
+    var answer: Duration { shortened(limit ?? .seconds(10)) }
+    /// For reaching a device: a tunnel may have to be set up first.
+    var device: Duration { shortened(limit ?? .seconds(30)) }
+
+    /// For steps that from now on together take no longer than the longest of them may.
+    func forAllSteps() -> Patience {
+        var patience = self
+        patience.end = ContinuousClock.now + device
+        return patience
+    }
+
+    private func shortened(_ duration: Duration) -> Duration {
+        // What is late already still fails as late, in the usual way.
+        end.map { min(duration, max($0 - ContinuousClock.now, .milliseconds(1))) } ?? duration
+    }
 
     private enum Outcome<Value: Sendable>: Sendable {
         case done(Result<Value, CommandFailure>)

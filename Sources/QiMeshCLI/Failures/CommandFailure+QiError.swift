@@ -6,6 +6,7 @@ extension CommandFailure {
     /// - Parameter device: whose service was meant.
     init(_ error: QiError, device: String? = nil) {
         self.init(Self.code(error.code), error.message, hint: error.hint, device: device)
+        retryAfter = error.retryAfter
     }
 
     private static func code(_ code: QiError.Code) -> Code {
@@ -18,7 +19,7 @@ extension CommandFailure {
         case .disconnected: .closed
         case .cancelled: .cancelled
         case .conflict: .conflict
-        case .limit: .tooLarge
+        case .limit: .limit
         case .unsupported: .unsupported
         case .invalid: .violation
         // A code that the library learns later.
@@ -26,22 +27,7 @@ extension CommandFailure {
         }
     }
 
-    /// What the node found out by looking a service up itself: the code of the bus as a word, message and hint.
-    ///
-    /// Nil when it was found after all.
-    init?(found: QiValue, device: String) {
-        let word = found.text("code")
-        guard !word.isEmpty else { return nil }
-        let hint = found.text("hint")
-        let known: [QiError.Code] = [
-            .remote, .notFound, .denied, .offline, .timedOut, .disconnected, .cancelled, .invalid, .conflict, .limit,
-            .unsupported,
-        ]
-        let code = known.first { $0.description == word }.map(Self.code) ?? .remote
-        self.init(code, found.text("message"), hint: hint.isEmpty ? nil : hint, device: device)
-    }
-
-    /// What the node says in answer to a look-up or to its control interface. On the wire an error is a text only (wire
+    /// What the node says in answer to its control interface. On the wire an error is a text only (wire
     /// reference §5), so the node puts the kind first and the advice last: `not-found: nobody asked (try: qimesh devices)`.
     ///
     /// Any other text is the whole message of a `remote` failure.
@@ -63,10 +49,15 @@ extension CommandFailure {
 
     /// The failure of a question to the node itself, where an error text is the node's own.
     init(ofNode error: QiError, device: String? = nil) {
-        if error.code == .remote || (error.code == .denied && error.message.hasPrefix("denied: ")) {
+        guard error.code != .remote else {
             self.init(nodeText: error.message, device: device)
-        } else {
-            self.init(error, device: device)
+            return
         }
+        // The bus has read the word already; what to do still is at the end of the text.
+        let word = error.code.word.map { $0 + ": " } ?? ""
+        let text = error.message.hasPrefix(word) ? error.message : word + error.message
+        let told = CommandFailure(nodeText: text, device: device)
+        self.init(error, device: device)
+        (message, hint) = (told.message, error.hint ?? told.hint)
     }
 }

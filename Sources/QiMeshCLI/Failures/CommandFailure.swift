@@ -8,6 +8,8 @@ struct CommandFailure: Error, Hashable {
     var hint: String?
     /// The device concerned, as typed.
     var device: String?
+    /// How long to wait before the same is granted, where a limit told.
+    var retryAfter: Duration?
 
     init(_ code: Code, _ message: String, hint: String? = nil, device: String? = nil) {
         self.code = code
@@ -36,6 +38,7 @@ struct CommandFailure: Error, Hashable {
         case unmet
         case cancelled
         case tooLarge = "too-large"
+        case limit
         case unsupported
         case violation
         case closed
@@ -45,7 +48,7 @@ struct CommandFailure: Error, Hashable {
         /// What the process ends with.
         var exitStatus: Int32 {
             switch self {
-            case .remote, .tooLarge, .unsupported, .violation, .conflict, .system: 1
+            case .remote, .tooLarge, .limit, .unsupported, .violation, .conflict, .system: 1
             case .usage: 2
             case .notFound: 3
             case .denied, .authentication, .trust: 4
@@ -81,7 +84,7 @@ struct CommandFailure: Error, Hashable {
                 .object([
                     ("code", .string(code.rawValue)), ("message", .string(message)),
                     ("hint", hint.map { .string($0) } ?? .null), ("device", device.map { .string($0) } ?? .null),
-                    ("retryable", .bool(code.isRetryable)),
+                    ("retryable", .bool(code.isRetryable || retryAfter != nil)),
                 ])
             ),
         ])

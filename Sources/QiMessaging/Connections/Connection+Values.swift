@@ -34,8 +34,7 @@ extension Connection {
                     let address = try host(try proxy.receiver(on: bus), inService: service, isPassed: isPassed)
                     given.append(address)
                     return ObjectReference(
-                        metaObject: visible(proxy.metaObject, inService: service, isPassed: isPassed), serviceID: address.service, objectID: address.object,
-                        uid: reference.uid ?? .random())
+                        metaObject: proxy.metaObject, serviceID: address.service, objectID: address.object, uid: reference.uid ?? .random())
                 }
             }
             try body(exported)
@@ -52,7 +51,7 @@ extension Connection {
         let object = builder.makeObject()
         let address = try host(LocalObject(bus: bus, object: object), inService: service, isPassed: isPassed)
         let reference = ObjectReference(
-            metaObject: visible(object.metaObject, inService: service, isPassed: isPassed), serviceID: address.service, objectID: address.object, uid: object.uid)
+            metaObject: object.metaObject, serviceID: address.service, objectID: address.object, uid: object.uid)
         return (reference, HostedObject(object: object, serviceID: address.service))
     }
 }

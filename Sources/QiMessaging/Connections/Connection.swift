@@ -196,7 +196,10 @@ final class Connection {
         case .post:
             guard message.header.version == 0 else { return }
             if message.address.target == .connection { return receivedAboutItself(message) }
-            guard let receiver = receiver(for: message.address.target) else { return }
+            guard let receiver = receiver(for: message.address.target) else {
+                access?.noteHidden("\(message.address)", Access.emit.rawValue)
+                return
+            }
             hand(IncomingCall(connection: self, message: message), to: receiver)
         case .cancel:
             var payload = message.payload
@@ -236,7 +239,8 @@ final class Connection {
             return refuse(message, Self.noSuchObject)
         }
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
-            return refuse(message, "too many calls in flight on this connection (\(limits.maximumCallsInFlight)): wait for answers")
+            let most = limits.maximumCallsInFlight
+            return refuse(message, QiError(.limit, "too many calls in flight on this connection (\(most)): wait for answers").wireText)
         }
         if access == nil, message.flags.isEmpty, relayedCallers.announced == nil, receiver.serveAtOnce(message, on: self) { return }
         if let reason = refusal(ofArguments: message.payload.readableBytes) { return refuse(message, reason) }

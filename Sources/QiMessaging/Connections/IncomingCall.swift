@@ -56,11 +56,6 @@ final class IncomingCall {
         }
     }
 
-    /// What the caller may know of the object it calls.
-    func visible(_ metaObject: MetaObject) -> MetaObject {
-        connection.visible(metaObject, inService: address.service, isPassed: address.target.isPassed)
-    }
-
     /// The caller does not want the answer any more.
     func cancel() {
         execution?.cancel()

@@ -11,7 +11,7 @@ final class AwaitedObject: ObjectReceiver {
     func receive(_ call: IncomingCall) {
         switch outcome {
         case .success(let object): call.connection.hand(call, to: object)
-        case .failure(let error): call.fail(error.message)
+        case .failure(let error): call.fail(error.wireText)
         case nil:
             guard !call.isPost || calls.count(where: \.isPost) < Self.maximumPosts else { return }
             calls.append(call)

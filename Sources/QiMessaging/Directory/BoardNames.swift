@@ -62,7 +62,7 @@ final class BoardNames {
                 do {
                     call.reply(with: try body(call, arguments), of: method, as: nil)
                 } catch {
-                    call.fail((error as? QiError)?.description ?? "\(error)")
+                    call.fail(error.callText)
                 }
             }
         }

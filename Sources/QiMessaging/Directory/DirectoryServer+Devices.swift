@@ -71,6 +71,12 @@ extension DirectoryServer {
         loop.submit { _ in directory.value.dropDevice(device, error) }
     }
 
+    /// Asks a device for a tunnel again that refused one a moment ago: it has announced a change, or came back.
+    public func deviceChanged(_ device: String) {
+        let directory = self.directory
+        loop.submit { _ in directory.value.gateway?.forgetRefusal(by: device) }
+    }
+
     /// How the tunnels we opened stand, and which devices have opened one to us with how many calls in flight.
     public func deviceLinks() async throws(QiError) -> (outgoing: [DeviceLinkStatus], incoming: [(device: String, calls: Int)]) {
         let directory = self.directory

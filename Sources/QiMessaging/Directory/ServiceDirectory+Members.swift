@@ -55,7 +55,7 @@ extension ServiceDirectory {
         { [unowned self] call, arguments in
             let answer: Answer = { [unowned self] result in
                 switch result {
-                case .failure(let error): call.fail(error.description)
+                case .failure(let error): call.fail(error.wireText)
                 case .success(let value):
                     let owner = object(for: call.connection)
                     guard let method = owner.members.method(call.address.action) else { return call.fail("No such method") }

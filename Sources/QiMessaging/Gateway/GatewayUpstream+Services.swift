@@ -138,7 +138,7 @@ extension GatewayUpstream: NameResolver {
                 } catch {
                     // Else it is restored when it is listed again.
                     guard follower.mirror.service(named: name) != nil else { return }
-                    if !error.isRetryable, error.code != .remote { return giveUp(name, error) }
+                    if !error.isRetryable, error.code != .remote, error.code != .notFound { return giveUp(name, error) }
                     bus.logger.debug("service not restored", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error.message)"])
                 }
                 await bus.pause(backoff.next())
@@ -156,7 +156,7 @@ extension GatewayUpstream: NameResolver {
             for signal in service.object.subscriptions.signals { try await service.object.confirmSubscription(to: signal) }
         } catch {
             // A subscription that silently brings nothing any more would be worse than none.
-            if error.code == .remote { giveUp(name, error) } else { service.object.detach(PresentedService.away) }
+            if error.isRetryable { service.object.detach(PresentedService.away) } else { giveUp(name, error) }
             throw error
         }
         bus.logger.info("service restored", metadata: [LogKeys.service: "\(name)"])

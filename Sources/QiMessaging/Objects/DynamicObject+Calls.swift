@@ -5,7 +5,7 @@ extension DynamicObject {
     /// Calls a method; the arguments are converted to its parameters, the result to its return type. A direct method runs in the
     /// caller's task, any other in one of its own, which the deadline and the end of `handle` cancel.
     ///
-    /// - Throws: `.invalid` for arguments that do not fit, `.remote` with the text of what the method threw, `.cancelled`,
+    /// - Throws: `.invalid` for arguments that do not fit, what the method threw, as ``QiError/init(wireText:)`` reads its text, `.cancelled`,
     ///   `.timedOut`, and why the service went away.
     nonisolated(nonsending) func call(
         _ method: MemberTable.Method, _ arguments: [QiValue], _ label: String, deadline: Duration, through handle: ProxyHandle
@@ -30,7 +30,7 @@ extension DynamicObject {
         } catch {
             end(uid, observation, .error, .string(error.callText))
             if Task.isCancelled { throw QiError(.cancelled, "the call to \(label) was cancelled") }
-            throw error as? LocalFailure == nil ? QiError(.remote, error.callText, cause: error) : QiError(.invalid, error.callText)
+            throw error as? LocalFailure == nil ? QiError(thrownBy: error) : QiError(.invalid, error.callText)
         }
     }
 
@@ -46,7 +46,7 @@ extension DynamicObject {
             throw QiError(.unsupported, "\(label) cannot be posted to within its own process: call it, and await it")
         }
         var frame = MethodCall(values: try fitting(arguments, method, label), givesValue: true)
-        do { try body(&frame) } catch { throw QiError(.remote, error.callText, cause: error) }
+        do { try body(&frame) } catch { throw QiError(thrownBy: error) }
     }
 
     /// Something between caller and method that neither threw.

@@ -119,10 +119,7 @@ final class DynamicObject: ObjectAttachment, Sendable {
     }
 
     /// Serves the generic actions that need no connection.
-    ///
-    /// - Parameter seen: what the caller may know of the object.
-    func generic(_ action: UInt32, _ arguments: [QiValue], as seen: MetaObject? = nil) throws -> QiValue {
-        let metaObject = seen ?? self.metaObject
+    func generic(_ action: UInt32, _ arguments: [QiValue]) throws -> QiValue {
         switch action {
         case WellKnownActions.metaObject: return metaObject.qiValue
         case WellKnownActions.terminate: return .void

@@ -109,7 +109,7 @@ final class LocalObject: ObjectReceiver {
             }
             bus.enqueue(.method(MethodExecution(call: call, object: self, method: method, frame: frame)))
         } catch {
-            call.fail((error as? WireError)?.message ?? (error as? QiError)?.message ?? "\(error)")
+            call.fail(error.callText)
         }
     }
 
@@ -155,9 +155,7 @@ final class LocalObject: ObjectReceiver {
     private func receiveGeneric(_ call: IncomingCall) {
         let action = call.address.action
         // Every user of the object begins with this one.
-        if action == WellKnownActions.metaObject, call.header.flags.isEmpty, call.payload.readableBytes >= 4, !object.isObserved,
-            call.connection.access == nil
-        {
+        if action == WellKnownActions.metaObject, call.header.flags.isEmpty, call.payload.readableBytes >= 4, !object.isObserved {
             return call.reply(object.metaObjectBytes)
         }
         do {
@@ -170,10 +168,8 @@ final class LocalObject: ObjectReceiver {
             object.end(action, observation, .result, result)
             call.reply(with: result, of: method, as: request.returnType)
             if action == WellKnownActions.terminate { call.connection.release(call.address.target) }
-        } catch let error as WireError {
-            call.fail(error.message)
         } catch {
-            call.fail((error as? QiError)?.message ?? "\(error)")
+            call.fail(error.callText)
         }
     }
 
@@ -191,8 +187,6 @@ final class LocalObject: ObjectReceiver {
         case WellKnownActions.setProperty:
             let value = try call.connection.adopting(arguments[1], named: "an object of the caller")
             return try object.generic(action, [arguments[0], value])
-        case WellKnownActions.metaObject, WellKnownActions.properties:
-            return try object.generic(action, arguments, as: call.visible(metaObject))
         default: return try object.generic(action, arguments)
         }
     }
@@ -291,7 +285,7 @@ extension Error {
     /// What the Error message of a failed call says.
     var callText: String {
         switch self {
-        case let error as QiError: error.description
+        case let error as QiError: error.wireText
         case let error as WireError: error.message
         default: "\(self)"
         }

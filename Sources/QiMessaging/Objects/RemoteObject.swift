@@ -267,9 +267,7 @@ extension CallAnswer {
         switch self {
         case .reply: return nil
         case .error(var payload):
-            let text = payload.readErrorPayload()
-            // An Error is a text only; by this one a policy refuses (`Decision`).
-            return QiError(text.hasPrefix("denied: ") && text.contains(" may not ") ? .denied : .remote, text)
+            return QiError(wireText: payload.readErrorPayload())
         case .canceled: return QiError(.cancelled, "the call to \(name) was cancelled")
         case .failure(let error): return error
         }

@@ -4,8 +4,10 @@ import QiWire
 enum AccessRequest {
     /// To do something with a member.
     case member(Access, uid: UInt32, name: String)
-    /// What everybody may who may see the object: to learn what it is, and what will fail anyway.
-    case object
+    /// To learn what the object is, which everybody may who may use any of it.
+    case description
+    /// Something that the object does not have.
+    case nothing
     /// To give up what it has of the object.
     case release
 
@@ -20,11 +22,11 @@ enum AccessRequest {
         switch action {
         case WellKnownActions.registerEvent, WellKnownActions.registerEventWithSignature:
             guard let uid = try Self.argument(1, of: call)?.asUInt32, let signal = members.signal(uid) else {
-                self = .object
+                self = .nothing
                 return
             }
             self = .member(.subscribe, uid: uid, name: signal.meta.name)
-        case WellKnownActions.metaObject, WellKnownActions.properties: self = .object
+        case WellKnownActions.metaObject, WellKnownActions.properties: self = .description
         case WellKnownActions.unregisterEvent, WellKnownActions.terminate: self = .release
         case WellKnownActions.property: self = try Self.property(.read, call, members)
         case WellKnownActions.setProperty: self = try Self.property(.write, call, members)
@@ -35,9 +37,15 @@ enum AccessRequest {
             } else if let method = members.method(action) {
                 self = .member(.call, uid: action, name: method.meta.name)
             } else {
-                self = .object
+                self = .nothing
             }
         }
+    }
+
+    /// What the audit calls the member that a call is about, before its arguments are read.
+    static func name(of call: IncomingCall, _ members: MemberTable?) -> String {
+        let action = call.address.action
+        return members?.method(action)?.meta.name ?? members?.signal(action)?.meta.name ?? "#\(action)"
     }
 
     private static func property(_ access: Access, _ call: IncomingCall, _ members: MemberTable) throws(WireError) -> AccessRequest {

@@ -40,12 +40,6 @@ extension Connection {
         }
     }
 
-    /// What the peer may know of an object in a service's conversation.
-    func visible(_ metaObject: MetaObject, inService service: UInt32, isPassed: Bool) -> MetaObject {
-        guard let access, !isPassed else { return metaObject }
-        return access.visible(metaObject, of: owner?.serviceName(of: service, on: self) ?? "")
-    }
-
     /// Ends the subscriptions of the peer that the policy in force does not allow any more.
     func endForbiddenSubscriptions() {
         guard let access else { return }

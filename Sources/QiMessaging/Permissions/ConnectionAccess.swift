@@ -110,21 +110,31 @@ final class ConnectionAccess {
         if target.isPassed { return .pass }
         // It waits for what it stands for, and hands the call on then.
         guard let members = receiver.memberTable else { return .pass }
+        // Before any argument of theirs is read: the generic members are those whose arguments decide what is asked for.
+        if call.address.action < WellKnownActions.firstUserAction, !isVisible(target, members, service()) {
+            return conceal(call, members, service())
+        }
         let request: AccessRequest
         do {
             request = try AccessRequest(call, members)
         } catch {
-            return isVisible(target, members, service()) ? .refused(error.message) : .hidden
+            countRefusal()
+            return .refused(error.message)
         }
         switch request {
-        case .release: return isVisible(target, members, service()) ? .pass : .hidden
-        case .object:
-            guard isVisible(target, members, service()) else { return .hidden }
+        case .release: return .pass
+        case .description: return admit(call, .call, generalAccount, nil, service(), "metaObject")
+        case .nothing:
+            guard isVisible(target, members, service()) else { return conceal(call, members, service()) }
+            noteMissing("\(service() ?? "").\(AccessRequest.name(of: call, members))")
             return admit(call, .call, generalAccount, nil, service(), "metaObject")
         case .member(let access, let uid, let name):
             let key = Key(object: target, member: uid, access: access)
-            guard let known = decisions[key] ?? decide(key, name, service()) else { return .hidden }
-            guard known.decision.isAllowed else { return refuse(target, members, access, service(), name, known.decision) }
+            guard let known = decisions[key] ?? decide(key, name, service()) else { return conceal(call, members, nil) }
+            guard known.decision.isAllowed else {
+                guard isVisible(target, members, service()) else { return conceal(call, members, service()) }
+                return refuse(access, service() ?? "", name, known.decision)
+            }
             let verdict = admit(call, access, known.account, known.decision.limitedBy, service(), name)
             if policy.auditsAllCalls, case .pass = verdict {
                 note("call", "\(service() ?? "").\(name)", access.rawValue, true, known.decision.rule)
@@ -144,13 +154,22 @@ final class ConnectionAccess {
         return known
     }
 
-    private func refuse(
-        _ target: ObjectAddress, _ members: MemberTable, _ access: Access, _ service: String?, _ name: String, _ decision: Decision
-    ) -> Verdict {
-        let service = service ?? ""
+    private func refuse(_ access: Access, _ service: String, _ name: String, _ decision: Decision) -> Verdict {
         noteDenied("\(service).\(name)", access, decision.rule)
-        guard isVisible(target, members, service) else { return .hidden }
         return .refused(decision.refusal(of: principal, access, service: service, member: name))
+    }
+
+    /// Answers for a service of which the peer may use nothing: it is not there. The directory is there for everybody, and says so
+    /// instead.
+    private func conceal(_ call: IncomingCall, _ members: MemberTable, _ service: String?) -> Verdict {
+        let name = AccessRequest.name(of: call, members)
+        guard service == "ServiceDirectory" else {
+            noteHidden(service.map { "\($0).\(name)" } ?? "\(call.address)", Access.call.rawValue)
+            return .hidden
+        }
+        let decision = policy.decide(principal, .call, service: "ServiceDirectory", member: name)
+        noteDenied("ServiceDirectory.\(name)", .call, decision.rule)
+        return .refused(policy.refusalOfEverything(to: principal))
     }
 
     private func isVisible(_ target: ObjectAddress, _ members: MemberTable, _ service: String?) -> Bool {
@@ -173,6 +192,7 @@ final class ConnectionAccess {
         let isSubscription = access == .subscribe
         if let reason = account.admit(call.payload.readableBytes, isInband: isInband, isSubscription: isSubscription) {
             note("limited", "\(service() ?? "").\(name)", access.rawValue, false, rule, detail: reason)
+            countRefusal()
             return .refused("limit: \(principal): \(reason)" + (rule.map { " (rule \($0))" } ?? ""))
         }
         call.ticket = CallTicket(account, isInband: isInband)
@@ -194,21 +214,6 @@ final class ConnectionAccess {
         return policy.decide(principal, .subscribe, service: service, member: signal).isAllowed
     }
 
-    /// What the peer may know of an object of `service`: its members without those it may do nothing with.
-    func visible(_ metaObject: MetaObject, of service: String) -> MetaObject {
-        refresh()
-        let now = WallClock.seconds
-        let isAllowed = { [policy, principal] (access: Access, name: String) in
-            policy.decide(principal, access, service: service, member: name, at: now).isAllowed
-        }
-        let isBasic = { (uid: UInt32) in uid < WellKnownActions.isStatsEnabled }
-        return MetaObject(
-            methods: metaObject.methods.filter { isBasic($0.uid) || isAllowed(.call, $0.name) },
-            signals: metaObject.signals.filter { isAllowed(.subscribe, $0.name) || isAllowed(.emit, $0.name) },
-            properties: metaObject.properties.filter { isAllowed(.read, $0.name) || isAllowed(.write, $0.name) },
-            description: metaObject.description)
-    }
-
     /// Whether the peer may host a service of this name.
     ///
     /// - Throws: `.denied` with the rule that says no.
@@ -225,6 +230,12 @@ final class ConnectionAccess {
     /// Somebody asked for what is not there for him: a name, or an id.
     func noteHidden(_ target: String, _ access: String) {
         note("denied", target, access, false, nil, detail: "hidden from it, or not there")
+        countRefusal()
+    }
+
+    /// The peer asked for a member that the service does not have.
+    private func noteMissing(_ target: String) {
+        note("denied", target, Access.call.rawValue, false, nil, detail: "there is no such member")
         countRefusal()
     }
 

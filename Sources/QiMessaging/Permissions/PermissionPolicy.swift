@@ -19,12 +19,11 @@ public struct PermissionPolicy: Sendable {
         self.file = file
     }
 
-    /// What holds without a policy file: whoever has an account's contact and a pinned key may use all services, as its owner let it in.
+    /// What holds without a policy file: a contact with a pinned key may call, subscribe to and read all services. It may not write
+    /// properties, raise a service's signals, host services, or see statistics and traces, which show what others do.
     public static let contactsAllowed: PermissionPolicy = {
         var rule = PermissionRule(who: [.device(local: NameGlob("*"), domain: NameGlob("*"))])
-        rule.allow = ["*"]
-        // Written out, or they would not count.
-        rule.allow += GenericMembers.diagnostics.compactMap { TargetPattern("*.\($0)") }
+        rule.only = [.call: ["*"], .subscribe: ["*"], .read: ["*"]]
         return PermissionPolicy(rules: [rule])
     }()
 
@@ -47,6 +46,9 @@ public struct PermissionPolicy: Sendable {
                     return decision(true, index, key, pattern)
                 }
             }
+            if access == .register, !principal.zone.isOutside, let pattern = rule.allow.first(where: { $0.coversAll(of: service) }) {
+                return decision(true, index, "allow", pattern)
+            }
         }
         return unlisted(principal, access, service, member, now)
     }
@@ -54,7 +56,7 @@ public struct PermissionPolicy: Sendable {
     private func isDenied(_ pattern: TargetPattern, _ access: Access, _ service: String, _ member: String) -> Bool {
         if access == .register { return pattern.name.matches(service) || pattern.coversAll(of: service) }
         // "Everything else" does not mean the look-ups that what was granted before needs.
-        if service == "ServiceDirectory", pattern.service.matchesAll, pattern.member.matchesAll,
+        if service == "ServiceDirectory", pattern.isEverything,
             GenericMembers.lookingUp.contains(member) || GenericMembers.registering.contains(member)
         {
             return false
@@ -104,6 +106,17 @@ public struct PermissionPolicy: Sendable {
         return decision
     }
 
+    /// As a POSIX shell takes it for one word: a name may hold what a shell would act on.
+    private static func quoted(_ word: String) -> String {
+        let isPlain = word.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+            default: "@._:-".utf8.contains(byte)
+            }
+        }
+        return isPlain ? word : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    }
+
     // MARK: - Seeing
 
     /// Whether the principal may know that there is such a service: when it may do anything with it.
@@ -132,20 +145,40 @@ public struct PermissionPolicy: Sendable {
 
     /// Whether any rule gives the principal anything.
     public func grantsAnything(to principal: Principal, at now: Int64 = WallClock.seconds) -> Bool {
-        rules.contains { $0.names(principal, at: now) && (!$0.allow.isEmpty || !$0.only.isEmpty) }
+        granting(principal, at: now).contains { !$0.allow.isEmpty || !$0.only.isEmpty }
     }
 
     /// Whether the principal may host some service.
     public func mayRegisterAnything(_ principal: Principal, at now: Int64 = WallClock.seconds) -> Bool {
-        rules.contains { $0.names(principal, at: now) && !$0.register.isEmpty }
+        granting(principal, at: now).contains { !$0.register.isEmpty }
+    }
+
+    /// The rules that can give the principal something: those before the first that denies it everything.
+    private func granting(_ principal: Principal, at now: Int64) -> some Sequence<PermissionRule> {
+        rules.lazy.filter { $0.names(principal, at: now) }.prefix { !$0.deniesEverything }
+    }
+
+    /// Whether any rule names the holder of a key, so that only a key that was shown tells what its holder may do.
+    public var namesKeys: Bool { rules.contains { $0.who.contains(where: \.isKey) } }
+
+    /// What is said to a principal that may do nothing at all, whatever it asks for.
+    public func refusalOfEverything(to principal: Principal, at now: Int64 = WallClock.seconds) -> String {
+        let denying = rules.firstIndex { $0.deniesEverything && $0.names(principal, at: now) }
+        let why = denying.map { "may do nothing here (rule \($0 + 1))" } ?? "has no rule"
+        return "denied: \(principal) \(why); on that node: qimesh policy check \(Self.quoted("\(principal)")) "
+            + "ServiceDirectory.services call --zone \(principal.zone)"
     }
 
     /// Whether nothing has to be asked for this principal: it is of the robot's own bus and no rule denies or limits it anything.
     public func leavesAlone(_ principal: Principal, at now: Int64 = WallClock.seconds) -> Bool {
         guard !principal.zone.isOutside, !auditsAllCalls else { return false }
-        return rules.allSatisfy { rule in
-            !rule.names(principal, at: now) || (rule.deny.isEmpty && rule.limits == nil && !rule.isExclusive)
+        var isAllowedEverything = false
+        for rule in rules where rule.names(principal, at: now) {
+            guard rule.limits == nil, !rule.isExclusive, rule.deny.isEmpty || isAllowedEverything else { return false }
+            // No later rule can deny it anything.
+            if rule.allow.contains(where: \.isEverything) { isAllowedEverything = true }
         }
+        return true
     }
 
     /// Whether the principal may have one connection at a time only.
@@ -158,6 +191,8 @@ public struct PermissionPolicy: Sendable {
 }
 
 extension PermissionRule {
+    fileprivate var deniesEverything: Bool { deny.contains(where: \.isEverything) }
+
     /// What it allows of one kind of access, with the keys the lists stand under.
     func lists(for access: Access) -> [(key: String, patterns: [TargetPattern])] {
         var lists: [(key: String, patterns: [TargetPattern])] = []

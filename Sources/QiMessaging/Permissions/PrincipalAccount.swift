@@ -29,10 +29,10 @@ final class PrincipalAccount: Sendable {
                 return "\(most) subscriptions are held: end one"
             }
             if isInband, let rate = limits.inband, let wait = state.inband?.take(bytes, at: now) {
-                return "\(rate.text(unit: "bytes")) through XMPP are allowed: try again in \(wait.text)"
+                return "\(rate.text(unit: "bytes")) through XMPP are allowed: \(QiError.tryAgain(in: wait))"
             }
             if let rate = limits.calls, let wait = state.calls?.take(at: now) {
-                return "\(rate.text(unit: "calls")) are allowed: try again in \(wait.text)"
+                return "\(rate.text(unit: "calls")) are allowed: \(QiError.tryAgain(in: wait))"
             }
             state.inFlight += 1
             if isSubscription { state.subscriptions += 1 }
@@ -111,13 +111,5 @@ extension PrincipalLimits.Rate {
         case .seconds(3600): "\(count) \(unit) per hour"
         default: "\(count) \(unit) in \(interval)"
         }
-    }
-}
-
-extension TimeAmount {
-    /// A time to wait, in words: not less than it is.
-    var text: String {
-        let milliseconds = (nanoseconds + 999_999) / 1_000_000
-        return milliseconds < 1000 ? "\(milliseconds) ms" : "\((milliseconds + 999) / 1000) s"
     }
 }

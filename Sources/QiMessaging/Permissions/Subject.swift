@@ -30,6 +30,15 @@ public indirect enum Subject: Hashable, Sendable {
         }
     }
 
+    /// Whether it is the holder of a key, or a group with one.
+    var isKey: Bool {
+        switch self {
+        case .certificate: true
+        case .group(_, let members): members.contains(where: \.isKey)
+        default: false
+        }
+    }
+
     /// A JID without a local part, or with a resource, is no device's.
     private static func matches(_ jid: String, _ local: NameGlob, _ domain: NameGlob) -> Bool {
         let parts = jid.lowercased().split(separator: "@", maxSplits: 2, omittingEmptySubsequences: false)

@@ -39,6 +39,9 @@ public struct TargetPattern: Hashable, Sendable, CustomStringConvertible, Expres
 
     func covers(_ service: String, _ member: String) -> Bool { self.service.matches(service) && self.member.matches(member) }
 
+    /// Whether every member of every service is covered.
+    var isEverything: Bool { service.matchesAll && member.matchesAll }
+
     /// Whether everything of a service is covered.
     func coversAll(of service: String) -> Bool { member.matchesAll && self.service.matches(service) }
 }

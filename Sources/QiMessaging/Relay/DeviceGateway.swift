@@ -54,6 +54,9 @@ final class DeviceGateway: NameResolver {
         return link
     }
 
+    /// The device may have changed its mind.
+    func forgetRefusal(by device: String) { links[device]?.forgetRefusal() }
+
     /// The owner ended the contact, or its key changed: nothing goes over its tunnel any more. With `.denied` its services are gone too.
     func drop(_ device: String, _ error: QiError) { links[device]?.close(error) }
 }

@@ -31,6 +31,18 @@ extension DeviceLink {
         }
     }
 
+    /// All services there that we may know of.
+    nonisolated(nonsending) func list() async throws(QiError) -> [ServiceInfo] {
+        let value = try await directory().value(of: WellKnownActions.services, [], deadline: .now() + .seconds(10))
+        do throws(WireError) {
+            var infos: [ServiceInfo] = []
+            for info in value.asList ?? [] { infos.append(try ServiceInfo(qiValue: info)) }
+            return infos
+        } catch {
+            throw QiError(.invalid, "the list of \(device) cannot be read: \(error.message)")
+        }
+    }
+
     /// What the node reports of this link.
     var status: DeviceLinkStatus {
         DeviceLinkStatus(

@@ -46,6 +46,9 @@ final class DeviceLink: ConnectionOwner {
     /// How long setting up a tunnel, or a look-up through one, may take: libqi gives up after 60 s (wire reference §14).
     private static let setUpTime = TimeAmount.seconds(30)
     private(set) var connectedAt: NIODeadline?
+    /// The device's last refusal, and until when it counts: no tunnel is asked for again before.
+    private var refusal: (error: QiError, end: NIODeadline)?
+    private static let refusalTime = TimeAmount.seconds(30)
     /// Directories that present this device's own, and want to know what comes and goes there.
     private var mirrors: [ServiceDirectory] = []
 
@@ -81,6 +84,7 @@ final class DeviceLink: ConnectionOwner {
     /// Ends the tunnel. When the device may not be reached any more, its services are taken from whoever uses them here, and
     /// nothing is restored.
     func close(_ error: QiError) {
+        forgetRefusal()
         if error.code == .denied {
             for service in Array(services.keys) { drop(service, error) }
         }
@@ -96,6 +100,8 @@ final class DeviceLink: ConnectionOwner {
         case .opening(let waiting): state = .opening(waiting + [completion])
         case .down:
             guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
+            if let refusal, NIODeadline.now() < refusal.end { return completion(.failure(refusal.error)) }
+            refusal = nil
             state = .opening([completion])
             bus.enqueue { [self] in
                 let result = await open()
@@ -105,14 +111,20 @@ final class DeviceLink: ConnectionOwner {
                     state = .up(directory)
                     connectedAt = .now()
                     keepAlive()
-                case .success, .failure: state = .down
+                case .success: state = .down
+                case .failure(let error):
+                    state = .down
+                    if error.code == .denied { refusal = (error, .now() + Self.refusalTime) }
                 }
                 for handler in waiting { handler(result) }
             }
         }
     }
 
-    private nonisolated(nonsending) func directory() async throws(QiError) -> RemoteObject {
+    /// Something changed there, or in what we know of the device: the next attempt may end otherwise.
+    func forgetRefusal() { refusal = nil }
+
+    nonisolated(nonsending) func directory() async throws(QiError) -> RemoteObject {
         // Not through the continuation: the object must not leave the loop.
         var result: Result<RemoteObject, QiError>?
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
@@ -289,8 +301,8 @@ final class DeviceLink: ConnectionOwner {
             value = try await directory.value(
                 of: WellKnownActions.service, [.string(service)], deadline: min(end, .now() + .seconds(10)))
         } catch {
-            if error.code == .remote { throw QiError(.notFound, "no service \"\(service)\" on \(device): \(error.message)") }
-            throw error
+            guard error.code == .notFound || error.code == .remote else { throw error }
+            throw QiError(.notFound, "no service \"\(service)\" on \(device): \(error.message)")
         }
         let info: ServiceInfo
         do { info = try ServiceInfo(qiValue: value) } catch {
@@ -300,18 +312,6 @@ final class DeviceLink: ConnectionOwner {
         let address = ObjectAddress.main(ofService: info.serviceID)
         // Not 10 s: a big metaobject takes its time through a tunnel.
         return (info, try await connection.metaObject(of: address, name: "\(device)/\(service)", deadline: end))
-    }
-
-    /// All services there that we may know of.
-    nonisolated(nonsending) func list() async throws(QiError) -> [ServiceInfo] {
-        let value = try await directory().value(of: WellKnownActions.services, [], deadline: .now() + .seconds(10))
-        do throws(WireError) {
-            var infos: [ServiceInfo] = []
-            for info in value.asList ?? [] { infos.append(try ServiceInfo(qiValue: info)) }
-            return infos
-        } catch {
-            throw QiError(.invalid, "the list of \(device) cannot be read: \(error.message)")
-        }
     }
 
     /// `name` is used by nobody any more.

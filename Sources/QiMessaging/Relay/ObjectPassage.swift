@@ -28,7 +28,7 @@ final class ObjectPassage {
                 object.addHolder()
                 given.append(address)
                 return ObjectReference(
-                    metaObject: destination.visible(object.metaObject, inService: service, isPassed: isPassed), serviceID: address.service, objectID: address.object,
+                    metaObject: object.metaObject, serviceID: address.service, objectID: address.object,
                     uid: reference.uid ?? .random())
             }
         } catch {

@@ -10,8 +10,6 @@ extension RemoteObject: ObjectReceiver {
         case WellKnownActions.registerEvent, WellKnownActions.registerEventWithSignature: return subscribe(call)
         case WellKnownActions.unregisterEvent: return unsubscribe(call)
         case WellKnownActions.metaObject: return describe(call)
-        // Whoever may not know all of them is not answered by the owner.
-        case WellKnownActions.properties where call.connection.access != nil: return listProperties(call)
         case WellKnownActions.terminate:
             call.reply(ByteBuffer())
             // A main object cannot be released by its users.
@@ -54,10 +52,10 @@ extension RemoteObject: ObjectReceiver {
         }
         guard let upstream = connection else { return call.fail(pathError(lostError)) }
         guard upstream.mayQueueForwarded else {
-            return call.fail("\(name): too many bytes wait for the way there: wait for answers")
+            return call.fail(QiError(.limit, "\(name): too many bytes wait for the way there: wait for answers").wireText)
         }
         guard call.header.flags.isEmpty || upstream.shared.messageFlags else {
-            return call.fail("\(name) does not understand dynamic payloads: pass the declared types")
+            return call.fail(QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types").wireText)
         }
         let parameters = method?.parameters.type ?? members.signal(action)?.signature.type ?? .dynamic
         do {
@@ -69,7 +67,7 @@ extension RemoteObject: ObjectReceiver {
             }
             call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }
         } catch {
-            call.fail((error as? WireError)?.message ?? (error as? QiError)?.message ?? "\(error)")
+            call.fail(error.callText)
         }
     }
 
@@ -113,7 +111,8 @@ extension RemoteObject: ObjectReceiver {
     }
 
     private func pathError(_ error: QiError) -> String {
-        "\(name): \((error.isRetryable ? concealedLoss : nil)?.message ?? error.message)"
+        let told = (error.isRetryable ? concealedLoss : nil) ?? error
+        return QiError(told.code, "\(name): \(told.message)").wireText
     }
 
     // MARK: - Generic members answered here
@@ -121,16 +120,11 @@ extension RemoteObject: ObjectReceiver {
     private func describe(_ call: IncomingCall) {
         var payload = ByteBuffer()
         do {
-            try payload.writeQi(call.visible(metaObject).qiValue, as: MetaObject.signature.type)
+            try payload.writeQi(metaObject.qiValue, as: MetaObject.signature.type)
             call.reply(payload)
         } catch {
             call.fail(error.message)
         }
-    }
-
-    private func listProperties(_ call: IncomingCall) {
-        guard let method = MemberTable.generic.method(call.address.action) else { return }
-        call.reply(with: .list(call.visible(metaObject).properties.map { .string($0.name) }), of: method)
     }
 
     private static func genericArguments(of call: IncomingCall) throws(WireError) -> [QiValue] {
@@ -147,7 +141,7 @@ extension RemoteObject: ObjectReceiver {
                 return call.fail("No such signal")
             }
             guard subscriptions.count(on: call.connection) < call.connection.limits.maximumSubscriptions else {
-                return call.fail("too many subscriptions on this object: end some first")
+                return call.fail(QiError(.limit, "too many subscriptions on this object: end some first").wireText)
             }
             let link = arguments[2].asLink
             var wanted: Signature?

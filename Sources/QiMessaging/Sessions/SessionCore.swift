@@ -155,8 +155,7 @@ final class SessionCore: ConnectionOwner {
         do throws(QiError) {
             value = try await requireDirectory(until: deadline).value(of: WellKnownActions.service, [.string(name)], deadline: deadline)
         } catch {
-            // The directory says "no such name" as an Error text only.
-            if error.code == .remote, error.message.contains("Cannot find") {
+            if error.code == .notFound {
                 throw QiError(.notFound, "no service \"\(name)\": \(error.message)")
             }
             throw error

@@ -38,6 +38,8 @@ public struct QiError: Error, Sendable, CustomStringConvertible {
     /// What to do about it, when there is something.
     public var hint: String?
     public var cause: (any Error)?
+    /// How long to wait before the same request is granted, where a limit told.
+    public var retryAfter: Duration?
 
     public init(_ code: Code, _ message: String, hint: String? = nil, cause: (any Error)? = nil) {
         self.code = code
@@ -52,5 +54,5 @@ public struct QiError: Error, Sendable, CustomStringConvertible {
     }
 
     /// Whether the same request may succeed later without anything being changed.
-    public var isRetryable: Bool { code == .offline || code == .timedOut || code == .disconnected }
+    public var isRetryable: Bool { code == .offline || code == .timedOut || code == .disconnected || retryAfter != nil }
 }

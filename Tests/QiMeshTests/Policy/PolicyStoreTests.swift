@@ -14,12 +14,13 @@ import Testing
         return try PolicyStore.open(try MeshConfiguration.load(paths: paths), paths: paths)
     }
 
-    @Test func withoutAFileContactsMayUseAllServices() throws {
+    @Test func withoutAFileContactsMayCallListenAndRead() throws {
         try withTemporaryDirectory { folder in
             let store = try store(in: folder)
             #expect(store.path == nil && store.file == nil)
-            #expect(store.control.policy.decide(Self.op, .call, service: "A", member: "b").isAllowed)
-            #expect(!store.control.policy.decide(Self.op, .register, service: "A").isAllowed)
+            let allowed = Access.allCases.filter { store.control.policy.decide(Self.op, $0, service: "A", member: "b").isAllowed }
+            #expect(allowed == [.call, .subscribe, .read])
+            #expect(!store.control.policy.decide(Self.op, .call, service: "A", member: "stats").isAllowed)
             #expect(store.expectedPath == nil)
             let error = #expect(throws: MeshError.self) { try store.reload(by: "test") }
             #expect(error?.message == "there is no policy file \(folder)/policy.yaml")
@@ -78,6 +79,28 @@ import Testing
             try write("groups: { g: [\"op@lab.example\"] }\nrules:\n  - who: group:g\n    allow: [\"B.*\"]\n", to: path)
             #expect(try store.reload(by: "test").groupCount == 1)
             #expect(!mayCall("A") && mayCall("B") && store.control.revision == revision + 1)
+        }
+    }
+
+    /// A rule that could never hold is no rule: it is refused with its line and the reason, at the start and at a reload.
+    @Test func hostingBehindTheDirectoryOfANAOqiIsRefusedWithTheReason() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/policy.yaml"
+            let paths = try MeshPaths(environment: ["HOME": folder], configuration: folder + "/qimesh.yaml")
+            try write("gateway: { listen: [\"tcps://127.0.0.1:9503\"], naoqi: \"tcp://10.0.0.7:9559\" }\n", to: folder + "/qimesh.yaml")
+            let configuration = try MeshConfiguration.load(paths: paths)
+            func rules(_ who: String) -> String { "groups: { g: [\"user:b\"] }\nrules:\n  - who: \(who)\n    register: [\"Vision*\"]\n" }
+            // A device registers with this node's own directory.
+            try write(rules("vision@cloud.example"), to: path)
+            let store = try PolicyStore.open(configuration, paths: paths)
+            for who in ["user:bob", "everyone", "group:g", "zone:lan", "[vision@cloud.example, \"app:a\"]"] {
+                try write(rules(who), to: path)
+                let error = #expect(throws: MeshError.self) { try PolicyStore.open(configuration, paths: paths) }
+                #expect(error?.code == .configuration && error?.message.hasPrefix("\(path):3: rule 1 lets ") == true, "\(String(describing: error))")
+                #expect(error?.message.contains("gateway.naoqi") == true && error?.hint?.contains("register") == true)
+                #expect(throws: MeshError.self) { try store.reload(by: "test") }
+            }
+            #expect(store.control.policy.decide(Principal(.device("vision@cloud.example"), zone: .internet), .register, service: "Vision1").isAllowed)
         }
     }
 

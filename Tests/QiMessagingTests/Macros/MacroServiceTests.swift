@@ -37,7 +37,7 @@ struct MacroServiceTests {
     @Test func anErrorComesWithItsText() async throws {
         try await withPorter { proxy, _, _ in
             let error = await #expect(throws: QiError.self) { try await proxy.fail() }
-            #expect(error?.code == .remote && error?.message.contains("the voice is gone") == true)
+            #expect(error?.code == .invalid && error?.message == "the voice is gone")
         }
     }
 

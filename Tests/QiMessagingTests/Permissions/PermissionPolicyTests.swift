@@ -105,6 +105,7 @@ import Testing
                 ])
         ]
         let who = op
+        let hiding: [PermissionRule] = [.of(.zone(.internal), allow: ["*"]), .of(.everyone, deny: ["Secret.*"])]
         let allowed: [(Access, String)] = [
             (.call, "A.run"), (.subscribe, "A.changed"), (.read, "A.speed"), (.write, "A.volume"), (.emit, "A.ping"),
         ]
@@ -117,6 +118,15 @@ import Testing
             Case(only, who, .register, "ALMotion", false, nil),
             Case([.of(.everyone, deny: ["Vision2.*"], only: [.register: ["Vision*"]])], who, .register, "Vision2", false),
             Case([.of(.everyone, deny: ["*.secret"], only: [.register: ["Vision*"]])], who, .register, "Vision2", true),
+            // The robot hosts what an earlier rule allows it whole, whatever a later one denies to everyone.
+            Case(hiding, .process, .register, "Secret", true, 1),
+            Case(hiding, .process, .call, "Secret.tell", true, 1),
+            Case(hiding, who, .call, "Secret.tell", false, 2),
+            Case(hiding, who, .register, "Secret", false, 2),
+            Case([.of(.zone(.internal), allow: ["Secret.tell"]), .of(.everyone, deny: ["Secret.*"])], .process, .register, "Secret", false, 2),
+            Case([.of(.everyone, deny: ["Secret.*"])], .process, .register, "Secret", false),
+            // From outside using everything is still not hosting.
+            Case([.of(.zone(.internet), allow: ["*"]), .of(.everyone, deny: ["Secret.*"])], who, .register, "Secret", false, 2),
             // Of the bus's own processes nothing is asked unless a rule lists it.
             Case([], .process, .register, "A", true, nil),
             Case([], .process, .call, "A.b", true, nil),
@@ -166,7 +176,13 @@ import Testing
         Case([.of(.everyone, only: [.register: ["V*"]])], op, .call, "ServiceDirectory.registerService", true, nil),
         // Without a policy file.
         Case(PermissionPolicy.contactsAllowed.rules, op, .call, "A.b", true),
-        Case(PermissionPolicy.contactsAllowed.rules, op, .call, "A.stats", true),
+        Case(PermissionPolicy.contactsAllowed.rules, op, .subscribe, "A.b", true),
+        Case(PermissionPolicy.contactsAllowed.rules, op, .read, "A.b", true),
+        Case(PermissionPolicy.contactsAllowed.rules, op, .write, "A.b", false, nil),
+        Case(PermissionPolicy.contactsAllowed.rules, op, .emit, "A.b", false, nil),
+        Case(PermissionPolicy.contactsAllowed.rules, op, .call, "A.stats", false, nil),
+        Case(PermissionPolicy.contactsAllowed.rules, op, .call, "A.enableTrace", false, nil),
+        Case(PermissionPolicy.contactsAllowed.rules, op, .subscribe, "A.traceObject", false, nil),
         Case(PermissionPolicy.contactsAllowed.rules, op, .register, "A", false, nil),
         Case(PermissionPolicy.contactsAllowed.rules, .stranger, .call, "A.b", false, nil),
         Case(PermissionPolicy.contactsAllowed.rules, Principal(.user("nao"), zone: .lan), .call, "A.b", false, nil),
@@ -210,6 +226,27 @@ import Testing
         #expect(!policy.maySee(.stranger, service))
     }
 
+    @Test func whoIsDeniedEverythingFirstIsGrantedNothingByLaterRules() {
+        func grants(_ rules: PermissionRule...) -> Bool { PermissionPolicy(rules: rules).grantsAnything(to: Self.op) }
+        #expect(grants(.of(.everyone, allow: ["A.b"])))
+        #expect(!grants(.of(.jid("x@y.z"), allow: ["A.b"])))
+        #expect(!grants(.of(.jid("op@lab.example"), deny: ["*"]), .of(.everyone, allow: ["*"])))
+        #expect(grants(.of(.everyone, allow: ["A.b"]), .of(.everyone, deny: ["*"])))
+        #expect(grants(.of(.jid("op@lab.example"), deny: ["A.*"]), .of(.everyone, allow: ["*"])))
+    }
+
+    @Test(arguments: [
+        (Principal.jid("op@lab.example"), [], "op@lab.example has no rule", "op@lab.example"),
+        (.jid("op@lab.example"), [.of(.jid("op@lab.example"), deny: ["*"])], "op@lab.example may do nothing here (rule 1)", "op@lab.example"),
+        // A name may hold what a shell would act on.
+        (.jid("a$(id)@lab.example"), [], "a$(id)@lab.example has no rule", "'a$(id)@lab.example'"),
+    ] as [(Principal, [PermissionRule], String, String)])
+    func theRefusalOfEverythingSaysWhyAndWhatToTypeThere(_ who: Principal, _ rules: [PermissionRule], _ why: String, _ word: String) {
+        #expect(
+            PermissionPolicy(rules: rules).refusalOfEverything(to: who)
+                == "denied: \(why); on that node: qimesh policy check \(word) ServiceDirectory.services call --zone internet")
+    }
+
     @Test func withItsMembersKnownAServiceIsSeenExactly() {
         let policy = PermissionPolicy(rules: [.of(.everyone, allow: ["*.get*"])])
         var builder = MetaObjectBuilder()
@@ -226,6 +263,9 @@ import Testing
         #expect(leaves())
         #expect(leaves(.of(.zone(.internal), allow: ["*"]), .of(.jid("*@x.y"), deny: ["*"])))
         #expect(!leaves(.of(.zone(.internal), deny: ["A.b"])))
+        #expect(leaves(.of(.zone(.internal), allow: ["*"]), .of(.everyone, deny: ["Secret.*"])))
+        #expect(!leaves(.of(.zone(.internal), allow: ["A.*"]), .of(.everyone, deny: ["Secret.*"])))
+        #expect(!leaves(.of(.everyone, deny: ["Secret.*"]), .of(.zone(.internal), allow: ["*"])))
         #expect(!leaves(.of(.everyone, allow: ["*"], limits: .calls(1))))
         #expect(!PermissionPolicy(rules: []).leavesAlone(.stranger))
         var audited = PermissionPolicy()

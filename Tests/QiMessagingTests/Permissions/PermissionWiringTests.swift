@@ -99,24 +99,20 @@ import Testing
         }
     }
 
-    @Test(arguments: [false, true]) func metaobjectsShowWhatMayBeUsed(isForwarded: Bool) async throws {
+    @Test(arguments: [false, true]) func metaobjectsAreWholeForEveryoneWhoMayUseAny(isForwarded: Bool) async throws {
         let rule = PermissionRule.of(Self.lan, only: [.call: ["Arm.getAngle"], .read: ["Arm.speed"], .subscribe: ["Arm.moved"]])
         try await Self.withArm([rule], isForwarded: isForwarded) { directory, _ in
             try await withClient(directory.outside) { client in
                 let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
                 let seen = try await client.metaObject(of: object)
-                #expect(seen.methods.filter { $0.uid >= 100 }.map(\.name) == ["getAngle"])
-                #expect(seen.methods.filter { $0.uid < 100 }.map(\.uid).sorted() == [0, 1, 2, 3, 5, 6, 7, 8])
-                #expect(seen.signals.map(\.name) == ["moved"])
-                #expect(seen.properties.map(\.name) == ["speed"])
-                #expect(seen.description == "An arm")
+                let whole = Arm().object.makeObject().metaObject
+                #expect(seen == whole && seen.methods.contains { $0.name == "move" } && seen.description == "An arm")
                 let names = try await client.call(ActionAddress(object, action: WellKnownActions.properties), id: 9)
-                #expect(try names.value("[s]") == .list([.string("speed")]))
-            }
-            try await withClient(directory.inside) { client in
-                let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
-                guard !isForwarded else { return }
-                #expect(try await client.metaObject(of: object).methods.contains { $0.name == "move" })
+                #expect(try names.value("[s]") == .list([.string("speed"), .string("secret")]))
+                // What is not allowed is shown, and says why it cannot be used.
+                #expect(
+                    try await client.refusal(of: Arm.move, on: object, [.int32(1)], "(i)")
+                        == "denied: host:127.0.0.1 may not call Arm.move (no rule allows it)")
             }
         }
     }
@@ -164,13 +160,67 @@ import Testing
                     Issue.record("no object: \(answer.errorText)")
                     return
                 }
-                #expect(finger.metaObject?.methods.filter { $0.uid >= 100 }.map(\.name) == ["getLength"])
+                #expect(finger.metaObject?.methods.filter { $0.uid >= 100 }.map(\.name) == ["getLength", "move"])
                 #expect(try await client.refusal(of: 100, on: finger.address) == nil)
                 #expect(
                     try await client.refusal(of: 101, on: finger.address, [.int32(1)], "(i)")
                         == "denied: host:127.0.0.1 may not call Arm.move (no rule allows it)")
-                #expect(try await client.metaObject(of: finger.address).methods.filter { $0.uid >= 100 }.map(\.name) == ["getLength"])
+                #expect(try await client.metaObject(of: finger.address).methods.filter { $0.uid >= 100 }.map(\.name) == ["getLength", "move"])
                 #expect(arm.moves == 0)
+            }
+        }
+    }
+
+    private static let nothing =
+        "denied: host:127.0.0.1 has no rule; on that node: qimesh policy check host:127.0.0.1 ServiceDirectory.services call --zone lan"
+
+    @Test func aCallerWithoutAnyRuleIsToldSoWhateverItAsksTheDirectory() async throws {
+        try await GuardedDirectory.with([.of(.jid("x@y.z"), allow: ["*"])], ["Arm": Arm().object]) { directory in
+            try await withClient(directory.outside) { client in
+                let asked: [(UInt32, String)] = [
+                    (WellKnownActions.metaObject, "metaObject"), (WellKnownActions.properties, "properties"),
+                    (WellKnownActions.terminate, "terminate"), (WellKnownActions.property, "property"),
+                    (WellKnownActions.registerEvent, "registerEvent"), (WellKnownActions.service, "service"),
+                    (WellKnownActions.services, "services"), (4711, "#4711"),
+                ]
+                for (action, name) in asked {
+                    let told = try await client.refusal(of: action, on: .serviceDirectory)
+                    #expect(told == Self.nothing, "\(name)")
+                    #expect(directory.audit.has("denied", "ServiceDirectory.\(name)", "call"), "\(name): \(directory.audit.all)")
+                }
+            }
+            // As a program sees it that uses the library.
+            let error = await #expect(throws: QiError.self) { try await withSession(directory.outside) { _ in } }
+            #expect(error?.code == .denied && error?.message == Self.nothing, "\(String(describing: error))")
+        }
+    }
+
+    @Test func everyRefusalIsAuditedAndCounted() async throws {
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["Arm.get*"])], ["Arm": Arm().object]) { directory in
+            try await withClient(directory.outside) { client in
+                let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
+                let gone = ObjectAddress.main(ofService: Self.unknownID)
+                // A member that is not there, a property that is not there, and generic members and posts of what is not there.
+                #expect(try await client.refusal(of: 4711, on: object)?.hasPrefix("No such method") == true)
+                let key = QiValue.dynamic(QiDynamic(.uint32(4711)))
+                #expect(try await client.refusal(of: WellKnownActions.property, on: object, [key], "(m)") != nil)
+                for action in [WellKnownActions.metaObject, WellKnownActions.terminate, 4711] {
+                    #expect(try await client.refusal(of: action, on: gone) != nil)
+                }
+                try await client.send(.post(ActionAddress(gone, action: 100), id: 5, [.int32(1)], "(i)"))
+                try await client.expectAlive()
+                #expect(directory.audit.has("denied", "Arm.#4711", "call"))
+                for action in [WellKnownActions.metaObject, WellKnownActions.terminate, 4711] {
+                    #expect(directory.audit.has("denied", "\(ActionAddress(gone, action: action))", "call"))
+                }
+                #expect(directory.audit.has("denied", "\(ActionAddress(gone, action: 100))", "emit"))
+                for _ in 0..<60 { #expect(try await client.refusal(of: WellKnownActions.metaObject, on: gone) != nil) }
+                // More than sixty of the hundred that may be refused at once are used up; twenty a second come back.
+                let principal = Principal(.host("127.0.0.1"), zone: .lan)
+                let now = NIODeadline.now()
+                var left = 0
+                while left < 200, directory.control.refused(principal, at: now) == nil { left += 1 }
+                #expect(left < AccessControl.refusals.count)
             }
         }
     }
