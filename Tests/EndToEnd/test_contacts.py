@@ -161,6 +161,22 @@ def test_the_server_cannot_end_a_contact(honest, home_of):
     assert desk.call("pepper/Peer.concat", "a", 1, "b") == "a1b"
 
 
+def test_contacts_are_known_while_the_server_is_away(honest, home_of):
+    """A node that starts without its server has nothing but the owner's word."""
+    desk, pepper = home_of("desk", honest), home_of("pepper", honest)
+    pair(pepper, desk)
+    desk.down()
+    honest.stop()
+    desk.up(name="node-again")
+    assert (row(desk, pepper.jid)["state"], row(desk, pepper.jid)["name"]) == ("unknown", "pepper")
+    shown = desk.cli("devices").ok()
+    assert desk.jid + " is offline itself" in shown.err and "qimesh status" in shown.err, str(shown)
+    answer = call(desk, "pepper/Peer")
+    assert answer.code == 5 and "pepper" in answer.error["message"] and answer.error["retryable"], str(answer)
+    assert desk.cli("deny", "pepper", "--json").ok().json["jid"] == pepper.jid
+    assert row(desk, pepper.jid) is None
+
+
 def test_contacts_of_an_earlier_version_are_confirmed_once(honest, home_of):
     desk, pepper = home_of("desk", honest), home_of("pepper", honest)
     pair(pepper, desk)
@@ -247,6 +263,7 @@ def test_who_never_asked_is_not_approved_and_names_work_for_every_verb(honest, h
     refused(call(desk, "robot/Peer"), "no device", code=3)
     assert desk.call("tin man/Peer.concat", "a", 1, "b") == "a1b"
     assert desk.cli("trust", "tin man", "--json").ok().json["jid"] == pepper.jid
+    assert desk.cli("policy", "check", "tin man", "Peer.concat", "--json").ok().json["decision"] == "allow"
     assert desk.cli("trust", "tin man", "--forget", "--json").ok().json["jid"] == pepper.jid
     assert desk.cli("invite", "tin man", "--json").ok().json["jid"] == pepper.jid
     assert desk.cli("deny", "tin man", "--json").ok().json["jid"] == pepper.jid

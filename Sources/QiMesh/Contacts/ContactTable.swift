@@ -83,7 +83,9 @@ struct ContactTable: Equatable, Sendable {
 
     /// Adds a contact that was written down.
     mutating func insert(_ contact: Contact) throws(MeshError) {
-        guard contacts[Key(contact.account, contact.jid)] == nil else { throw MeshError(.trust, "\(contact.jid) is a contact of \(contact.account) twice") }
+        guard contacts[Key(contact.account, contact.jid)] == nil else {
+            throw MeshError(.trust, "\(contact.jid) is a contact of \(contact.account) twice")
+        }
         if let name = contact.name { try check(name, for: contact.jid, of: contact.account) }
         try checkRoom(for: contact.admission)
         put(contact)

@@ -29,21 +29,21 @@ extension [XMPPGateway] {
     /// Refuses a name that is to be given, when it cannot be one or another device has it.
     func requireFree(_ name: String, for device: JID?) throws(QiError) {
         if let refusal = ContactName.refusal(of: name) {
-            throw QiError(.invalid, "\"\(name)\" cannot be a name: \(refusal)", hint: "choose another name: --name NAME")
+            throw QiError(.invalid, "\"\(name)\" cannot be a name: \(refusal)", hint: "with another name: --name NAME")
         }
         guard let other = named(name).first(where: { $0 != device }) else { return }
-        throw QiError(.conflict, "\(other) is called \"\(name)\" here already", hint: "choose another name: --name NAME")
+        throw QiError(.conflict, "\(other) is called \"\(name)\" here already", hint: "with another name: --name NAME")
     }
 
     /// That no contact is called so, with the name that was probably meant.
     func unknown(_ name: String) -> QiError {
         let known = flatMap { $0.contacts.all }.compactMap(\.name)
         if let near = Spelling.nearest(to: name, among: known) {
-            return QiError(.notFound, "no device \"\(name)\"; did you mean \(near)?", hint: "see: qimesh devices")
+            return QiError(.notFound, "no device \"\(name)\"; did you mean \(near)?", hint: "qimesh devices")
         }
         let command = name.contains("@") ? JID(name).map(Command.invite) : nil
         return QiError(
-            .notFound, "no device \"\(name)\"", hint: "see: qimesh devices; add one with: \(command ?? "qimesh invite JID --name NAME")")
+            .notFound, "no device \"\(name)\"", hint: "qimesh devices; add one with: \(command ?? "qimesh invite JID --name NAME")")
     }
 
     /// The contacts of that name, each once.

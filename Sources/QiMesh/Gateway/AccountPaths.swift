@@ -30,7 +30,11 @@ final class AccountPaths: DevicePaths {
     }
 
     private func gateway(of device: String) throws(QiError) -> (XMPPGateway, JID) {
-        if let jid = JID(device), let gateway = gateways.first(where: { $0.client.isMutual(jid) }) { return (gateway, jid) }
+        if let jid = JID(device) {
+            // A contact stays one while our server is away, or has lost it.
+            let known = gateways.filter { $0.contacts.isContact(jid) }
+            if let gateway = known.first(where: { $0.client.isMutual(jid) }) ?? known.first { return (gateway, jid) }
+        }
         throw QiError(.denied, "\(device) is no contact any more", hint: "qimesh devices")
     }
 

@@ -26,7 +26,7 @@ extension XMPPGateway {
         } catch {
             if !wasContact { try forget(jid) }
             throw QiError(
-                error.code == .timedOut ? .timedOut : .offline, "the server did not take that: \(error.message)", hint: "see: qimesh status",
+                error.code == .timedOut ? .timedOut : .offline, "the server did not take that: \(error.message)", hint: "qimesh status",
                 cause: error)
         }
     }

@@ -124,8 +124,7 @@ extension XMPPGateway {
 
     /// A token was proved: the device is let in with the key that the proof names.
     func pair(_ device: JID, _ key: KeyFingerprint, name: String?) throws(MeshError) {
-        try trust.admit("\(device)", of: "\(own)", name: name, by: .paired)
-        if try trust.pin(jid: "\(device)", key: key) { Self.recordPin(key, of: "\(device)", server, logger) }
+        if try trust.pair("\(device)", of: "\(own)", name: name, key: key) { Self.recordPin(key, of: "\(device)", server, logger) }
         client.admissionChanged(device)
         peers.observers.notify()
     }

@@ -356,7 +356,8 @@ final class XMPPGateway: Sendable {
                 return logger.info("a device begins to pair", metadata: ["xmpp.peer.jid": "\(request.from)"])
             }
             return logger.notice(
-                "a device asks to be a contact", metadata: ["xmpp.peer.jid": "\(request.from)", "answer": "\(Command.approve(request.from))"])
+                "a device asks to be a contact",
+                metadata: ["xmpp.peer.jid": "\(request.from)", "answer": "\(Command.approve(request.from))"])
         }
         decisions.continuation.yield(request.from)
     }

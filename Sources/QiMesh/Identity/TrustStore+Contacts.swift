@@ -21,6 +21,15 @@ extension TrustStore {
         }
     }
 
+    /// A token was proved: the device is let in with that key, or not at all.
+    /// - Returns: whether the key is new here.
+    func pair(_ jid: String, of account: String, name: String?, key: KeyFingerprint) throws(MeshError) -> Bool {
+        try changing { (table, now) throws(MeshError) in
+            try table.admit(jid, of: account, name: name, by: .paired, at: now)
+            return try table.pin(jid: jid, key: key, at: now)
+        }
+    }
+
     /// Ends a contact. Its key stays pinned: if the owner lets it in again, it is the same device.
     /// - Returns: whether it was one.
     @discardableResult

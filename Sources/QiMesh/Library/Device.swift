@@ -13,7 +13,7 @@ public struct Device: Sendable {
         case offline
     }
 
-    /// What our roster calls it; its address when the roster has no name.
+    /// What this program, or the owner of its account, calls it; its address when it has no name.
     public let name: String
     /// Its bare JID, which is who it is.
     public let jid: String

@@ -4,11 +4,15 @@ public import QiMessaging
 import Synchronization
 import XMPP
 
-/// A program's place in the mesh: logs in to an XMPP account, sees the devices that are its contacts, and uses their services.
+/// A program's place in the mesh: logs in to an XMPP account, lets devices in, sees them come and go, and uses their services.
 ///
 ///     let mesh = try await Mesh.join(jid: "op@lab.example", password: .file("op.pw"))
+///     try await mesh.invite("pepper@lab.example", name: "pepper")
 ///     let pepper = try await mesh.device("pepper", waitOnline: .seconds(30))
 ///     let speech = try await pepper.service("ALTextToSpeech")
+///
+/// Inviting a device is this program's word that it is let in, and is kept: `qimesh invite` and `qimesh approve` of a node with the same account
+/// and state directory are as good. The server's contact list alone lets no device in.
 ///
 /// What runs between devices is encrypted end to end. Where a node runs (`qimesh up`), a plain `Session` with it reaches the same
 /// devices as `DEVICE/Service`, and needs no account.
@@ -153,7 +157,7 @@ public final class Mesh: Sendable {
 
     // MARK: - Offering services
 
-    /// Offers a service to the devices we are a contact of, and to this process.
+    /// Offers a service to the devices that are let in, and to this process.
     ///
     /// - Throws: `.conflict` when the name is taken.
     @discardableResult

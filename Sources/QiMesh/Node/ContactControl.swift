@@ -43,7 +43,7 @@ final class ContactControl: ControlMembers {
         let jid = try gateways.address(of: text)
         let concerned = gateways.filter { $0.knows(jid) }
         guard !concerned.isEmpty else {
-            throw QiError(.notFound, "\(jid) is no contact, and has not asked to be one", hint: "see: qimesh devices")
+            throw QiError(.notFound, "\(jid) is no contact, and has not asked to be one", hint: "qimesh devices")
         }
         var notes: [String] = []
         for gateway in concerned {
@@ -66,7 +66,7 @@ final class ContactControl: ControlMembers {
         guard let first = gateways.first else {
             throw QiError(.notFound, "this node has no account", hint: "add one below xmpp: in the configuration")
         }
-        throw QiError(.offline, "\(first.own) is not online, and so no account of this node", hint: "see: qimesh status")
+        throw QiError(.offline, "\(first.own) is not online, and so no account of this node", hint: "qimesh status")
     }
 
     private func answer(_ gateway: XMPPGateway, _ jid: JID, _ note: String) -> QiValue {

@@ -74,12 +74,14 @@ final class NodeControl: Sendable {
             }
             try trust.replace(jid: jid, key: key)
             server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was changed"))
+            record(jid, "accept", "\(key)")
             return .dictionary([("jid", .string(jid)), ("fingerprint", .string("\(key)"))])
         }
         builder.advertiseControl("forgetKey", "(s)") { [self] arguments, _ in
             let jid = try resolve(try arguments[0].text("JID"))
             let wasKnown = try trust.remove(jid: jid)
             server.dropDevice(jid, QiError(.disconnected, "the key of \(jid) was forgotten"))
+            if wasKnown { record(jid, "forget", jid) }
             return .dictionary([("jid", .string(jid)), ("known", .bool(wasKnown))])
         }
     }
@@ -196,6 +198,13 @@ final class NodeControl: Sendable {
 
     /// A JID, or the name of a contact.
     private func resolve(_ text: String) throws -> String { "\(try gateways.address(of: text))" }
+
+    /// The owner's word about a key is written down.
+    private func record(_ jid: String, _ access: String, _ target: String) {
+        server.access?.record(
+            AuditRecord(
+                event: "trust", principal: jid, zone: .internal, target: target, access: access, isAllowed: true, path: "control interface"))
+    }
 
     private func trustEntry(_ jid: String) throws -> QiValue {
         let entry = try trust.entry(jid: jid)

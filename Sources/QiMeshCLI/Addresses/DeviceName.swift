@@ -2,7 +2,7 @@ import QiMessaging
 
 /// Whose bus is meant.
 enum DeviceName: Hashable {
-    /// A nickname of this node's roster or a JID, found by the node.
+    /// A name that this node's owner gave or a JID, found by the node.
     case contact(String)
     /// The URL of a directory, connected to without a node; in full, however it was typed.
     case directory(String)

@@ -3,7 +3,7 @@ import QiMessaging
 
 /// What a command is about: `[DEVICE/]Service[.member]` (reference "cli-and-config" §1).
 ///
-/// DEVICE is a nickname of the roster, a JID that may carry a resource, or the URL of a directory. The last `/` ends the device.
+/// DEVICE is the name that this node's owner gave, a JID that may carry a resource, or the URL of a directory. The last `/` ends the device.
 /// Whether a dot in the rest begins the member or belongs to the service's name only the directory can tell; see
 /// ``readings``.
 struct Target: Hashable {

@@ -11,7 +11,7 @@ struct PolicyCheck: PolicyVerb {
             read, write, emit or register. Exit status 4: denied.
             """)
 
-    @Argument(help: "The caller.") var who: String
+    @Argument(help: "The caller; a contact by its name, too.") var who: String
     @Argument(help: "Service.member; for register the name of a service.") var target: String
     @Argument(help: "What it wants to do.") var action = "call"
 
@@ -40,17 +40,23 @@ struct PolicyCheck: PolicyVerb {
     private func check(_ console: Console) async throws(CommandFailure) -> Bool {
         let target = try Target(target)
         let zone = zone ?? ""
-        let question: PolicyQuestion
-        do throws(MeshError) {
-            question = try PolicyQuestion(who: who, target: target.rest, action: action, zone: zone)
-        } catch {
-            throw CommandFailure(error)
-        }
+        // What can be no contact's name is wrong without asking the node.
+        if who.contains(where: { "@:".contains($0) }) { _ = try question(who, target, zone) }
         return try await withPolicy(console) { (source) async throws(CommandFailure) in
+            let who = try await source.caller(who)
+            let question = try question(who, target, zone)
             if let device = target.device { try await require(device, target.rest, source) }
             let answer = try await source.answer(question, who: who, target: target.rest, action: action, zone: zone)
             if console.json { console.done(Self.json(answer)) } else { console.line(Printable.line(answer.text("text"))) }
             return answer.member("allowed")?.asBool == true
+        }
+    }
+
+    private func question(_ who: String, _ target: Target, _ zone: String) throws(CommandFailure) -> PolicyQuestion {
+        do throws(MeshError) {
+            return try PolicyQuestion(who: who, target: target.rest, action: action, zone: zone)
+        } catch {
+            throw CommandFailure(error)
         }
     }
 

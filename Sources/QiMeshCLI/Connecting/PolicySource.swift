@@ -30,6 +30,18 @@ enum PolicySource: Sendable {
         }
     }
 
+    /// The caller that is meant: a contact's name stands for its address, where a node knows it.
+    func caller(_ text: String) async throws(CommandFailure) -> String {
+        guard case .node(let control) = self, !text.contains(where: { "@:".contains($0) }) else { return text }
+        do throws(CommandFailure) {
+            return try await control.call("trust", [.string(QiString(text))]).text("jid")
+        } catch {
+            // Then it has to be another kind of caller, and is judged as one.
+            if error.code == .notFound { return text }
+            throw error
+        }
+    }
+
     /// What the policy says to a question, as ``PolicyText/value(of:)`` tells it.
     func answer(
         _ question: PolicyQuestion, who: String, target: String, action: String, zone: String, at time: Int64? = nil

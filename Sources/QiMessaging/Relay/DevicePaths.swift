@@ -6,8 +6,8 @@ public import QiWire
 public protocol DevicePaths: Sendable {
     /// The device that this node's owner calls `name`.
     ///
-    /// - Throws: `.notFound` when there is none, `.denied` when the contact is not mutual (yet), `.conflict` when the name is not
-    ///   unique.
+    /// - Throws: `.notFound` when there is none, `.denied` when the device and we have not both agreed (yet), `.invalid` when
+    ///   several devices have the name.
     func device(named name: String) throws(QiError) -> String
 
     /// Opens an encrypted bytestream to a device, within 20 s. `install` adds the qi protocol behind the handlers that encrypt, before
