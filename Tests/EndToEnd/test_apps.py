@@ -110,3 +110,12 @@ def test_mistakes_in_a_manifest(robot):
     assert robot.cli("app", "approve", "nobody").code == 3
     assert robot.cli("app", "revoke", "nobody").code == 3
     assert robot.cli("app", "list", "--json").ok().json["apps"] == []
+
+
+def test_a_manifest_that_multiplies_itself_holds_nothing_up(robot):
+    lines = ["l%d: &l%d [%s]" % (line, line, ", ".join(["*l%d" % (line - 1) if line > 1 else "x"] * 9)) for line in range(1, 31)]
+    laughs = robot.folder / "laughs.yaml"
+    laughs.write_text("\n".join([*lines, "? *l30", ": 1", ""]))
+    refused = robot.cli("app", "install", laughs, "--json", timeout=20)
+    assert refused.code == 7 and "laughs.yaml:1: anchors (&l1)" in refused.error["message"], str(refused)
+    assert robot.cli("app", "list", "--json", timeout=20).ok().json["apps"] == []

@@ -10,41 +10,50 @@ import Yams
 ///       - allow: ["ALTextToSpeech.*", "ALMemory.subscriber"]
 ///         limit: { calls: 20/s }
 ///
-/// Each entry of `permissions` is a rule of a policy file without `who`, which is the application itself.
-struct AppManifest: Hashable, Sendable {
+/// Each entry of `permissions` is a rule of a policy file without `who`, which is the application itself. The command reads the text; a
+/// node gets and keeps the flat form, ``permissions``.
+public struct AppManifest: Hashable, Sendable {
     /// What it is called: its user name when it connects, and `app:NAME` in a policy. 1 to 64 letters, digits and `._-`.
-    let name: String
+    public let name: String
     /// For the owner, at most 512 bytes.
-    let description: String
+    public let description: String
     /// What it may do once it is approved, and nothing else; all name it alone.
     let rules: [PermissionRule]
-    /// As it was written.
-    let text: String
 
     /// Larger ones are refused; a real one has 500 bytes.
     static let sizeLimit = 65_536
-    private static let ruleLimit = 64
+    static let descriptionLimit = 512
+    static let ruleLimit = 64
+
+    init(name: String, description: String, rules: [PermissionRule]) {
+        self.name = name
+        self.description = description
+        self.rules = rules
+    }
+
+    /// Reads a manifest's file.
+    ///
+    /// - Throws: `notFound` when there is none; `configuration` for one that is too large, and for every mistake in it, as
+    ///   `FILE:LINE: what is wrong`.
+    public static func load(_ path: String) throws(MeshError) -> AppManifest {
+        guard let bytes = try PrivateFile.readPublic(path, limit: sizeLimit, code: .configuration) else {
+            throw MeshError(.notFound, "there is no file \(path)")
+        }
+        return try AppManifest(try PlainText.decode(bytes, path), path: path)
+    }
 
     /// Reads a manifest.
     ///
     /// - Parameter path: for messages.
-    /// - Throws: `configuration` for every mistake in it, as `FILE:LINE: what is wrong`.
+    /// - Throws: `configuration`, as above.
     init(_ text: String, path: String = "the manifest") throws(MeshError) {
-        guard text.utf8.count <= Self.sizeLimit else {
-            throw MeshError(.configuration, "\(path) is larger than \(Self.sizeLimit) bytes")
+        guard let yaml = try YAMLDocument.parse(text, path: path, limit: Self.sizeLimit, bounds: .init(depth: 16, values: 16_384)) else {
+            throw MeshError(.configuration, "\(path) is empty")
         }
-        let root: Node?
-        do {
-            root = try Parser(yaml: text, resolver: .basic).singleRoot()
-        } catch {
-            throw ConfigurationPlace.syntaxError(error, path: path)
-        }
-        guard let root, root.null == nil else { throw MeshError(.configuration, "\(path) is empty") }
-        do {
-            let document = try YAMLDecoder().decode(Document.self, from: try Self.naming(root, path))
-            name = document.name
-            description = document.description
-            rules = document.permissions.map { written in
+        let document = try yaml.decode(Document.self, from: try Self.naming(yaml.root, path))
+        self.init(
+            name: document.name, description: document.description,
+            rules: document.permissions.map { written in
                 var rule = PermissionRule(who: [.app(NameGlob(document.name))])
                 rule.deny = written.deny
                 rule.allow = written.allow
@@ -53,13 +62,7 @@ struct AppManifest: Hashable, Sendable {
                 rule.isExclusive = written.isExclusive
                 rule.expires = written.expires
                 return rule
-            }
-            self.text = text
-        } catch let error as MeshError {
-            throw error
-        } catch {
-            throw ConfigurationPlace.error(error, in: root, path: path)
-        }
+            })
     }
 
     /// The document with its permissions as a policy file would have them: a manifest speaks of its application alone.
@@ -104,7 +107,7 @@ struct AppManifest: Hashable, Sendable {
                 throw container.wrong(.name, "\"\(name)\" is not made of letters, digits and . _ - alone")
             }
             self.name = name
-            description = try container.text(.description, limit: 512) ?? ""
+            description = try container.text(.description, limit: AppManifest.descriptionLimit) ?? ""
             permissions = try container.decodeIfPresent([PolicyDocument.Rule].self, forKey: .permissions) ?? []
             guard (1...AppManifest.ruleLimit).contains(permissions.count) else {
                 throw container.wrong(.permissions, "a manifest has 1 to \(AppManifest.ruleLimit) permissions")

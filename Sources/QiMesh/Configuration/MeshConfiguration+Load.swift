@@ -1,5 +1,4 @@
 import Foundation
-import Yams
 
 extension MeshConfiguration {
     /// Larger files are refused; a real one has 3 kB.
@@ -9,10 +8,11 @@ extension MeshConfiguration {
     /// - Parameters:
     ///   - path: the file, relative to the working directory or absolute.
     ///   - home: what `~/` stands for in paths; by default this user's home directory.
-    /// - Throws: `configuration` when the file is missing, unreadable or larger than 1 MiB; and for every mistake in it, as
-    ///   `FILE:LINE: what is wrong`, with the nearest known key for one that is unknown.
+    /// - Throws: `configuration` when the file is missing, unreadable, larger than 1 MiB or can be changed by other users; and for every
+    ///   mistake in it, as `FILE:LINE: what is wrong`, with the nearest known key for one that is unknown.
     public static func load(_ path: String, home: String? = nil) throws(MeshError) -> MeshConfiguration {
-        guard let bytes = try PrivateFile.readPublic(path, limit: sizeLimit, code: .configuration) else {
+        // It names the files of keys and passwords, and who is accepted.
+        guard let bytes = try PrivateFile.read(path, limit: sizeLimit, refusing: .writable, code: .configuration) else {
             throw MeshError(.configuration, "there is no configuration file \(path)", hint: "create it, or run without --config")
         }
         let text = try PlainText.decode(bytes, path)
@@ -29,21 +29,10 @@ extension MeshConfiguration {
 
     /// Reads a document. `directory` and `home` are what relative paths and `~/` in it stand for; `path` is for messages.
     static func parse(_ text: String, path: String, directory: String, home: String) throws(MeshError) -> MeshConfiguration {
-        let root: Node?
-        do {
-            root = try Parser(yaml: text, resolver: .basic).singleRoot()
-        } catch {
-            throw ConfigurationPlace.syntaxError(error, path: path)
-        }
-        // A file of nothing but comments.
-        guard let root, root.null == nil else { return MeshConfiguration() }
+        guard let document = try YAMLDocument.parse(text, path: path, limit: sizeLimit) else { return MeshConfiguration() }
         var userInfo: [CodingUserInfoKey: Any] = [:]
         if let key = CodingUserInfoKey.configurationDirectory { userInfo[key] = directory }
         if let key = CodingUserInfoKey.homeDirectory { userInfo[key] = home }
-        do {
-            return try YAMLDecoder().decode(MeshConfiguration.self, from: root, userInfo: userInfo)
-        } catch {
-            throw ConfigurationPlace.error(error, in: root, path: path)
-        }
+        return try document.decode(MeshConfiguration.self, userInfo: userInfo)
     }
 }

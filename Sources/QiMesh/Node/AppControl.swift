@@ -13,8 +13,11 @@ final class AppControl: ControlMembers {
     }
 
     func add(to builder: inout ObjectBuilder) {
-        builder.advertiseControl("installApp", "(sb)") { [self] arguments, _ in
-            try install(try AppManifest(try arguments[0].text("manifest")), approved: arguments[1].asBool ?? false)
+        builder.advertiseControl("installApp", "(ss[[s]]b)") { [self] arguments, _ in
+            let manifest = try AppManifest(
+                name: try arguments[0].text("name"), description: try arguments[1].text("description"),
+                permissions: (arguments[2].asList ?? []).map { ($0.asList ?? []).map { $0.asString ?? "" } })
+            return try install(manifest, approved: arguments[3].asBool ?? false)
         }
         builder.advertiseControl("apps", "()") { [self] _, _ in .list(try apps.apps().map(Self.describe)) }
         builder.advertiseControl("approveApp", "(s)") { [self] arguments, _ in

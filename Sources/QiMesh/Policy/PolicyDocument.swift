@@ -46,8 +46,8 @@ extension PolicyDocument {
         static let only: [(CodingKeys, Access)] = [
             (.call, .call), (.subscribe, .subscribe), (.read, .read), (.write, .write), (.emit, .emit), (.register, .register),
         ]
-        private static let listLimit = 1_000
-        private static let patternLimit = 512
+        static let listLimit = 1_000
+        static let patternLimit = 512
 
         var who: [String]
         /// Whether `who` is one text, which matters to where a mistake is.

@@ -54,26 +54,16 @@ public struct PolicyExpectations: Sendable {
     }
 
     static func parse(_ text: String, path: String) throws(MeshError) -> PolicyExpectations {
-        let root: Node?
-        do {
-            root = try Parser(yaml: text, resolver: .basic).singleRoot()
-        } catch {
-            throw ConfigurationPlace.syntaxError(error, path: path)
+        guard let document = try YAMLDocument.parse(text, path: path, limit: sizeLimit) else {
+            throw MeshError(.configuration, "\(path) expects nothing")
         }
-        guard let root, root.null == nil else { throw MeshError(.configuration, "\(path) expects nothing") }
-        do {
-            let rows = try YAMLDecoder().decode([Row].self, from: root)
-            guard !rows.isEmpty, rows.count <= countLimit else {
-                throw MeshError(.configuration, "\(path) has \(rows.count) expectations: 1 to \(countLimit) are taken")
-            }
-            let nodes = root.sequence
-            return PolicyExpectations(
-                path: path, expectations: rows.enumerated().map { index, row in row.expectation(line: nodes?[index].mark?.line ?? 0) })
-        } catch let error as MeshError {
-            throw error
-        } catch {
-            throw ConfigurationPlace.error(error, in: root, path: path)
+        let rows = try document.decode([Row].self)
+        guard !rows.isEmpty, rows.count <= countLimit else {
+            throw MeshError(.configuration, "\(path) has \(rows.count) expectations: 1 to \(countLimit) are taken")
         }
+        let nodes = document.root.sequence
+        return PolicyExpectations(
+            path: path, expectations: rows.enumerated().map { index, row in row.expectation(line: nodes?[index].mark?.line ?? 0) })
     }
 
     private struct Row: Decodable {

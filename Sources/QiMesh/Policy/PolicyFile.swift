@@ -27,22 +27,16 @@ public struct PolicyFile: Sendable {
 
     /// Reads a document; `path` is for messages, and its last part for places.
     static func parse(_ text: String, path: String) throws(MeshError) -> PolicyFile {
-        let root: Node?
-        do {
-            root = try Parser(yaml: text, resolver: .basic).singleRoot()
-        } catch {
-            throw ConfigurationPlace.syntaxError(error, path: path)
-        }
-        // Nothing but comments: nobody from outside may do anything.
-        guard let root, root.null == nil else {
+        // Nothing but comments: nothing is allowed to a caller from outside.
+        guard let yaml = try YAMLDocument.parse(text, path: path, limit: sizeLimit) else {
             return PolicyFile(path: path, policy: PermissionPolicy(file: name(of: path)), audit: AuditSettings(), groupCount: 0)
         }
+        let document = try yaml.decode(PolicyDocument.self)
         do {
-            let document = try YAMLDecoder().decode(PolicyDocument.self, from: root)
             return PolicyFile(
-                path: path, policy: try policy(document, root, path), audit: document.audit, groupCount: document.groups.count)
+                path: path, policy: try policy(document, yaml.root, path), audit: document.audit, groupCount: document.groups.count)
         } catch {
-            throw ConfigurationPlace.error(error, in: root, path: path)
+            throw yaml.complaint(about: error)
         }
     }
 

@@ -43,7 +43,7 @@ public enum PolicyText {
         return parts.joined(separator: ", ")
     }
 
-    private static func text(_ rate: PrincipalLimits.Rate) -> String {
+    static func text(_ rate: PrincipalLimits.Rate) -> String {
         let unit = [Duration.seconds(1): "s", .seconds(60): "m", .seconds(3_600): "h"][rate.interval] ?? "\(rate.interval)"
         return "\(rate.count)/\(unit)"
     }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import QiMesh
 import QiWire
 
@@ -33,28 +32,21 @@ struct AppInstall: NodeVerb {
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
-        let text = try read()
+        let app: AppManifest
+        do throws(MeshError) { app = try AppManifest.load(manifest) } catch { throw CommandFailure(error) }
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            var answer: QiValue
-            do throws(CommandFailure) {
-                answer = try await control.call("installApp", [.string(text), .bool(approve)])
-            } catch {
-                // The node has the text, and not the name of its file.
-                throw CommandFailure(
-                    error.code, error.message.replacingOccurrences(of: "the manifest", with: manifest), hint: error.hint)
-            }
+            let answer = try await control.call(
+                "installApp",
+                [
+                    .string(QiString(app.name)), .string(QiString(app.description)),
+                    .list(app.permissions.map { .list($0.map { .string(QiString($0)) }) }), .bool(approve),
+                ])
             if console.json { return console.done(JSONValue(control: answer)) }
             AppList.permissions(answer, console)
             console.line(Printable.line(answer.text("session")))
             console.note("the session id of \(answer.text("name")); it is shown this once")
             if !approve { console.note("it has no access yet: qimesh app approve \(word: answer.text("name"))") }
         }
-    }
-
-    private func read() throws(CommandFailure) -> String {
-        // One byte more than the node takes, so that it says what is wrong with a larger one.
-        let data = try TypedFile.contents(manifest, limit: 65_537, isCut: true)
-        do throws(MeshError) { return try PlainText.decode(data, manifest) } catch { throw CommandFailure(error) }
     }
 }
 

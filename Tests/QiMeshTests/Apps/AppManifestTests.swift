@@ -22,7 +22,6 @@ import Testing
         #expect(manifest.rules.count == 2)
         #expect(manifest.rules.allSatisfy { $0.who == [.app(NameGlob("choregraphe"))] })
         #expect(manifest.rules[0].limits?.calls == PrincipalLimits.Rate(20))
-        #expect(manifest.text == Self.good)
     }
 
     /// The application, nobody else, and nothing else.
