@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,6 +34,14 @@ static inline int qimesh_thread_times(int64_t *user, int64_t *system) {
     *user = (int64_t)usage[0] * 1000000 + usage[1];
     *system = (int64_t)usage[2] * 1000000 + usage[3];
     return 0;
+}
+
+/// Forbids core dumps of this process, and reading its memory or environment to other processes of its user: prctl(2) PR_SET_DUMPABLE,
+/// RLIMIT_CORE. 0, or -1 and errno.
+static inline int qimesh_seal_process(void) {
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0) return -1;
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 // Structures that several C modules include are named as a member of whichever came first, which differs from build to build: their

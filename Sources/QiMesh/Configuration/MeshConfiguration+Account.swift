@@ -24,6 +24,18 @@ extension MeshConfiguration {
     }
 }
 
+extension MeshConfiguration.Account {
+    private static let authorityLimit = 4 << 20
+
+    /// Checks who may change the files that say which servers are good. A file that is missing is told by the login.
+    ///
+    /// - Throws: `configuration` with the `chmod` or `chown` that helps.
+    func checkFiles() throws(MeshError) {
+        guard let caFile else { return }
+        _ = try PrivateFile.read(caFile, limit: Self.authorityLimit, refusing: .writable, code: .configuration)
+    }
+}
+
 extension MeshConfiguration.Account: Decodable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case jid

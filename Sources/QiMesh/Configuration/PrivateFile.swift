@@ -27,7 +27,8 @@ enum PrivateFile {
 
     /// Reads a file of at most `limit` bytes; `nil` when there is none.
     ///
-    /// A file of another user than ourselves or root, one that is no regular file and one that is exposed are refused.
+    /// A file of another user than ourselves or root, one that is no regular file and one that is exposed are refused; of files that must
+    /// not be forged those on a read-only mount are taken.
     static func read(
         _ path: String, limit: Int, refusing exposure: Exposure, code: MeshError.Code
     ) throws(MeshError) -> [UInt8]? {
@@ -40,6 +41,8 @@ enum PrivateFile {
         defer { close(descriptor) }
         guard let status = FileStatus(descriptor: descriptor) else { throw failure(code, "cannot examine \(path)") }
         guard status.isRegularFile else { throw MeshError(code, "\(path) is not a regular file") }
+        // A file that is mounted for reading alone, as into a container, belongs to a user of another system, and root has mounted it.
+        if exposure == .writable, isReadOnly(descriptor) { return try drain(descriptor, path: path, limit: limit, code: code) }
         guard status.owner == geteuid() || status.owner == 0 else {
             throw MeshError(
                 code, "\(path) belongs to user \(status.owner), not to the user who runs this (\(geteuid()))",
@@ -49,9 +52,14 @@ enum PrivateFile {
             let verb = exposure == .readable ? "read" : "changed"
             throw MeshError(
                 code, "\(path) can be \(verb) by other users (mode \(octal(status.permissions)))",
-                hint: "chmod 600 \(quoted(path))")
+                hint: "chmod \(exposure == .readable ? "600" : "go-w") \(quoted(path))")
         }
         return try drain(descriptor, path: path, limit: limit, code: code)
+    }
+
+    private static func isReadOnly(_ descriptor: Int32) -> Bool {
+        var status = statvfs()
+        return fstatvfs(descriptor, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
     }
 
     /// Reads a file that need not be private, such as the configuration; `nil` when there is none.

@@ -20,5 +20,7 @@ final class GatewayControl: ControlMembers {
         }
     }
 
-    var status: [(String, QiValue)] { [("gateway", .list(service.endpoints.map { .string($0) }))] }
+    var status: [(String, QiValue)] {
+        [("gateway", .list(service.endpoints.map { .string($0) })), ("gatewayKey", .string(service.key.map { "\($0)" } ?? ""))]
+    }
 }

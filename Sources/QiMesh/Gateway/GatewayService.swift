@@ -15,6 +15,7 @@ public final class GatewayService: Service {
     private let logger: Logger
     private let onReady: @Sendable ([String]) -> Void
     private let running = Mutex<TCPGateway?>(nil)
+    private let shown = Mutex<KeyFingerprint?>(nil)
 
     /// - Parameters:
     ///   - access: who may do what; also told of everybody who was not let in.
@@ -71,6 +72,9 @@ public final class GatewayService: Service {
     /// Where it listens; empty while it does not run.
     public var endpoints: [String] { running.withLock { $0 }?.endpoints.map(\.text) ?? [] }
 
+    /// The key of the certificate that it shows; `nil` before it runs.
+    var key: KeyFingerprint? { shown.withLock { $0 } }
+
     /// How it stands; `nil` while it does not run.
     public func status() async throws(QiError) -> GatewayStatus? {
         guard let gateway = running.withLock({ $0 }) else { return nil }
@@ -100,6 +104,12 @@ public final class GatewayService: Service {
         } catch {
             throw MeshError(.configuration, error.message, hint: error.hint, cause: error)
         }
+        try noteKey(changed)
+    }
+
+    private func noteKey(_ gateway: MeshConfiguration.Gateway) throws(MeshError) {
+        let key = try gateway.doorKey(paths: paths)
+        shown.withLock { $0 = key }
     }
 
     // MARK: - Setting up
@@ -109,6 +119,7 @@ public final class GatewayService: Service {
             directory: try directory(), machineID: try configuration.internal.machineID.resolve(home: paths.homeDirectory))
         options.reachesHosts = gateway.naoqi == nil
         options.tls = try tls(gateway)
+        try noteKey(gateway)
         options.allowsPlain = gateway.allowsPlain
         options.advertised = gateway.advertise.compactMap { Endpoint($0) }
         options.access = access
@@ -148,14 +159,21 @@ public final class GatewayService: Service {
     private func tls(_ gateway: MeshConfiguration.Gateway) throws(MeshError) -> TLSOptions {
         let identity: TLSOptions.Identity
         if let certificate = gateway.certificate, let key = gateway.key {
-            // Read here for its checks alone: a key that others can read is none.
-            guard try PrivateFile.read(key, limit: 1 << 20, refusing: .readable, code: .configuration) != nil else {
-                throw MeshError(.configuration, "there is no key \(key) (gateway.key)")
-            }
-            identity = TLSOptions.Identity(certificates: [.file(certificate)], privateKey: .file(key))
+            identity = TLSOptions.Identity(
+                certificates: [.pem(try read(certificate, .writable, "gateway.certificate"))],
+                privateKey: .pem(try read(key, .readable, "gateway.key")))
         } else {
             identity = try GatewayCertificate.loadOrCreate(directory: paths.stateDirectory)
         }
-        return TLSOptions(identity: identity, trust: gateway.trust.map { .authorities([.file($0)]) })
+        guard let trust = gateway.trust else { return TLSOptions(identity: identity) }
+        return TLSOptions(identity: identity, trust: .authorities([.pem(try read(trust, .writable, "gateway.trust"))]))
+    }
+
+    /// The bytes that were checked are the bytes that are used.
+    private func read(_ path: String, _ exposure: PrivateFile.Exposure, _ setting: String) throws(MeshError) -> [UInt8] {
+        guard let bytes = try PrivateFile.read(path, limit: 4 << 20, refusing: exposure, code: .configuration) else {
+            throw MeshError(.configuration, "there is no file \(path) (\(setting))")
+        }
+        return bytes
     }
 }

@@ -47,6 +47,7 @@ final class XMPPGateway: Sendable {
         trust: TrustStore, identity: CurrentIdentity, enrollments: EnrollmentStore? = nil,
         limits: MeshConfiguration.Limits, logger: Logger
     ) throws(MeshError) {
+        try account.checkFiles()
         guard let jid = JID(account.jid) else { throw MeshError(.configuration, "\(account.jid) is not an XMPP address") }
         self.account = account
         self.server = server

@@ -173,10 +173,24 @@ public final class MeshNode: Service {
             throw MeshError(.configuration, "internal.listen: \"\(text)\" is not an endpoint", hint: "use tcp://HOST:PORT or unix:/PATH")
         }
         do throws(QiError) {
-            return try await server.listen(at: endpoint, door: door)
+            let listener = try await server.listen(at: endpoint, door: door)
+            warn(about: listener.endpoint)
+            return listener
         } catch {
             throw MeshError(.system, error.message, hint: error.hint, cause: error)
         }
+    }
+
+    /// What is opened to other machines is said; the policy may say less for `zone:internal`.
+    private func warn(about endpoint: Endpoint) {
+        guard !endpoint.isLoopback else { return }
+        let interfaces = configuration.internal.interfaces.map { "the interfaces \($0.joined(separator: ", "))" } ?? "every interface"
+        logger.warning(
+            "programs on other machines may use every service here, and register services, without being asked who they are",
+            metadata: [
+                "qi.endpoint": "\(endpoint.text)", "from": "\(interfaces)",
+                "hint": "internal.interfaces names the robot's own networks; a gateway asks who comes in",
+            ])
     }
 
     /// The door of the configuration, unless it is a process of its own.

@@ -47,8 +47,10 @@ enum DefaultConfiguration {
             let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
             try FileManager.default.createDirectory(
                 at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-            // Never over a file that somebody made meanwhile.
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
+            // Never over a file that another process made meanwhile, and for this user alone to change, whatever the umask is.
+            let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+            guard descriptor >= 0 else { throw CocoaError(.fileWriteUnknown) }
+            try FileHandle(fileDescriptor: descriptor, closeOnDealloc: true).write(contentsOf: Data(text.utf8))
             console.note("no configuration: a local bus only; to add an account, edit \(path)")
         } catch {
             console.note("no configuration: a local bus only; \(path) could not be written, so write it to add an account")

@@ -21,11 +21,9 @@ enum ForegroundNode {
         level: Logger.Level, load: @escaping @Sendable () throws(MeshError) -> MeshConfiguration,
         _ make: (Logger) throws -> any PolicyNode
     ) async throws {
-        LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = level
-            return handler
-        }
+        // Before any key, password or token is read.
+        try ProcessSeal.close()
+        LoggingSystem.bootstrap { PrintableLogHandler.standardError(label: $0, level: level) }
         var logger = Logger(label: "qimesh")
         logger.logLevel = level
         // Before anything is opened: each connection is a descriptor, and the soft limit is 1024 on most systems.

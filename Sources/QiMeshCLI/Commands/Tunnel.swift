@@ -8,13 +8,19 @@ struct Tunnel: WaitingVerb {
     static let configuration = CommandConfiguration(
         commandName: "tunnel",
         abstract: "Open a local directory that is the remote device's, for tools that know only plain names.",
-        discussion: "It stays open until Ctrl-C. Services cannot be registered through it.")
+        discussion: """
+            It stays open until Ctrl-C. Services cannot be registered through it. Every program that reaches it may do what this device \
+            may do there, and is not asked who it is: an address beyond this machine needs --share.
+            """)
 
     @Argument(help: "The nickname or JID of the device.")
     var device: String
 
     @Option(help: "Where to listen; port 0 takes a free one.")
     var listen = "tcp://127.0.0.1:0"
+
+    @Flag(help: "Let programs on other machines use it, with the rights of this device.")
+    var share = false
 
     @OptionGroup var wait: WaitOptions
     @OptionGroup var output: OutputOptions
@@ -26,6 +32,14 @@ struct Tunnel: WaitingVerb {
         }
         guard let endpoint = Endpoint.typed(listen) else {
             throw .usage("\"\(listen)\" is not an address to listen at: tcp://HOST:PORT or unix:/PATH")
+        }
+        if !endpoint.isLoopback {
+            guard share else {
+                throw .usage(
+                    "\(listen) is open to every program that reaches this machine: each may do what this device may do at \(contact)",
+                    hint: "qimesh tunnel \(word: device) --listen \(word: listen) --share")
+            }
+            console.note("every program that reaches \(listen) may do what this device may do at \(contact), and is not asked who it is")
         }
         try await withControl(console) { (control, session) async throws(CommandFailure) in
             if let limit = wait.waitOnline { try await session.waitOnline(.contact(contact), atMost: limit.duration) }
