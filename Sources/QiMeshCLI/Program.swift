@@ -26,7 +26,7 @@ enum Program {
         console.json = arguments.prefix { $0 != "--" }.contains("--json")
         if QiMeshCommand.exitCode(for: error) == .success {
             guard let failure = CommandFailure(help: arguments) else {
-                console.line(QiMeshCommand.fullMessage(for: error))
+                console.data(QiMeshCommand.fullMessage(for: error))
                 exit(0)
             }
             console.failure(failure)

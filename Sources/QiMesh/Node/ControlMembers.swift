@@ -29,7 +29,8 @@ extension ObjectBuilder {
     }
 
     private static func text(_ code: String, _ message: String, _ hint: String?) -> String {
-        "\(code): \(message)" + (hint.map { " (try: \($0))" } ?? "")
+        // A message may quote what a device said; what follows the last bracket is ours, if only to say that there is no advice.
+        "\(code): \(message)" + (hint.map { " (try: \($0))" } ?? (message.contains("(try: ") ? " (try: )" : ""))
     }
 }
 

@@ -76,7 +76,7 @@ extension Console {
         switch json {
         case .string(let text): data(text)
         case .null where type == .void: break
-        default: line(json.text)
+        default: document(json)
         }
     }
 }

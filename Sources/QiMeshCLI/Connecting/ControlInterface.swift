@@ -45,6 +45,9 @@ extension NodeSession {
     /// The control interface of the node at the other end.
     /// - Throws: `notFound` when the other end has none or does not show it here.
     func control() async throws(CommandFailure) -> ControlInterface {
+        // What this interface says is taken as advice. The kernel vouches for the owner of a socket; elsewhere a service of that name
+        // is somebody else's.
+        guard url.hasPrefix("unix:") else { throw Self.noControl(at: url) }
         let session = self.session
         let url = self.url
         let limit = patience.answer

@@ -27,15 +27,17 @@ extension CommandFailure {
         }
     }
 
-    /// What the node says in answer to its control interface. On the wire an error is a text only (wire
-    /// reference §5), so the node puts the kind first and the advice last: `not-found: nobody asked (try: qimesh devices)`.
+    /// What the node says through its control interface. On the wire an error is a text only, so the node puts the kind first and the
+    /// advice last: `not-found: no device "salt" (try: qimesh devices)`. Empty advice is none. Never for the text of a directory or a
+    /// service: what others say is no advice of ours.
     ///
     /// Any other text is the whole message of a `remote` failure.
     init(nodeText text: String, device: String? = nil) {
         var message = Substring(text)
         var hint: String?
         if message.hasSuffix(")"), let start = message.ranges(of: "(try: ").last {
-            hint = String(message[start.upperBound...].dropLast())
+            let advice = String(message[start.upperBound...].dropLast())
+            hint = advice.isEmpty ? nil : advice
             message = message[..<start.lowerBound]
             while message.last?.isWhitespace == true { message.removeLast() }
         }
@@ -47,7 +49,7 @@ extension CommandFailure {
         self.init(code, String(message), hint: hint, device: device)
     }
 
-    /// The failure of a question to the node itself, where an error text is the node's own.
+    /// The failure of a question to the node's control interface, where an error text is the node's own.
     init(ofNode error: QiError, device: String? = nil) {
         guard error.code != .remote else {
             self.init(nodeText: error.message, device: device)

@@ -64,14 +64,16 @@ struct CommandFailure: Error, Hashable {
         var isRetryable: Bool { self == .offline || self == .timedOut || self == .closed }
     }
 
+    private static let lineLimit = 2_048
+
     /// For stderr: one line that says what happened and, with a hint, one that says what to do. What peers said is made
     /// harmless for a terminal.
     /// - Parameter detailed: whether to show all of a message of several lines: Python puts its stack trace into it.
     func lines(detailed: Bool) -> [String] {
-        let all = message.split(whereSeparator: \.isNewline).map { Printable.line(String($0)) }
+        let all = message.split(whereSeparator: \.isNewline).map { Printable.line(String($0), limit: Self.lineLimit) }
         var lines = ["error: " + (all.first ?? "no reason was given")]
         if detailed { lines += all.dropFirst().map { "  " + $0 } }
-        if let hint { lines.append("  try: " + Printable.line(hint)) }
+        if let hint { lines.append("  try: " + Printable.line(hint, limit: Self.lineLimit)) }
         return lines
     }
 

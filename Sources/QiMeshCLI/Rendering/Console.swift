@@ -43,17 +43,18 @@ struct Console: Sendable {
         return (Int(size.ws_col), size.ws_row > 0 ? Int(size.ws_row) : .max)
     }
 
-    /// A line of data.
-    func line(_ text: String) { Self.write(text + "\n", to: STDOUT_FILENO) }
+    /// A line of data. What others said in it stays on the line.
+    func line(_ text: String) { Self.write(Printable.line(text) + "\n", to: STDOUT_FILENO) }
 
-    /// A text that may have several lines: as it is into a pipe, harmless for a terminal.
-    func data(_ text: String) { line(isTerminal.output ? Printable.block(text) : text) }
+    /// A text that may have several lines, harmless for a terminal, which may as well be at the other end of a pipe. The text to the
+    /// letter is in the document of `--json`.
+    func data(_ text: String) { Self.write(Printable.block(text) + "\n", to: STDOUT_FILENO) }
 
     /// A table of data.
-    func table(_ table: Table) { for line in table.lines(colour: colour, width: width) { self.line(line) } }
+    func table(_ table: Table) { for line in table.lines(colour: colour, width: width) { Self.write(line + "\n", to: STDOUT_FILENO) } }
 
     /// A document of data.
-    func document(_ json: JSONValue) { line(json.text) }
+    func document(_ json: JSONValue) { Self.write(json.text + "\n", to: STDOUT_FILENO) }
 
     /// The document of a command that did what it should: `members` after `"ok":true`.
     func done(_ members: JSONValue = .object([])) { document(members.adding([("ok", .bool(true))])) }

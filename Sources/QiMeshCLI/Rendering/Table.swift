@@ -6,8 +6,11 @@ struct Table {
         var text: String
         var tint: Tint
 
+        /// Endpoints of a service with many take 2 kB.
+        private static let textLimit = 4_096
+
         init(_ text: String, _ tint: Tint = .plain) {
-            self.text = Printable.line(text)
+            self.text = Printable.line(text, limit: Self.textLimit)
             self.tint = tint
         }
     }

@@ -43,10 +43,12 @@ extension JSONValue {
             case "\n": text += "\\n"
             case "\r": text += "\\r"
             case "\t": text += "\\t"
-            // DEL and C1 need no escape by the RFC, but a terminal obeys them; so does JavaScript with U+2028 and U+2029.
-            case "\u{0}"..<"\u{20}", "\u{7F}"..<"\u{A0}", "\u{2028}", "\u{2029}":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            // RFC 8259 §7 asks for the first 32 alone, but terminals obey DEL, C1 and marks of direction too, and JavaScript U+2028.
+            case _ where Printable.isHidden(scalar):
+                for unit in Character(scalar).utf16 {
+                    let digits = String(unit, radix: 16)
+                    text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                }
             default: text.unicodeScalars.append(scalar)
             }
         }
