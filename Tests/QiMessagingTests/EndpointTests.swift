@@ -29,7 +29,8 @@ struct EndpointTests {
 
     @Test(arguments: [
         ("tcp://127.0.0.1:1", true), ("tcp://127.1.2.3:1", true), ("tcp://localhost:1", true), ("tcp://[::1]:1", true), ("unix:/x", true),
-        ("tcp://10.0.0.1:1", false), ("tcp://127.example:1", false), ("qi:X", false), ("other://x", false),
+        ("tcp://10.0.0.1:1", false), ("tcp://127.example:1", false), ("tcp://127.0.0.evil:1", false),
+        ("tcp://127.a.b.example:1", false), ("tcp://127.0.0.256:1", false), ("qi:X", false), ("other://x", false),
     ])
     func knowsLoopback(text: String, isLoopback: Bool) {
         #expect(Endpoint(text)?.isLoopback == isLoopback)

@@ -58,6 +58,56 @@ struct TLSTests {
         await #expect(throws: QiError.self) { _ = try await origin(url, tls) }
     }
 
+    private func login(_ url: String, _ trust: TLSOptions.Trust?) async throws -> [String] {
+        var options = Session.Options()
+        options.machineID = "test-machine"
+        options.logger = quiet
+        options.credentials = Credentials(user: "nao", token: "open-sesame")
+        options.tls.trust = trust
+        return try await Session.with(url, options: options) { try await $0.services().map(\.name) }
+    }
+
+    /// A session needs a check, or the word `unchecked`, before it has a token to send.
+    @Test func credentialsGoToNoListenerThatIsNotChecked() async throws {
+        try await withFolder { folder in
+            let certificates = try Certificates(in: folder)
+            let server = try certificates.identity("localhost")
+            try await withServer("tcps", TLSOptions(identity: server)) { url, _ in
+                let refused = await #expect(throws: QiError.self) { _ = try await login(url, nil) }
+                #expect(refused?.code == .invalid && refused?.message.contains("would not be checked") == true)
+                let key = try await Session.keyShown(at: url)
+                let good: [TLSOptions.Trust] = [
+                    .keys([key]), .pinned(server.certificates), .authorities([certificates.authority]), .unchecked,
+                ]
+                for trust in good {
+                    #expect(try await login(url, trust).contains("Who"))
+                }
+                for trust in [.keys([]), .keys([String(key.reversed())]), .authorities([certificates.stranger])] as [TLSOptions.Trust] {
+                    let error = await #expect(throws: QiError.self) { _ = try await login(url, trust) }
+                    #expect(error?.code == .denied)
+                }
+            }
+        }
+    }
+
+    @Test func theKeyShownIsThatOfTheCertificateWhateverCarriesIt() async throws {
+        try await withFolder { folder in
+            let identity = try Certificates(in: folder).identity("localhost")
+            var keys: [String] = []
+            for _ in 0..<2 {
+                try await withServer("tcps", TLSOptions(identity: identity)) { url, _ in keys.append(try await Session.keyShown(at: url)) }
+            }
+            #expect(keys[0] == keys[1] && keys[0].utf8.count == 64)
+            // No TLS, and no listener.
+            try await withDirectory(at: "tcp://127.0.0.1:0") { _, endpoint in
+                let url = endpoint.text.replacing("tcp:", with: "tcps:")
+                _ = await #expect(throws: QiError.self) { _ = try await Session.keyShown(at: url, deadline: .seconds(5)) }
+            }
+            let nobody = await #expect(throws: QiError.self) { _ = try await Session.keyShown(at: "tcps://127.0.0.1:1") }
+            #expect(nobody?.code == .offline)
+        }
+    }
+
     @Test func aClientOfTcpsChecksNothingUnlessItIsTold() async throws {
         try await withFolder { folder in
             let certificates = try Certificates(in: folder)

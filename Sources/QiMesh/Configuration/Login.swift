@@ -31,6 +31,16 @@ public enum Login {
         return line
     }
 
+    /// The bytes of a certificate's PEM file.
+    ///
+    /// - Throws: `configuration` when there is no such file, or other users can change it.
+    public static func certificate(in path: String) throws(MeshError) -> [UInt8] {
+        guard let bytes = try PrivateFile.read(path, limit: 1 << 20, refusing: .writable, code: .configuration) else {
+            throw MeshError(.configuration, "there is no file \(path)")
+        }
+        return bytes
+    }
+
     private static func lines(of path: String, hint: String? = nil) throws(MeshError) -> [String] {
         guard let bytes = try PrivateFile.read(path, limit: sizeLimit, refusing: .readable, code: .configuration) else {
             throw MeshError(.configuration, "there is no file \(path)", hint: hint)

@@ -23,6 +23,8 @@ public struct MeshPaths: Hashable, Sendable {
     public var appFile: String { stateDirectory + "/apps.json" }
     /// What the directory remembers over a restart.
     public var journalFile: String { stateDirectory + "/directory.journal" }
+    /// The keys of gateways and robots that commands have logged in at, see ``KnownDoors``.
+    public var knownDoorFile: String { stateDirectory + "/known-doors" }
     /// The hashed tokens of those who come in at the gateway by name.
     public var userFile: String { stateDirectory + "/users" }
     /// Denials, one line of JSON each; older ones are beside it, with a number behind. Changes and denials of strangers are in files

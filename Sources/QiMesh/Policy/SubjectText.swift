@@ -93,4 +93,11 @@ enum SubjectText {
 extension KeyFingerprint {
     /// 64 hexadecimal digits in lower case, as ``Principal`` has it.
     public var hexadecimal: String { digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+
+    /// Reads 64 hexadecimal digits; nil for anything else.
+    public init?(hexadecimal text: String) {
+        let digits = text.compactMap(\.hexDigitValue)
+        guard text.utf8.count == 64, digits.count == 64 else { return nil }
+        self.init(digest: stride(from: 0, to: 64, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) })
+    }
 }

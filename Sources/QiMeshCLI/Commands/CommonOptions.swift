@@ -38,8 +38,19 @@ struct NodeOptions: ParsableArguments {
     @Option(help: "Holds the user's token in its first line, mode 0600 (default: ~/.config/qimesh/auth: user, then token).")
     var tokenFile: String?
 
-    @Option(help: "The certificate that has to be shown there, a PEM file (default: any).")
+    @Option(help: "The certificate that has to be shown there, a PEM file (default: the key of the first login).")
     var certificate: String?
+
+    @Option(
+        help: "The key that has to be shown there, SHA256:…, as qimesh user add prints it; it is remembered.",
+        transform: { text in
+            guard let key = KeyFingerprint(text) else { throw ValidationError("\"\(text)\" is no fingerprint, SHA256: and 43 characters") }
+            return key
+        })
+    var fingerprint: KeyFingerprint?
+
+    @Flag(help: "Send the token to whatever answers there, unchecked.")
+    var insecure = false
 
     @Option(help: "The longest to wait, e.g. 500ms, 5s, 2m (default: 10s, 30s to reach a device; $QIMESH_TIMEOUT).")
     var timeout: TimeSpan?
@@ -47,19 +58,34 @@ struct NodeOptions: ParsableArguments {
     /// How to come in at `directory`.
     /// - Throws: `usage` for a login that is for no URL, `configuration` for an unusable token file.
     func entrance(to directory: DirectoryCandidates) throws(CommandFailure) -> Entrance {
-        guard user != nil || tokenFile != nil || certificate != nil else { return Entrance() }
+        let check = try self.check
+        guard user != nil || tokenFile != nil || check != .known else { return Entrance() }
         guard directory.source != nil else {
             throw .usage("a login is for a directory at an address, and none is named: --url tcps://HOST:PORT")
         }
         guard let user else {
             if tokenFile != nil { throw .usage("a token is for a user, and none is named: --user NAME") }
-            return Entrance(certificate: certificate)
+            return Entrance(check: check)
         }
         do throws(MeshError) {
             let credentials = try Login.credentials(of: user, tokenFile: tokenFile, paths: .current())
-            return Entrance(credentials: credentials, certificate: certificate)
+            // It holds a token from here on.
+            try ProcessSeal.close()
+            return Entrance(credentials: credentials, check: check)
         } catch {
             throw CommandFailure(error)
+        }
+    }
+
+    private var check: Entrance.Check {
+        get throws(CommandFailure) {
+            switch (certificate, fingerprint, insecure) {
+            case (nil, nil, false): return .known
+            case (let file?, nil, false): return .certificate(file)
+            case (nil, let key?, false): return .key(key)
+            case (nil, nil, true): return .insecure
+            default: throw .usage("--certificate, --fingerprint and --insecure are three answers to one question", hint: "qimesh help ls")
+            }
         }
     }
 

@@ -26,6 +26,8 @@ struct Status: NodeVerb {
                 + "  machine \(status.text("machineId"))"))
         for url in status.texts("directory") { console.line("directory  " + Printable.line(url)) }
         for url in status.texts("gateway") { console.line("gateway    " + Printable.line(url)) }
+        let key = status.text("gatewayKey")
+        if !key.isEmpty { console.line("  its key  " + key) }
         if let descriptors = status.member("descriptors"), descriptors.member("exhausted")?.asBool == true {
             console.line("no file descriptor is left of \(descriptors.integer("limit") ?? 0): new connections wait until others end")
         }

@@ -18,6 +18,16 @@ struct UserOptions: ParsableArguments {
     @Option(help: "The configuration file (default: as for `qimesh up`).")
     var config: String?
 
+    /// The key that the public door shows; nil without one.
+    func doorKey() throws(CommandFailure) -> KeyFingerprint? {
+        do throws(MeshError) {
+            let paths = try MeshPaths.current(configuration: config)
+            return try MeshConfiguration.load(paths: paths).doorKey(paths: paths)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+
     func withStore<Result>(_ body: (UserStore) throws(MeshError) -> Result) throws(CommandFailure) -> Result {
         do throws(MeshError) {
             let paths = try MeshPaths.current(configuration: config)
@@ -47,11 +57,14 @@ struct AddUser: Verb {
         let token = try users.withStore { (store) throws(MeshError) in
             try store.set(name, token: tokenFile.map { (path) throws(MeshError) in try Login.token(in: path) })
         }
+        let key = try users.doorKey()
         if console.json {
-            return console.done(.object([("user", .string(name))] + (tokenFile == nil ? [("token", .string(token))] : [])))
+            let door: [(name: String, value: JSONValue)] = key.map { [("fingerprint", .string("\($0)"))] } ?? []
+            return console.done(.object([("user", .string(name))] + (tokenFile == nil ? [("token", .string(token))] : []) + door))
         }
         if tokenFile == nil { console.line(token) }
         console.note("user \(name) may come in; write the token down, it is not shown again")
+        if let key { console.note("the gateway shows this key; \(name) gives it at the first login: --fingerprint \(key)") }
     }
 }
 

@@ -5,16 +5,21 @@ import QiMessaging
 struct Entrance {
     /// nil: it is not asked for.
     var credentials: Credentials?
-    /// The path of the certificate that has to be shown; nil: any will do, as libqi has it.
-    var certificate: String?
+    /// What a `tcps` listener has to show.
+    var check = Check.known
 
-    /// Says what a login without a certificate risks.
-    func warn(_ directory: DirectoryCandidates, _ console: Console) {
-        guard credentials != nil, certificate == nil, let url = directory.urls.first, url.hasPrefix("tcps:") else { return }
-        console.note("whoever answers at \(url) gets the token, for its certificate is not checked; to check it: --certificate FILE")
+    enum Check: Hashable {
+        /// The key that was pinned at the first login there.
+        case known
+        /// The certificate in this PEM file.
+        case certificate(String)
+        /// This key, from now on.
+        case key(KeyFingerprint)
+        /// Anything.
+        case insecure
     }
 
-    /// What whoever was refused may try.
+    /// What to try after a refusal.
     func advice(_ directory: DirectoryCandidates, _ typed: TypedCommand?) -> String? {
         guard let url = directory.urls.first, url.hasPrefix("tcp") else { return nil }
         guard let credentials else {

@@ -23,7 +23,6 @@ struct NodeSession: Sendable {
         _ candidates: DirectoryCandidates, by entrance: Entrance, patience: Patience, console: Console,
         _ body: (NodeSession) async throws(CommandFailure) -> Result
     ) async throws(CommandFailure) -> Result {
-        entrance.warn(candidates, console)
         let (session, url) = try await connect(candidates, entrance, patience, console)
         console.detail("connected to \(url)")
         let node = NodeSession(session: session, url: url, patience: patience, console: console)
@@ -42,17 +41,25 @@ struct NodeSession: Sendable {
     ) async throws(CommandFailure) -> (Session, String) {
         var failures: [QiError] = []
         for url in candidates.urls {
+            let door = try DoorCheck(url, entrance, console)
+            let trust = try await door?.trust(patience)
             let result = try await patience.wait(for: "an answer of \(url)", atMost: patience.answer, console) {
                 () async throws(CommandFailure) -> Result<Session, QiError> in
                 do throws(QiError) {
-                    return .success(try await Session.connect(url, options: options(entrance, console)))
+                    return .success(try await Session.connect(url, options: options(entrance, trust, console)))
                 } catch {
                     return .failure(error)
                 }
             }
             switch result {
-            case .success(let session): return (session, url)
+            case .success(let session):
+                do throws(CommandFailure) { try door?.connected() } catch {
+                    await session.close()
+                    throw error
+                }
+                return (session, url)
             case .failure(let error):
+                if let failure = await door?.explain(error, patience) { throw failure }
                 console.detail("\(url): \(error.message)")
                 failures.append(error)
             }
@@ -79,12 +86,13 @@ struct NodeSession: Sendable {
             .offline, "no node answers on this machine: tried \(candidates.urls.joined(separator: ", "))", hint: "qimesh up")
     }
 
-    private static func options(_ entrance: Entrance, _ console: Console) -> Session.Options {
+    private static func options(_ entrance: Entrance, _ trust: TLSOptions.Trust?, _ console: Console) -> Session.Options {
         var options = Session.Options()
         options.credentials = entrance.credentials
-        options.tls.trust = entrance.certificate.map { .pinned([.file($0)]) }
+        options.tls.trust = trust
         // What goes wrong is told once, by the failure.
-        options.logger.logLevel = console.verbosity > 1 ? .debug : .critical
+        let level = console.verbosity > 1 ? Logger.Level.debug : .critical
+        options.logger = Logger(label: "qimesh") { PrintableLogHandler.standardError(label: $0, level: level) }
         return options
     }
 }

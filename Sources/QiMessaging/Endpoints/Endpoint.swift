@@ -94,7 +94,10 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     }
 
     static func isLoopback(host: String) -> Bool {
-        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
+        if host == "localhost" || host == "::1" { return true }
+        // An address, and no name that only looks like one: 127.0.0.evil.
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 }
 

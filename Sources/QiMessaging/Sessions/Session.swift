@@ -24,8 +24,8 @@ public final class Session: Sendable {
         /// means every address of this machine, which is looked at again every 5 s.
         public var listen = ["unix:", "tcp://127.0.0.1:0"]
         /// Who we say we are to the directory, where one asks: a gateway, or a robot since NAOqi 2.9. Sent to the directory and to nobody
-        /// else, and only where no third can read it: over `tcps` and `tcpsm`, a unix socket and TCP loopback. Over `tcps` without
-        /// ``TLSOptions/trust`` whoever answers there gets it.
+        /// else, and only where no third can read it: over `tcps` and `tcpsm`, a unix socket and TCP loopback. Over `tcps` it takes
+        /// ``TLSOptions/trust``: a check of who answers, or ``TLSOptions/Trust/unchecked`` in so many words.
         public var credentials: Credentials?
         /// Certificates for `tcps` and `tcpsm`.
         public var tls = TLSOptions()
@@ -83,16 +83,13 @@ public final class Session: Sendable {
     /// Connects to the directory at `url`, written as people do (``Endpoint/typed(_:)``): `robot.local` is `tcp://robot.local:9559`. The
     /// caller owes a ``close()``; prefer ``with(_:options:_:)``.
     ///
-    /// - Throws: `.offline` when nobody answers, `.denied` when the directory refuses us, `.invalid` for a bad URL, and for credentials
-    ///   that would go over plain TCP.
+    /// - Throws: `.offline` when no listener answers, `.denied` when the directory refuses us, `.invalid` for a bad URL, and for
+    ///   credentials that would go over plain TCP, or to a listener that is not checked.
     public static func connect(_ url: String = defaultURL, options: Options = Options()) async throws(QiError) -> Session {
         guard let endpoint = Endpoint.typed(url) else {
             throw QiError(.invalid, "\"\(url)\" is not the address of a directory", hint: "write it as tcp://HOST:PORT, tcps://HOST:PORT or unix:/PATH")
         }
-        if options.credentials != nil, case .tcp = endpoint.kind, !endpoint.isLoopback {
-            throw QiError(
-                .invalid, "\(endpoint) is not encrypted: the token would be readable on the way", hint: "use tcps://HOST:PORT")
-        }
+        try options.checkCredentials(for: endpoint)
         let machineID: String
         if let given = options.machineID {
             machineID = given

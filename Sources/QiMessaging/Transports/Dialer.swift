@@ -63,7 +63,7 @@ enum Dialer {
         return attempt
     }
 
-    private static func describe(_ error: any Error, _ endpoint: Endpoint) -> QiError {
+    static func describe(_ error: any Error, _ endpoint: Endpoint) -> QiError {
         if let error = error as? QiError { return error }
         return QiError(
             .offline, "nobody answers at \(endpoint): \(FailureReason.text(error))",

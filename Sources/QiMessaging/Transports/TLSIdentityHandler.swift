@@ -39,7 +39,7 @@ final class TLSIdentityHandler: ChannelInboundHandler {
                 let certificate = try context.pipeline.syncOperations.nioSSL_peerCertificate()
             else { throw QiError(.denied, "the peer showed no certificate") }
             let key = try certificate.extractPublicKey().toSPKIBytes()
-            connection.origin = .tls(host: host, fingerprint: Self.hex(SHA256.hash(data: key)))
+            connection.origin = .tls(host: host, fingerprint: Self.fingerprint(ofKey: key))
         } catch {
             context.fireErrorCaught(error)
         }
@@ -54,6 +54,9 @@ final class TLSIdentityHandler: ChannelInboundHandler {
         let reason = TLSFailure.text(error, certificate: certificate, check: check, host: place.host, now: WallClock.seconds)
         context.fireErrorCaught(QiError(.denied, "the TLS handshake with \(place.text) failed: \(reason)", cause: error))
     }
+
+    /// SHA-256 of a SubjectPublicKeyInfo, 64 hexadecimal digits.
+    static func fingerprint(ofKey bytes: [UInt8]) -> String { hex(SHA256.hash(data: bytes)) }
 
     private static func hex(_ bytes: some Sequence<UInt8>) -> String {
         let digits = Array("0123456789abcdef".utf8)

@@ -64,9 +64,9 @@ final class TLSLayer: Sendable {
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
-    private typealias Check = @Sendable ([NIOSSLCertificate], EventLoopPromise<NIOSSLVerificationResult>) -> Void
+    typealias Check = @Sendable ([NIOSSLCertificate], EventLoopPromise<NIOSSLVerificationResult>) -> Void
 
-    private static func client(_ context: NIOSSLContext, _ host: String, _ check: Check?) throws -> NIOSSLClientHandler {
+    static func client(_ context: NIOSSLContext, _ host: String, _ check: Check?) throws -> NIOSSLClientHandler {
         // An address is not a server name; it is then compared with the addresses in the certificate.
         let name = (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
         guard let check else { return try NIOSSLClientHandler(context: context, serverHostname: name) }
@@ -108,6 +108,7 @@ final class TLSLayer: Sendable {
             switch trust {
             case .authorities(let sources), .pinned(let sources):
                 return Set(try sources.flatMap(certificates).map { try $0.toDERBytes() })
+            case .keys, .unchecked: return []
             }
         } catch let error as QiError {
             throw error
@@ -131,11 +132,11 @@ final class TLSLayer: Sendable {
             configuration.certificateChain = try identity.certificates.flatMap(certificates).map { .certificate($0) }
             configuration.privateKey = .privateKey(try key(identity.privateKey))
         }
-        guard isMutual || (use == .client && options.trust != nil) else {
+        guard isMutual || (use == .client && options.checksPeers) else {
             configuration.certificateVerification = .none
             return configuration
         }
-        guard let trust = options.trust else {
+        guard let trust = options.trust, options.checksPeers else {
             throw QiError(
                 .invalid, "tcpsm needs to know which certificates are good, and no trust is configured",
                 hint: "set the trust of the TLS options, or use tcps")
@@ -144,18 +145,32 @@ final class TLSLayer: Sendable {
         case .authorities(let sources):
             configuration.trustRoots = .certificates(try sources.flatMap(certificates))
             configuration.certificateVerification = isServer ? .noHostnameVerification : .fullVerification
-        case .pinned: configuration.certificateVerification = .noHostnameVerification
+        case .pinned, .keys, .unchecked: configuration.certificateVerification = .noHostnameVerification
         }
         return configuration
     }
 
-    /// For pinned peers: the leaf has to be one of them. The handshake proves that the peer has its key.
+    /// For pinned peers: the leaf, or its key, has to be one of them. The handshake proves that the peer has the key.
     private func pinCheck(mutual: Bool, isServer: Bool) throws -> Check? {
-        let options = state.withLock { $0.options }
-        guard mutual || !isServer, case .pinned? = options.trust else { return nil }
-        let known = state.withLock { $0.trusted }
-        let pinned = try known ?? Self.trusted(options)
-        return { chain, promise in
+        guard mutual || !isServer else { return nil }
+        let (options, known) = state.withLock { ($0.options, $0.trusted) }
+        switch options.trust {
+        case .keys(let keys): return Self.keyCheck { keys.contains($0) }
+        case .pinned: return Self.certificateCheck(try known ?? Self.trusted(options))
+        case .authorities, .unchecked, nil: return nil
+        }
+    }
+
+    /// Asks about the key that the peer shows, 64 hexadecimal digits.
+    static func keyCheck(_ isGood: @escaping @Sendable (String) -> Bool) -> Check {
+        { chain, promise in
+            let key = try? chain.first?.extractPublicKey().toSPKIBytes()
+            promise.succeed(key.map { isGood(TLSIdentityHandler.fingerprint(ofKey: $0)) } == true ? .certificateVerified : .failed)
+        }
+    }
+
+    private static func certificateCheck(_ pinned: Set<[UInt8]>) -> Check {
+        { chain, promise in
             let leaf = try? chain.first?.toDERBytes()
             promise.succeed(leaf.map(pinned.contains) == true ? .certificateVerified : .failed)
         }

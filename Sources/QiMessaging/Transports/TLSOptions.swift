@@ -1,6 +1,7 @@
 /// Certificates for the `tcps` and `tcpsm` endpoints of a session or a directory (wire reference §24).
 ///
-/// - `tcps`: the listener shows its certificate. Who connects does not check it, as libqi does not, unless ``trust`` is given.
+/// - `tcps`: the listener shows its certificate. Who connects does not check it, as libqi does not, unless ``trust`` is given; without
+///   ``trust`` no credentials are sent.
 /// - `tcpsm`: both sides show a certificate and check the other's against ``trust``; who connects also checks the host name.
 public struct TLSOptions: Sendable {
     /// Where a certificate or key comes from.
@@ -30,6 +31,11 @@ public struct TLSOptions: Sendable {
         case authorities([Source])
         /// Exactly these, whoever issued them: the pinned certificate stands for the peer, so its host name is not looked at.
         case pinned([Source])
+        /// Whatever certificate has one of these keys: SHA-256 of the key's SubjectPublicKeyInfo, 64 hexadecimal digits in lower case.
+        /// The host name is not looked at. ``Session/keyShown(at:deadline:)`` says which key a listener has.
+        case keys([String])
+        /// Any, for `tcps` alone: the peer is not checked, and gets the credentials whoever it is.
+        case unchecked
     }
 
     /// What we show: needed to listen at `tcps`, and for `tcpsm` on both sides.
@@ -43,5 +49,13 @@ public struct TLSOptions: Sendable {
     }
 
     /// Whether `tcpsm` can be used.
-    var isMutual: Bool { identity != nil && trust != nil }
+    var isMutual: Bool { identity != nil && checksPeers }
+
+    /// Whether a peer that is not meant can be told from one that is.
+    var checksPeers: Bool {
+        switch trust {
+        case .authorities, .pinned, .keys: true
+        case .unchecked, nil: false
+        }
+    }
 }
