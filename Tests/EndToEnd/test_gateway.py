@@ -120,7 +120,7 @@ def test_without_the_token_nobody_is_let_in(world):
     rows = robot.cli("audit", "--event", "refused", "--json").ok().json["records"]
     assert [row for row in rows if row["principal"] == "user:nao"], rows
     # The door is a process of its own, and so are its files.
-    assert (robot.folder / ".local/state/qimesh/audit-gateway.jsonl").is_file()
+    assert (robot.folder / ".local/state/qimesh/audit-gateway-strangers.jsonl").is_file()
 
 
 def test_the_command_logs_in(world):
