@@ -206,9 +206,11 @@ import Testing
         let value = QiValue.dynamic(.list([.int32(1)]))
         #expect(try key(.tuple([.dynamic(name), value]), "(mm)", flags: []) == name)
         #expect(try key(.tuple([.dynamic(.dynamic(name)), value]), "(mm)", flags: []) == name)
-        for form in [QiDynamic(signature: "(sm)", value: .tuple([name, value])), QiDynamic(signature: "(mm)", value: .tuple([.dynamic(name), value])),
-            QiDynamic(signature: "[m]", value: .list([.dynamic(name), value]))]
-        {
+        let forms = [
+            QiDynamic(signature: "(sm)", value: .tuple([name, value])), QiDynamic(signature: "(mm)", value: .tuple([.dynamic(name), value])),
+            QiDynamic(signature: "[m]", value: .list([.dynamic(name), value])),
+        ]
+        for form in forms {
             #expect(try key(.dynamic(form), "m", flags: .dynamicPayload) == name)
         }
         #expect(throws: WireError.self) { try key(.tuple([.dynamic(.list([])), value]), "(mm)", flags: []) }

@@ -11,8 +11,8 @@ struct BurstTurn {
         static let trusted = Bounds(time: .milliseconds(1), frames: 1024)
         /// Of one that is judged by a policy: what its frames begin runs after them, and takes its time as well.
         static let judged = Bounds(time: .milliseconds(1), frames: 128)
-        /// Of one whose turns are measured before TLS (``ReadTurns``), with all that its frames begin: what is passed on there is taken here,
-        /// but for what would hold up all others.
+        /// Of one whose turns are measured before TLS (``ReadTurns``), with all that its frames begin: what is passed on there is taken
+        /// here, but for what would hold up all others.
         static let measured = Bounds(time: .milliseconds(2), frames: .max)
     }
 

@@ -35,7 +35,8 @@ struct CallPayload {
                 throw WireError(.signature, "the wanted return type is not a signature")
             }
             guard wanted.utf8.count <= Self.maximumReturnType else {
-                throw WireError(.limit, "the wanted return type has \(wanted.utf8.count) bytes, where \(Self.maximumReturnType) are allowed")
+                throw WireError(
+                    .limit, "the wanted return type has \(wanted.utf8.count) bytes, where \(Self.maximumReturnType) are allowed")
             }
             let signature = try Signature(wanted)
             guard Convertibility.score(from: method.returns.type, to: signature.type) > 0 else {

@@ -138,8 +138,10 @@ final class SequenceFuzz {
         switch which % 4 {
         case 0:
             payload.writeQiString(["Echo", "Secret", "Nobody"][Int(number % 3)])
-            return Message(kind: .call, id: UInt32(number), address: ActionAddress(.serviceDirectory, action: WellKnownActions.service), payload: payload)
-        case 1: return Message(kind: .call, id: UInt32(number), address: ActionAddress(.serviceDirectory, action: WellKnownActions.services))
+            let address = ActionAddress(.serviceDirectory, action: WellKnownActions.service)
+            return Message(kind: .call, id: UInt32(number), address: address, payload: payload)
+        case 1:
+            return Message(kind: .call, id: UInt32(number), address: ActionAddress(.serviceDirectory, action: WellKnownActions.services))
         default:
             try payload.writeQi(.dynamic(QiDynamic(.int32(Int32(number)))), as: .dynamic)
             let address = ActionAddress(service: service, object: 1, action: 100 + which % 2)
@@ -161,7 +163,8 @@ final class SequenceFuzz {
         }
         payload.writeBytes(input.shortBytes(limit: 64))
         let flags: MessageFlags = number & 0x80 == 0 ? [] : .dynamicPayload
-        return Message(kind: .call, id: UInt32(number), address: ActionAddress(service: 2 + UInt32(number >> 1 & 1), object: 1, action: action), flags: flags, payload: payload)
+        let address = ActionAddress(service: 2 + UInt32(number >> 1 & 1), object: 1, action: action)
+        return Message(kind: .call, id: UInt32(number), address: address, flags: flags, payload: payload)
     }
 
     // MARK: - What must hold
