@@ -24,26 +24,38 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .target(name: "CFuzzer"),
         .target(name: "CQiSystem"),
+        .systemLibrary(name: "CStrophe", providers: [.apt(["libstrophe-dev"])]),
         .target(name: "QiWire", dependencies: [nio("NIOCore")], swiftSettings: covered),
         .target(
             name: "QiMessaging",
             dependencies: [
                 "QiWire", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nio("NIOTLS"),
                 product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"), product("DequeModule", "swift-collections"),
-                product("Crypto", "swift-crypto"), product("ServiceLifecycle", "swift-service-lifecycle"),
+                product("Crypto", "swift-crypto"), product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"),
+                product("ServiceLifecycle", "swift-service-lifecycle"),
                 product("UnixSignals", "swift-service-lifecycle"),
             ],
             exclude: ["Support/Macros.swift"],
             swiftSettings: covered),
+        .target(
+            name: "XMPP",
+            dependencies: [
+                "CStrophe", nio("NIOCore"), nio("NIOConcurrencyHelpers"), product("Logging", "swift-log"),
+                product("DequeModule", "swift-collections"), product("Crypto", "swift-crypto"),
+            ],
+            swiftSettings: covered),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "CFuzzer", "QiWire", "QiMessaging", product("Logging", "swift-log"), nio("NIOCore"), nio("NIOEmbedded"),
+                "CFuzzer", "CStrophe", "QiWire", "QiMessaging", "XMPP", product("Logging", "swift-log"), nio("NIOCore"),
+                nio("NIOEmbedded"),
             ],
             swiftSettings: [.unsafeFlags(["-sanitize=fuzzer"])], linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
     ],

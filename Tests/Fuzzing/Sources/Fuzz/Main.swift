@@ -10,6 +10,9 @@ enum Main {
         "signature": SignatureFuzz.run,
         "handshake": HandshakeFuzz.run,
         "directory": DirectoryFuzz.run,
+        "sequence": SequenceFuzz.run,
+        "stanzas": StanzaFuzz.run,
+        "jingle": JingleFuzz.run,
     ]
     /// libFuzzer's callback cannot carry it. Written once, before the loop.
     nonisolated(unsafe) static var target: ([UInt8]) throws -> Void = { _ in }

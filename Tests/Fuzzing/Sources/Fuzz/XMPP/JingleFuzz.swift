@@ -1,0 +1,1 @@
+../../../../XMPPTests/Fuzz/JingleFuzz.swift

@@ -1,0 +1,1 @@
+../../QiWireTests/Fuzz/FuzzFinding.swift

@@ -1,0 +1,1 @@
+../../QiWireTests/Fuzz/FuzzInput.swift

@@ -1,0 +1,195 @@
+import Logging
+import NIOCore
+import NIOEmbedded
+
+@testable import XMPP
+
+/// Two contacts negotiate and use bytestreams in whatever order they like (Jingle, XEP-0166; in-band, XEP-0047): every request is answered
+/// at most once, and all of them once the stream has ended or been answered; sessions are bounded, and none stays behind.
+///
+/// Input: steps. A step is a byte: which contact in its lowest bit, what in the next three, a small number in the rest.
+final class JingleFuzz {
+    /// The connection below: remembers what was asked of us and what was answered.
+    private final class Sink: StanzaSink {
+        var ownJID = JID(node: "pepper", domain: "mesh.test", resource: "qimesh")
+        var answers: [String: Int] = [:]
+        var asked: [(Result<Element?, XMPPError>) -> Void] = []
+
+        func sendIQ(
+            _ kind: IQRequest.Kind, to peer: JID, payload: Element, timeout: Duration,
+            completion: @escaping (Result<Element?, XMPPError>) -> Void
+        ) {
+            asked.append(completion)
+        }
+
+        func answer(to requester: JID, id: String, with answer: Result<Element?, StanzaError>) { answers[id, default: 0] += 1 }
+
+        func sendData(
+            to peer: JID, sid: String, sequence: UInt16, base64: UnsafeRawBufferPointer, timeout: Duration,
+            completion: @escaping (Result<Void, XMPPError>) -> Void
+        ) {
+            asked.append { completion($0.map { _ in }) }
+        }
+    }
+
+    private final class Queue: StanzaExecutor, @unchecked Sendable {
+        // On the one thread of the fuzzer.
+        private var work: [@Sendable () -> Void] = []
+
+        func execute(_ work: @escaping @Sendable () -> Void) { self.work.append(work) }
+
+        func run() -> Bool {
+            let work = work
+            self.work = []
+            for item in work { item() }
+            return !work.isEmpty
+        }
+    }
+
+    private final class Clock: @unchecked Sendable {
+        // On the one thread of the fuzzer.
+        var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
+    }
+
+    private static let namespace = "urn:example:app:1"
+    private let sink = Sink()
+    private let queue = Queue()
+    private let loop = EmbeddedEventLoop()
+    private let clock = Clock()
+    private let multiplexer: BytestreamMultiplexer
+    private let limits: BytestreamLimits
+    private let peers: [JID]
+    private var requests = 0
+
+    static func run(_ bytes: [UInt8]) throws {
+        let fuzz = try JingleFuzz()
+        var input = FuzzInput(bytes)
+        while !input.isEmpty { try fuzz.step(&input) }
+        try fuzz.finish()
+    }
+
+    private init() throws {
+        peers = ["desk", "tablet"].compactMap { JID(node: $0, domain: "mesh.test", resource: "r1") }
+        guard peers.count == 2 else { throw FuzzFinding("the contacts have no addresses") }
+        var limits = BytestreamLimits()
+        limits.streams = 6
+        limits.streamsPerContact = 4
+        limits.receiveWindow = 4
+        self.limits = limits
+        multiplexer = BytestreamMultiplexer(
+            sink: sink, executor: queue, limits: limits, logger: Logger(label: "fuzz", factory: { _ in SwiftLogNoOpLogHandler() }),
+            clock: { [clock] in clock.now })
+        multiplexer.setHandler(applicationNamespace: Self.namespace, on: loop) { offer in
+            offer.application["no"] == nil ? .accept { $0.eventLoop.makeSucceededVoidFuture() } : .decline(reason: "no")
+        }
+    }
+
+    // MARK: - Steps
+
+    private func step(_ input: inout FuzzInput) throws {
+        let code = input.byte()
+        let peer = peers[Int(code & 1)]
+        let small = Int(code >> 4)
+        switch code >> 1 & 7 {
+        case 0, 1: request(jingle(small, &input), of: peer)
+        case 2: request(open(small, &input), of: peer)
+        case 3: request(data(small, &input), of: peer)
+        case 4: request(Element("close", namespace: Namespaces.ibb, attributes: ["sid": sid(small)]), of: peer)
+        case 5: answer(small, isGood: input.byte() & 1 == 0)
+        case 6: own(small, peer)
+        default: clock.now = clock.now + .seconds(Int64(small))
+        }
+        settle()
+        multiplexer.tick()
+        settle()
+        try FuzzFinding.expect(multiplexer.sessions.count <= 2 * limits.streams, "\(multiplexer.sessions.count) sessions")
+        try FuzzFinding.expect(sink.answers.values.allSatisfy { $0 == 1 }, "a request was answered twice")
+    }
+
+    private func sid(_ number: Int) -> String { "s\(number % 4)" }
+
+    private func request(_ payload: Element, of peer: JID) {
+        requests += 1
+        let iq = IQRequest(id: "\(requests)", from: peer, kind: .set, payload: payload)
+        if !multiplexer.received(iq) { sink.answer(to: peer, id: iq.id, with: .failure(.serviceUnavailable)) }
+    }
+
+    private func jingle(_ small: Int, _ input: inout FuzzInput) -> Element {
+        let actions = [
+            "session-initiate", "session-accept", "session-info", "session-terminate", "transport-info", "transport-replace",
+            "content-add", "security-info",
+        ]
+        let form = input.byte()
+        var jingle = Element("jingle", namespace: Namespaces.jingle, attributes: ["action": actions[small % 8], "sid": sid(Int(form))])
+        if form & 4 != 0 { jingle["initiator"] = String(decoding: input.shortBytes(limit: 24), as: UTF8.self) }
+        var description = Element("description", namespace: form & 8 == 0 ? Self.namespace : "urn:x")
+        if form & 16 != 0 { description["no"] = "1" }
+        let transport = Element(
+            "transport", namespace: form & 32 == 0 ? "urn:xmpp:jingle:transports:ibb:1" : "urn:x",
+            attributes: ["block-size": form & 64 == 0 ? "4096" : "\(input.number16())", "sid": "t\(Int(form) % 4)"])
+        let content = Element(
+            "content", namespace: Namespaces.jingle, attributes: ["creator": "initiator", "name": "c"], children: [description, transport])
+        if small < 12 { jingle.children = Array(repeating: content, count: form & 128 == 0 ? 1 : Int(input.byte() % 6)) }
+        if small % 8 == 3 { jingle.children.append(Element("reason", children: [Element("success")])) }
+        return jingle
+    }
+
+    private func open(_ small: Int, _ input: inout FuzzInput) -> Element {
+        let size = small & 8 == 0 ? "4096" : "\(input.number16())"
+        return Element(
+            "open", namespace: Namespaces.ibb,
+            attributes: ["sid": "t\(small % 4)", "block-size": size, "stanza": input.byte() & 1 == 0 ? "iq" : "message"])
+    }
+
+    private func data(_ small: Int, _ input: inout FuzzInput) -> Element {
+        let sequence = input.byte()
+        let text = sequence & 0x80 == 0 ? "aGVsbG8=" : String(decoding: input.shortBytes(limit: 64), as: UTF8.self)
+        return Element(
+            "data", namespace: Namespaces.ibb, attributes: ["sid": "t\(small % 4)", "seq": "\(sequence & 0x7F)"], text: text)
+    }
+
+    /// The oldest of our own requests is answered.
+    private func answer(_ small: Int, isGood: Bool) {
+        guard !sink.asked.isEmpty else { return }
+        let completion = sink.asked.remove(at: small % sink.asked.count)
+        completion(isGood ? .success(nil) : .failure(XMPPError(.stanza, "no", stanzaError: .itemNotFound)))
+    }
+
+    /// What our side does.
+    private func own(_ small: Int, _ peer: JID) {
+        switch small % 4 {
+        case 0:
+            multiplexer.open(
+                to: peer, application: Element("description", namespace: Self.namespace), on: loop, deadline: clock.now + .seconds(5),
+                initializer: { $0.eventLoop.makeSucceededVoidFuture() }, completion: { _ in })
+        case 1: multiplexer.contactRemoved(peer)
+        case 2: multiplexer.peerUnavailable(peer)
+        default: multiplexer.disconnected(XMPPError(.connectionLost, "the stream ended"))
+        }
+    }
+
+    private func settle() {
+        for _ in 0..<1000 {
+            loop.run()
+            guard queue.run() else { return loop.run() }
+        }
+    }
+
+    private func finish() throws {
+        // Everything of ours is answered, and all deadlines pass.
+        for _ in 0..<4 {
+            while !sink.asked.isEmpty { answer(0, isGood: false) }
+            clock.now = clock.now + .seconds(700)
+            settle()
+            multiplexer.tick()
+            settle()
+        }
+        multiplexer.disconnected(XMPPError(.connectionLost, "the stream ended"))
+        settle()
+        try FuzzFinding.expect(multiplexer.sessions.isEmpty, "\(multiplexer.sessions.count) sessions stay behind")
+        try FuzzFinding.expect(multiplexer.sessionsByTransport.isEmpty && multiplexer.sessionsByID.isEmpty, "names of sessions stay behind")
+        try FuzzFinding.expect(sink.answers.values.allSatisfy { $0 == 1 }, "a request was answered twice")
+        while !sink.asked.isEmpty { answer(0, isGood: false) }
+        settle()
+    }
+}
