@@ -37,7 +37,7 @@ final class TLSLayer: Sendable {
     /// What a peer's certificate is checked against; nil when nothing is checked.
     func check(mutual: Bool, isServer: Bool) -> TLSFailure.Check? {
         guard mutual || !isServer else { return nil }
-        return switch options.trust {
+        return switch state.withLock({ $0.options.trust }) {
         case .authorities: .authorities
         case nil: nil
         default: .pins
