@@ -23,8 +23,11 @@ enum PEMFile {
             content += chunk[..<count]
             guard content.count <= sizeLimit else { throw QiError(.invalid, "\(path) is larger than \(sizeLimit) bytes") }
         }
-        return content.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(content.dropFirst(3)) : content
+        return withoutMark(content)
     }
+
+    /// The content of such a file without a byte order mark.
+    static func withoutMark(_ content: [UInt8]) -> [UInt8] { content.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(content.dropFirst(3)) : content }
 
     private static func unreadable(_ path: String) -> QiError {
         QiError(.invalid, "\(path) cannot be read: \(FailureReason.text(errno: errno))")

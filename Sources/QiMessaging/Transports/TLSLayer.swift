@@ -113,7 +113,7 @@ final class TLSLayer: Sendable {
         } catch let error as QiError {
             throw error
         } catch {
-            throw QiError(.invalid, "the trusted certificates cannot be read: \(error)", cause: error)
+            throw QiError(.invalid, "the trusted certificates cannot be read: \(FailureReason.text(error))", cause: error)
         }
     }
 
@@ -186,7 +186,7 @@ final class TLSLayer: Sendable {
             } catch {
                 throw QiError(.invalid, "\(path) holds no readable PEM certificate: \(FailureReason.text(error))", cause: error)
             }
-        case .pem(let bytes): return try NIOSSLCertificate.fromPEMBytes(bytes)
+        case .pem(let bytes): return try NIOSSLCertificate.fromPEMBytes(PEMFile.withoutMark(bytes))
         case .der(let bytes): return [try NIOSSLCertificate(bytes: bytes, format: .der)]
         }
     }
@@ -201,7 +201,7 @@ final class TLSLayer: Sendable {
             } catch {
                 throw QiError(.invalid, "\(path) holds no readable PEM key: \(FailureReason.text(error))", cause: error)
             }
-        case .pem(let bytes): return try NIOSSLPrivateKey(bytes: bytes, format: .pem)
+        case .pem(let bytes): return try NIOSSLPrivateKey(bytes: PEMFile.withoutMark(bytes), format: .pem)
         case .der(let bytes): return try NIOSSLPrivateKey(bytes: bytes, format: .der)
         }
     }
