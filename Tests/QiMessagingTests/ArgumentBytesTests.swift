@@ -97,12 +97,15 @@ import Testing
                 for id in UInt32(10)..<12 { try await client.send(Self.call(id, service, 900_000)) }
                 let refused = try await client.call(Self.call(12, service, 900_000))
                 #expect(refused.kind == .error && refused.errorText.hasPrefix("limit: "), "\(refused.errorText)")
-                // What is small still goes.
+                // What is small still goes, beyond that too: the connection may be that of many, as a gateway's is.
+                try await client.send(Self.call(14, service, 290_000))
+                try await client.expectAlive()
+                try await client.send(Self.call(15, service, 4000))
                 try await client.expectAlive()
                 slow.letGo()
-                for _ in 0..<2 {
+                for _ in 0..<4 {
                     let answer = try #require(await client.next())
-                    #expect(answer.kind == .reply && (10..<12).contains(answer.id))
+                    #expect(answer.kind == .reply && [10, 11, 14, 15].contains(answer.id))
                 }
                 #expect(try await client.call(Self.call(13, service, 900_000)).kind == .reply)
             }

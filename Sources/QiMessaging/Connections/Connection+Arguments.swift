@@ -31,7 +31,9 @@ extension Connection {
     /// What is wrong with keeping the arguments of one more call; nil when nothing is.
     func refusal(ofArguments bytes: Int) -> String? {
         let room = roomForArguments
-        guard bytes > room else { return nil }
+        // A gateway makes the calls of many on one connection: short ones go on, and are bounded by their number.
+        let short = argumentBytes.meter == nil ? ArgumentBytes.leastFrame : 0
+        guard bytes > max(room, short) else { return nil }
         return "limit: \(bytes) bytes of arguments are too many beside those of other calls, of which \(max(room, 0)) bytes more may wait: "
             + "try again when one was answered"
     }

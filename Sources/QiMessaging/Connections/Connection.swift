@@ -200,7 +200,7 @@ final class Connection {
                 access?.noteHidden("\(message.address)", Access.emit.rawValue)
                 return
             }
-            hand(IncomingCall(connection: self, message: message), to: receiver)
+            hand(IncomingCall(connection: self, message: access == nil ? message : message.compacted()), to: receiver)
         case .cancel:
             var payload = message.payload
             guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
