@@ -8,8 +8,8 @@ struct Policy: AsyncParsableCommand {
         commandName: "policy", abstract: "Who may do what: show the rules, ask them, test them, change them, read them again.",
         discussion: """
             The rules stand in policy.yaml beside the configuration. The first rule that names the caller and lists the target \
-            decides; inside a rule deny is read before allow; what no rule lists is denied to everybody from outside.
-            A deny for everyone keeps the robot's own programs from hosting that service, too, unless an earlier rule allows
+            decides; inside a rule deny is read before allow; what no rule lists is denied to everybody from outside. \
+            A deny for everyone keeps the robot's own programs from hosting that service, too, unless an earlier rule allows \
             zone:internal all of it.
             """,
         subcommands: [PolicyShow.self, PolicyCheck.self, PolicyTest.self, PolicyEdit.self, PolicyReload.self])

@@ -63,7 +63,7 @@ struct DeviceRow: Hashable {
         switch row.state {
         case "offline":
             return CommandFailure(
-                .offline, mentioning(contact, failure.message, "is offline"), hint: failure.hint ?? waiting ?? "qimesh devices",
+                .offline, mentioning(contact, failure.message, "is offline"), hint: waiting ?? failure.hint ?? "qimesh devices",
                 device: contact)
         case "refused":
             return CommandFailure(
