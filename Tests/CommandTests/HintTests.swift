@@ -179,7 +179,7 @@ private struct SourceLiterals {
                 position += 1
             } else if has("\\(") {
                 position += 2
-                text += ["word:", "ShellWord.quoted(", "PrivateFile.quoted("].contains(where: has) ? "W" : "\u{FFFC}"
+                text += ["word:", "ShellWord.quoted(", "PrivateFile.quoted(", "Self.quoted("].contains(where: has) ? "W" : "\u{FFFC}"
                 skipCode(until: ")")
             } else if has("\\\n") {
                 // The line goes on.

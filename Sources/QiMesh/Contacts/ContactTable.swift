@@ -113,6 +113,6 @@ struct ContactTable: Equatable, Sendable {
         guard admission == .accept, contacts.values.count(where: { $0.admission == .accept }) >= Self.acceptLimit else { return }
         throw MeshError(
             .tooLarge, "accept has let in \(Self.acceptLimit) devices, which is the most it can",
-            hint: "narrow the patterns below accept in the configuration, or qimesh approve JID")
+            hint: "narrow the patterns below accept in the configuration; or, for one device: qimesh approve JID")
     }
 }

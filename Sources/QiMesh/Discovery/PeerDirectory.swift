@@ -47,7 +47,7 @@ final class PeerDirectory: Sendable {
         guard !client.state.isOnline || item?.isMutual == true else {
             throw QiError(
                 .denied, "\(name == found.jid ? name : "\(name) (\(jid))") and this device have not both approved each other yet",
-                hint: "on that device: qimesh approve with this device's address")
+                hint: "on that device: qimesh approve JID, with this device's address")
         }
         return jid
     }

@@ -12,7 +12,7 @@ public struct KnownDoors: Sendable {
     private static let sizeLimit = 1 << 20
     /// More than a user logs in at; a bound for the file.
     private static let countLimit = 4_096
-    private static let heading = "# Keys of gateways and robots, by address: qimesh refuses another key there.\n"
+    private static let heading = "# Keys of gateways and robots, by address; another key there is refused.\n"
 
     /// - Parameter file: an absolute path; its folder is made if it is missing.
     public init(file path: String) { self.path = path }

@@ -42,7 +42,7 @@ struct NodeOptions: ParsableArguments {
     var certificate: String?
 
     @Option(
-        help: "The key that has to be shown there, SHA256:…, as qimesh user add prints it; it is remembered.",
+        help: "The key that has to be shown there, SHA256:…, as `qimesh user add` prints it; it is remembered.",
         transform: { text in
             guard let key = KeyFingerprint(text) else { throw ValidationError("\"\(text)\" is no fingerprint, SHA256: and 43 characters") }
             return key

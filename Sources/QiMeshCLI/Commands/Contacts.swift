@@ -25,9 +25,9 @@ struct Invite: NodeVerb {
 struct Approve: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "approve", abstract: "Let in a device that asks to be a contact, or that only the server lists.",
-        discussion: "For a contact it sets the name. A device that has not asked is asked itself: qimesh invite.")
+        discussion: "For a contact it sets the name. A device that has not asked is asked itself by `qimesh invite`.")
 
-    @Argument(help: "The address, as qimesh devices shows it, or the name of a contact.")
+    @Argument(help: "The address, as `qimesh devices` shows it, or the name of a contact.")
     var jid: String
 
     @Option(help: "What the device is called here (default: the part before the @).")
