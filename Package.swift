@@ -60,7 +60,8 @@ let package = Package(
             name: "QiMessaging",
             dependencies: [
                 "QiWire", "QiMeshMacros", "CQiSystem", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), nioSSL, logging,
-                .product(name: "X509", package: "swift-certificates"), .product(name: "SwiftASN1", package: "swift-asn1"), collections, crypto, lifecycle, unixSignals, nio("NIOTLS"),
+                .product(name: "X509", package: "swift-certificates"), .product(name: "SwiftASN1", package: "swift-asn1"),
+                collections, crypto, lifecycle, unixSignals, nio("NIOTLS"),
             ],
             swiftSettings: settings),
         .target(

@@ -150,12 +150,12 @@ def test_configuration_as_editors_leave_it(home):
     assert home.cli("ls", "--url", "localhost:%d" % home.port).code == 0
 
 
-# --- nobody there
+# --- connections that fail
 
 @pytest.mark.parametrize("url, words", [
     ("tcp://127.0.0.1:1", "Connection refused"), ("no-such-host.invalid", "the name no-such-host.invalid is not known"),
     ("unix:/nonexistent.sock", "No such file or directory")])
-def test_nobody_there_is_said_in_the_words_of_the_system(bus, url, words):
+def test_an_address_without_listener_is_told_in_the_words_of_the_system(bus, url, words):
     answer = bus.cli("ls", "--url", url, "--json")
     assert answer.code == 5 and words in answer.error["message"], str(answer)
     assert not [word for word in ("NIO", "Error(", "Optional", ".swift") if word in answer.out], str(answer)

@@ -6,7 +6,7 @@ import QiMeshTesting
 import QiWire
 import Testing
 
-/// What people read when nobody answers, or the wrong one: the system's words, without the insides of libraries.
+/// What people read when no listener answers, or the wrong one: the system's words, without the insides of libraries.
 @Suite(.timeLimit(.minutes(2)))
 struct FailureReasonTests {
     /// Types, addresses in memory, error numbers and paths of build machines: nothing of that helps to mend a connection.
@@ -21,7 +21,7 @@ struct FailureReasonTests {
         ("tcp://no-such-host.invalid:9559", "the name no-such-host.invalid is not known"),
         ("unix:/nonexistent/sd.sock", "No such file or directory"), ("tcps://127.0.0.1:1", "Connection refused"),
     ])
-    func nobodyThere(_ url: String, _ reason: String) async {
+    func anAddressWithoutListenerIsToldInTheWordsOfTheSystem(_ url: String, _ reason: String) async {
         var options = Session.Options()
         options.machineID = "test-machine"
         options.logger = quiet
@@ -30,7 +30,7 @@ struct FailureReasonTests {
         #expect(error?.message == "nobody answers at \(url): \(reason)")
     }
 
-    @Test func noAnswerInTime() {
+    @Test func failuresOfChannelsAreWords() {
         #expect(FailureReason.text(ChannelError.connectTimeout(.seconds(10))) == "no answer within 10 s")
         #expect(FailureReason.text(ChannelError.connectTimeout(.milliseconds(2_500))) == "no answer within 2500 ms")
         #expect(FailureReason.text(ChannelError.ioOnClosedChannel) == "the connection was closed")
@@ -43,7 +43,7 @@ struct FailureReasonTests {
     ])
     func timesHaveNoMoreDecimalsThanPeopleRead(_ duration: Duration, _ text: String) { #expect(duration.text == text) }
 
-    @Test func aPeerWithoutTLS() async throws {
+    @Test func aPeerWithoutTLSIsSaidToBeOne() async throws {
         try await withDirectory { _, endpoint in
             guard case .tcp(let host, let port) = endpoint.kind else { return }
             var options = Session.Options()
@@ -56,7 +56,7 @@ struct FailureReasonTests {
         }
     }
 
-    @Test func filesThatHoldNoCertificate() async throws {
+    @Test func filesThatHoldNoCertificateAreNamedWithTheReason() async throws {
         try await withFolder { folder in
             let path = folder + "/odd.pem"
             try write("no certificate", to: path)

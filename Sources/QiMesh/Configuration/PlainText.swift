@@ -8,7 +8,9 @@ package enum PlainText {
     ///   - path: for messages.
     ///   - code: what to throw.
     /// - Throws: `code` for bytes that are not UTF-8, with what they are where that shows.
-    package static func decode(_ bytes: some Collection<UInt8>, _ path: String, code: MeshError.Code = .configuration) throws(MeshError) -> String {
+    package static func decode(
+        _ bytes: some Collection<UInt8>, _ path: String, code: MeshError.Code = .configuration
+    ) throws(MeshError) -> String {
         let start = Array(bytes.prefix(2))
         // Windows editors call this "Unicode".
         if start == [0xFF, 0xFE] || start == [0xFE, 0xFF] {

@@ -16,7 +16,8 @@ struct TypedCommand: Sendable {
     func adding(_ option: String, _ value: String) -> String? {
         let end = words.firstIndex(of: "--") ?? words.endIndex
         var words = words
-        if !words[..<end].contains(where: { $0 == option || $0.hasPrefix(option + "=") }) { words.insert(contentsOf: [option, value], at: end) }
+        let isThere = words[..<end].contains { $0 == option || $0.hasPrefix(option + "=") }
+        if !isThere { words.insert(contentsOf: [option, value], at: end) }
         let text = ShellWord.joined(["qimesh"] + words)
         return text.utf8.count <= Self.lengthLimit ? text : nil
     }

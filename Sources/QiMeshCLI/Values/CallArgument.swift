@@ -52,7 +52,8 @@ struct CallArgument: Sendable {
             }
             // `[1,2` was not meant as a word, and the service's complaint about a string would not say why.
             guard let first = text.first, "[{\"".contains(first) else { return (.string(text), nil) }
-            throw .usage("the argument \(text) is not JSON: \(error.message) (byte \(error.offset)); is it quoted for the shell, as '\(text)'?")
+            throw .usage(
+                "the argument \(text) is not JSON: \(error.message) (byte \(error.offset)); is it quoted for the shell, as '\(text)'?")
         }
     }
 

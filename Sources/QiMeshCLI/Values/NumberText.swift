@@ -46,8 +46,9 @@ struct NumberText {
     /// Without the underscores between digits; nil when one stands elsewhere.
     private static func ungrouped(_ text: Substring) -> String? {
         let parts = text.split(separator: "_", omittingEmptySubsequences: false)
-        let isBetweenDigits = parts.dropFirst().allSatisfy { $0.first?.isHexDigit == true } && parts.dropLast().allSatisfy { $0.last?.isHexDigit == true }
-        return isBetweenDigits ? parts.joined() : nil
+        let isFollowed = parts.dropFirst().allSatisfy { $0.first?.isHexDigit == true }
+        let isPreceded = parts.dropLast().allSatisfy { $0.last?.isHexDigit == true }
+        return isFollowed && isPreceded ? parts.joined() : nil
     }
 
     private static func integer(_ digits: Substring, radix: Int, _ isNegative: Bool) -> QiValue? {

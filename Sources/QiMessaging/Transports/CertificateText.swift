@@ -51,8 +51,9 @@ struct CertificateText {
         switch bytes.count {
         case 4: bytes.map { "\($0)" }.joined(separator: ".")
         case 16:
-            IPAddress(stride(from: 0, to: 16, by: 2).map { String(Int(bytes[$0]) << 8 | Int(bytes[$0 + 1]), radix: 16) }.joined(separator: ":"))?
-                .description
+            IPAddress(
+                stride(from: 0, to: 16, by: 2).map { String(Int(bytes[$0]) << 8 | Int(bytes[$0 + 1]), radix: 16) }.joined(separator: ":")
+            )?.description
         default: nil
         }
     }

@@ -4,7 +4,7 @@ import Glibc
 enum PEMFile {
     private static let sizeLimit = 1 << 20
 
-    /// The content, without the byte order mark that some editors put before it: PEM is looked for at the beginning of a line (RFC 7468 §2).
+    /// The content, without the byte order mark that some editors put before it: PEM begins at the beginning of a line (RFC 7468 §2).
     ///
     /// - Throws: `.invalid` with the system's reason, and for a file of more than 1 MiB.
     static func bytes(_ path: String) throws(QiError) -> [UInt8] {
@@ -27,7 +27,9 @@ enum PEMFile {
     }
 
     /// The content of such a file without a byte order mark.
-    static func withoutMark(_ content: [UInt8]) -> [UInt8] { content.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(content.dropFirst(3)) : content }
+    static func withoutMark(_ content: [UInt8]) -> [UInt8] {
+        content.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(content.dropFirst(3)) : content
+    }
 
     private static func unreadable(_ path: String) -> QiError {
         QiError(.invalid, "\(path) cannot be read: \(FailureReason.text(errno: errno))")
