@@ -98,7 +98,7 @@ import Testing
                 let refused = try await client.call(Self.call(12, service, 900_000))
                 #expect(refused.kind == .error && refused.errorText.hasPrefix("limit: "), "\(refused.errorText)")
                 // What is small still goes, beyond that too: the connection may be that of many, as a gateway's is.
-                try await client.send(Self.call(14, service, 290_000))
+                try await client.send(Self.call(14, service, 296_000))
                 try await client.expectAlive()
                 try await client.send(Self.call(15, service, 4000))
                 try await client.expectAlive()
