@@ -139,8 +139,8 @@ class Siege:
             # The peak of memory is that of now (proc(5)).
             file.write("5")
         memory, time = self.used()[0], self.time()
-        self.steady.tell(100)
         attacker = self.hostile(self.mallory, "megabyte", "--what", what, login=login)
+        self.steady.tell(200)
         attacker.tell("stop")
         report = attacker.hear()
         stall = self.steady.hear()
