@@ -10,6 +10,7 @@ from homes.ejabberd import Ejabberd
 from homes.home import Home, binary
 from homes.processes import until
 from homes.prosody import Federation, Prosody
+from homes.terminal import at_terminal
 
 NUMBERS = itertools.count(1)
 
@@ -286,6 +287,14 @@ def test_the_code_in_the_terminal_is_the_token(pair):
                 continue
             same += other.get_matrix() == drawn
     assert same == 1, "\n".join(picture)
+
+
+def test_the_code_is_whole_at_the_end_of_a_terminal_of_24_lines(pair):
+    pepper, _ = pair
+    lines = at_terminal(pepper, "enroll", "--name", "pepper").ok().out.splitlines()
+    picture = [line for line in lines if "█" in line]
+    assert 20 <= len(picture) <= 23 and lines[-len(picture):] == picture, "\n".join(lines)
+    assert pepper.cli("enroll", "--cancel", "all", "--json").ok()
 
 
 def test_owners_see_what_they_should(pair):
