@@ -147,7 +147,7 @@ struct DeviceRowTests {
 
     @Test func unknownValues() {
         let row = row("pepper", "p@x", "online")
-        #expect(row.services == nil && row.roundTrip == nil && row.lastSeen == 12 && row.note.isEmpty)
+        #expect(row.services == nil && row.lastSeen == 12 && row.note.isEmpty)
     }
 
     @Test(

@@ -73,7 +73,7 @@ private struct ShownCommand {
         for match in literal.ranges(of: "qimesh ") {
             let before = literal[..<match.lowerBound]
             let isSpan = before.hasSuffix("`")
-            guard before.isEmpty || isSpan || [": ", "; ", "(", "\n", "$ "].contains { before.hasSuffix($0) } else { continue }
+            guard before.isEmpty || isSpan || [": ", "; ", "(", "\n", "$ "].contains(where: { before.hasSuffix($0) }) else { continue }
             var end = match.upperBound
             var quote: Character?
             while end < literal.endIndex {
