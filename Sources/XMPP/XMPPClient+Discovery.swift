@@ -5,6 +5,17 @@ extension XMPPClient {
         try await host.discoInfo(of: address)
     }
 
+    /// What an entity says about one of its nodes (XEP-0030 §3.2); always asked.
+    public func discoInfo(of address: JID, node: String) async throws(XMPPError) -> DiscoInfo {
+        let query = Element("query", namespace: Namespaces.discoInfo, attributes: ["node": node])
+        let answer = try await iq(to: address, .get, query)
+        do throws(EntityCapabilities.Fault) {
+            return try EntityCapabilities.parse(answer, strictly: false)
+        } catch {
+            throw XMPPError(.stanza, "the answer to disco#info is not usable (\(error))", cause: error)
+        }
+    }
+
     /// What an entity has (XEP-0030 §4), at most 1000 items; broken entries are left out.
     public func discoItems(of address: JID, node: String? = nil) async throws(XMPPError) -> [DiscoItem] {
         var query = Element("query", namespace: Namespaces.discoItems)
@@ -23,6 +34,12 @@ extension XMPPClient {
     /// Answers disco#items of mutual contacts. The provider says what that asker may see; it runs on the client's thread.
     public func setDiscoItems(_ provider: @escaping @Sendable (_ asker: JID) -> [DiscoItem]) {
         host.enqueue { $0.setDiscoItems(provider) }
+    }
+
+    /// Answers disco#info of mutual contacts about a node of ours; nil is `item-not-found`. What is said there is no part of the
+    /// capabilities in our presence, so it may differ from device to device.
+    public func setDiscoNode(_ node: String, _ provider: @escaping @Sendable (_ asker: JID) async -> DiscoInfo?) {
+        host.enqueue { $0.setDiscoNode(node, provider) }
     }
 
     /// Changes what our presence says; sent when online, and after every reconnect.

@@ -40,11 +40,14 @@ public final class XMPPClient: Sendable {
             timekeeper: eventLoopGroup.next())
     }
 
-    /// Connects, and keeps connecting again with growing jittered pauses (1 s to 5 min) after every loss, until the task is
+    /// Connects, and keeps connecting again with growing jittered pauses (1 s to 1 min) after every loss, until the task is
     /// cancelled or ``shutdown()`` is called: then says goodbye to the server and returns. Call it once.
     ///
-    /// Throws when going on is useless: `.notAuthorized` (account or password refused), `.certificate` (the server's
-    /// certificate was refused), `.configuration`. The message says what to do.
+    /// Nothing that a server does ends it: where a person is needed (account, password or certificate refused) the state is `refused`
+    /// and the pauses are 1 min to 15 min; where the server names another host, that one is asked (RFC 6120 §4.9.3.19), and its
+    /// certificate has to be the domain's like any other's.
+    ///
+    /// Throws `.configuration` for an address that is no account's, `.invalidInput` when it was called before.
     public func run() async throws(XMPPError) {
         try await host.run()
     }
@@ -52,6 +55,11 @@ public final class XMPPClient: Sendable {
     /// Ends ``run()`` in the orderly way. Any thread; returns at once.
     public func shutdown() {
         host.shutdown()
+    }
+
+    /// Ends a pause before the next attempt to log in: something may have changed. Any thread; returns at once.
+    public func tryNow() {
+        host.enqueue { $0.tryNow() }
     }
 
     /// Where the client stands with its server.

@@ -16,8 +16,12 @@ public struct XMPPConfiguration: Sendable {
 
     /// The account, a bare address.
     public var jid: JID
-    /// The account's password. Kept out of descriptions and logs.
-    public var password: String
+    /// The account's password, asked for at every attempt to log in, on the client's own thread: a file may have changed since. What it
+    /// throws becomes the reason of the state `refused`. Kept out of descriptions and logs.
+    public var password: @Sendable () throws(XMPPError) -> String
+    /// Whether the password may be sent as it is, inside TLS, to a server that offers no better mechanism (SASL PLAIN, RFC 4616): then
+    /// the server learns it. Without it SCRAM (RFC 5802) proves the password, and a server that asks for the password gets none.
+    public var allowsPlain: Bool
     /// Name of this connection of the account. Keep it stable: a reconnect then replaces the connection that died instead
     /// of standing beside it.
     public var resource: String
@@ -46,8 +50,16 @@ public struct XMPPConfiguration: Sendable {
 
     /// Makes a configuration for an account.
     public init(jid: JID, password: String, resource: String = "qimesh", server: Server? = nil) {
+        self.init(jid: jid, password: { () throws(XMPPError) in password }, resource: resource, server: server)
+    }
+
+    /// Makes a configuration for an account whose password is asked for at every login.
+    public init(
+        jid: JID, password: @escaping @Sendable () throws(XMPPError) -> String, resource: String = "qimesh", server: Server? = nil
+    ) {
         self.jid = jid.bare
         self.password = password
+        allowsPlain = false
         self.resource = resource
         self.server = server
         directTLS = false

@@ -1,9 +1,12 @@
 /// Bounds on what other entities may make a client do (reference `xmpp.md` §6.7).
 public struct XMPPLimits: Hashable, Sendable {
-    /// IQ requests a second of one contact that are answered; over it `resource-constraint`, over twice it nothing.
+    /// IQ requests a second of one contact that are served. What is over it is answered `resource-constraint`; silence is only for a
+    /// flood that goes on (``RequestMeter``).
     public var requestsPerSecond: Int
     /// Largest received stanza that is looked at, in bytes of names, values and text.
     public var stanzaBytes: Int
+    /// Largest contact list that is taken from our own server, in bytes counted the same way.
+    public var rosterBytes: Int
     /// Deepest nesting of a received stanza that is looked at.
     public var stanzaDepth: Int
     /// Requests of ours that wait for an answer at one time.
@@ -27,6 +30,7 @@ public struct XMPPLimits: Hashable, Sendable {
     public init() {
         requestsPerSecond = 50
         stanzaBytes = 64 * 1024
+        rosterBytes = 16 << 20
         stanzaDepth = 64
         pendingRequests = 4096
         contacts = 10_000

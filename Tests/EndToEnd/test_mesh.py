@@ -135,6 +135,25 @@ def test_server_sees_no_plaintext(desk, server):
         assert not shows(passed, secret), secret + " in a stanza"
 
 
+def test_server_learns_no_names_of_services(pepper, desk, server):
+    """What a device says of itself passes the server in clear, the names of its services do not; a contact counts them by its tunnel."""
+    pepper.host("Unlisted5e0c")
+    assert "Unlisted5e0c" in desk.services("pepper")
+    row = next(row for row in desk.devices() if row["name"] == "pepper")
+    assert row["services"] == len(desk.services("pepper"))
+    passed = server.passed()
+    assert "urn:qimesh:device:1" in passed, "no contact asked what the device is: the log proves nothing"
+    assert not shows(passed, "Unlisted5e0c")
+
+
+def test_devices_of_one_version_announce_the_same_hash(pepper, desk, server):
+    """So that one question to any of them is enough; what differs between devices is asked for at a node of its own."""
+    import re
+    tags = [tag for tag in re.findall(r"<c [^>]*>", server.passed()) if "urn:qimesh:node" in tag]
+    hashes = {re.search(r"ver=['\"]([^'\"]+)", tag).group(1) for tag in tags}
+    assert len(tags) >= 2 and len(hashes) == 1, hashes
+
+
 def shows(passed, secret):
     """Whether a stanza holds the secret, in clear or inside its base64 blocks."""
     import base64

@@ -91,19 +91,33 @@ def test_accept_in_the_configuration(folder, own_server):
         assert desk.call("pepper/Peer.echo_string", "let in") == "let in"
 
 
-def test_wrong_password_stops_with_advice(folder, own_server):
+def account(home):
+    return home.cli("status", "--json").ok().json["accounts"][0]
+
+
+def test_wrong_password_is_a_state_and_the_bus_lives(folder, own_server):
     with Home(folder, "pepper") as pepper:
-        pepper.write_account(own_server, "pepper", password="not-it").up(wait=False)
-        assert pepper.node.wait_end(30) == 4
+        pepper.write_account(own_server, "pepper", password="not-it").up()
+        pepper.host("Peer")
+        until(lambda: account(pepper)["state"] == "refused", 30, "refused")
+        row = account(pepper)
+        assert "not-authorized" in row["reason"] and row["since"] > 0
+        assert pepper.call("Peer.echo_string", "still here") == "still here"
         log = pepper.node.log.read_text()
-        assert own_server.jid("pepper") in log and "password" in log and "not-it" not in log
+        assert log.count("an account is refused") == 1
+        assert own_server.jid("pepper") in log and "not-it" not in log
+        pepper.write_account(own_server, "pepper")
+        until(lambda: account(pepper)["state"] == "online", 30, "online")
+        assert pepper.down() == 0
 
 
 def test_certificate_of_another_authority_is_refused(folder, own_server, tmp_path):
     with Prosody(tmp_path, {}) as other, Home(folder, "pepper") as pepper:
-        pepper.write_account(own_server, "pepper", ca=other.ca).up(wait=False)
-        assert pepper.node.wait_end(30) == 4
-        assert "certificate" in pepper.node.log.read_text().lower()
+        pepper.write_account(own_server, "pepper", ca=other.ca).up()
+        until(lambda: account(pepper)["state"] == "refused", 30, "refused")
+        assert "certificate" in account(pepper)["reason"] and "issued by" in account(pepper)["reason"]
+        pepper.host("Peer")
+        assert pepper.call("Peer.echo_string", "still here") == "still here"
 
 
 def test_changed_key_is_refused_until_trusted(pair, own_server):

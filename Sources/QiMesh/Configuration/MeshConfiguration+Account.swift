@@ -14,6 +14,8 @@ extension MeshConfiguration {
         public var server: HostPort?
         /// TLS from the first byte instead of STARTTLS (XEP-0368).
         public var directTLS = false
+        /// Whether the password may be shown to a server that offers no other way to log in (SASL PLAIN), inside TLS.
+        public var allowsPlain = false
         /// The absolute path of a PEM file with authorities to trust beside the system's.
         public var caFile: String?
         /// Whose subscription requests are taken without asking.
@@ -42,6 +44,7 @@ extension MeshConfiguration.Account: Decodable {
         case passwordFile = "password-file"
         case resource, server
         case directTLS = "direct-tls"
+        case allowsPlain = "sasl-plain"
         case caFile = "ca-file"
         case accept
     }
@@ -68,6 +71,7 @@ extension MeshConfiguration.Account: Decodable {
             self.server = address
         }
         directTLS = try container.decodeIfPresent(Bool.self, forKey: .directTLS) ?? directTLS
+        allowsPlain = try container.decodeIfPresent(Bool.self, forKey: .allowsPlain) ?? allowsPlain
         for (index, pattern) in (try container.decodeIfPresent([String].self, forKey: .accept) ?? []).enumerated() {
             guard let glob = JIDGlob(pattern) else {
                 throw container.wrong(

@@ -1,12 +1,11 @@
 extension MeshConfiguration {
     /// The settings in which another configuration differs that a running node does not take over, by section. It takes over
-    /// `policy`, and of `gateway`: `advertise`, `certificate`, `key` and `trust`.
+    /// `device.name`, `device.model`, `xmpp`, `policy`, and of `gateway`: `advertise`, `certificate`, `key` and `trust`.
     public func settingsForRestart(against other: MeshConfiguration) -> [String] {
         var names: [String] = []
-        if device != other.device { names.append("device") }
+        if other.device != device.taking(other.device) { names.append("device") }
         if `internal` != other.internal { names.append("internal") }
         names += Self.gatewayNames(gateway, other.gateway)
-        if xmpp != other.xmpp { names.append("xmpp") }
         if limits != other.limits { names.append("limits") }
         if log != other.log { names.append("log") }
         return names
@@ -17,5 +16,30 @@ extension MeshConfiguration {
         other.advertise = one.advertise
         (other.certificate, other.key, other.trust) = (one.certificate, one.key, one.trust)
         return one == other ? [] : ["gateway"]
+    }
+
+    /// This configuration with what a running node takes over from another one.
+    func taking(_ other: MeshConfiguration) -> MeshConfiguration {
+        var result = self
+        result.device = device.taking(other.device)
+        result.xmpp = other.xmpp
+        result.policy = other.policy
+        if let gateway = other.gateway {
+            result.gateway?.advertise = gateway.advertise
+            result.gateway?.certificate = gateway.certificate
+            result.gateway?.key = gateway.key
+            result.gateway?.trust = gateway.trust
+        }
+        return result
+    }
+}
+
+extension MeshConfiguration.Device {
+    /// This device with the name and model of another: what may change while a node runs.
+    fileprivate func taking(_ other: Self) -> Self {
+        var result = self
+        result.name = other.name
+        result.model = other.model
+        return result
     }
 }

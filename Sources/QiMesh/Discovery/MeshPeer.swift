@@ -21,7 +21,6 @@ struct MeshPeer: Sendable {
     var name: String
     var state: State
     var model = ""
-    var services = -1
     var resource = ""
     var subscription = "none"
     /// How its owner let it in; nil for one that is no contact.

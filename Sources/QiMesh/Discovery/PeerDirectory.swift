@@ -7,7 +7,8 @@ import XMPP
 final class PeerDirectory: Sendable {
     private struct State {
         var lastSeen: [JID: Date] = [:]
-        var services: [JID: Int] = [:]
+        /// What connections of devices say they are; forgotten when they go or say that something changed.
+        var descriptions: [JID: DeviceDescription] = [:]
         var waiters: [JID: [UInt64: UnsafeContinuation<Void, Never>]] = [:]
         var nextWaiter: UInt64 = 1
         var onlineSince: ContinuousClock.Instant?
@@ -92,7 +93,10 @@ final class PeerDirectory: Sendable {
             state.lastSeen[device] = Date()
             if state.lastSeen.count > 20_000 { state.lastSeen.removeAll() }
             state.silent.remove(device)
-            guard resource.isAvailable else { return [] }
+            guard resource.isAvailable else {
+                state.descriptions[resource.jid] = nil
+                return []
+            }
             return state.waiters.removeValue(forKey: device).map { Array($0.values) } ?? []
         }
         for waiter in waiters { waiter.resume() }
@@ -158,11 +162,22 @@ final class PeerDirectory: Sendable {
         return seconds < 120 ? "last seen \(seconds) s ago" : "last seen \(seconds / 60) min ago"
     }
 
-    // MARK: - Services
+    // MARK: - What they are
 
-    func setServices(_ count: Int, of device: JID) {
-        state.withLock { $0.services[device] = count }
+    /// The connections of devices that have not said what they are.
+    func undescribed() -> [JID] {
+        let known = state.withLock { $0.descriptions }
+        return contacts.all.compactMap { JID($0.jid) }.compactMap { tunnelResource(of: $0)?.jid }.filter { known[$0] == nil }
+    }
+
+    func described(_ connection: JID, _ description: DeviceDescription) {
+        state.withLock { $0.descriptions[connection] = description }
         observers.notify()
+    }
+
+    /// A device says that something about it changed.
+    func changed(_ device: JID) {
+        state.withLock { state in state.descriptions = state.descriptions.filter { $0.key.bare != device } }
     }
 
     // MARK: - Listing
@@ -202,8 +217,7 @@ final class PeerDirectory: Sendable {
         } else if let resource = tunnelResource(of: jid) {
             peer.state = .online
             peer.resource = resource.jid.resource ?? ""
-            peer.services = state.withLock { $0.services[jid] } ?? -1
-            peer.model = resource.disco?.identities.first?.name ?? ""
+            peer.model = state.withLock { $0.descriptions[resource.jid] }?.text ?? ""
             peer.note = resource.status
         } else if !client.resources(of: jid).isEmpty {
             peer.note = "online without qimesh"

@@ -7,9 +7,10 @@ import XMPP
 /// The devices of all accounts of a node, as its directory sees them. A device is a bare JID; the first account that has it as a
 /// contact reaches it.
 final class AccountPaths: DevicePaths {
-    private let gateways: [XMPPGateway]
+    private let accounts: AccountSet
+    private var gateways: [XMPPGateway] { accounts.gateways }
 
-    init(_ gateways: [XMPPGateway]) { self.gateways = gateways }
+    init(_ accounts: AccountSet) { self.accounts = accounts }
 
     func device(named name: String) throws(QiError) -> String {
         var refusal: QiError?

@@ -1,14 +1,16 @@
+import Foundation
 import QiMessaging
 import QiWire
 
 /// What the command line asks the node about its public door.
 final class GatewayControl: ControlMembers {
-    private let service: GatewayService
+    private let door: StandingDoor
+    private var service: GatewayService { door.service }
 
-    init(_ service: GatewayService) { self.service = service }
+    init(_ door: StandingDoor) { self.door = door }
 
     func add(to builder: inout ObjectBuilder) {
-        builder.advertiseControl("gateway", "()") { [service] _, _ in
+        builder.advertiseControl("gateway", "()") { [service = door.service] _, _ in
             guard let status = try await service.status() else { return .dictionary([]) }
             return .dictionary([
                 ("endpoints", .list(status.endpoints.map { .string($0.text) })),
@@ -21,6 +23,11 @@ final class GatewayControl: ControlMembers {
     }
 
     var status: [(String, QiValue)] {
-        [("gateway", .list(service.endpoints.map { .string($0) })), ("gatewayKey", .string(service.key.map { "\($0)" } ?? ""))]
+        let trouble = door.trouble
+        return [
+            ("gateway", .list(service.endpoints.map { .string($0) })), ("gatewayKey", .string(service.key.map { "\($0)" } ?? "")),
+            ("gatewayTrouble", .string(trouble?.text ?? "")),
+            ("gatewayTroubleSince", .double(trouble?.since.timeIntervalSince1970 ?? -1)),
+        ]
     }
 }

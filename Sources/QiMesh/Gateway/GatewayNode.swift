@@ -39,7 +39,7 @@ public final class GatewayNode: Service {
     }
 
     /// Takes over what can change while it runs; see ``MeshNode/reload(_:)``.
-    public func reload(_ configuration: MeshConfiguration) -> [String] {
+    public func reload(_ configuration: MeshConfiguration) async -> [String] {
         policies.withLock { $0 }?.follow(configuration)
         door.withLock { $0 }?.reload(configuration)
         return self.configuration.settingsForRestart(against: configuration)

@@ -27,25 +27,27 @@ final class XMPPGateway: Sendable {
     private struct State {
         /// Keys shown on tunnels that we are opening, until the peer has answered inside.
         var shown: [String: PeerKey] = [:]
-        var names: [String] = []
         var generation = 0
         /// What the server lists and the owner has not let in, as far as it was told; bounded.
         var unconfirmed: Set<JID> = []
         /// When the contacts were last asked whether we may see them.
         var asked: [JID: ContinuousClock.Instant] = [:]
+        var device: MeshConfiguration.Device
+        /// Why there is no connection, as it was said last.
+        var reason: String?
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let epoch = UUID().uuidString
     private let announcements = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     let decisions = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
-    private let refreshes = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
     let logins = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
+    /// - Parameter password: asked for at every login; see ``XMPPConfiguration/password``.
     init(
-        account: MeshConfiguration.Account, password: Password, device: MeshConfiguration.Device, server: DirectoryServer,
-        trust: TrustStore, identity: CurrentIdentity, enrollments: EnrollmentStore? = nil,
-        limits: MeshConfiguration.Limits, logger: Logger
+        account: MeshConfiguration.Account, password: @escaping @Sendable () throws(MeshError) -> Password,
+        device: MeshConfiguration.Device, server: DirectoryServer, trust: TrustStore, identity: CurrentIdentity,
+        enrollments: EnrollmentStore? = nil, limits: MeshConfiguration.Limits, logger: Logger
     ) throws(MeshError) {
         try account.checkFiles()
         guard let jid = JID(account.jid) else { throw MeshError(.configuration, "\(account.jid) is not an XMPP address") }
@@ -56,12 +58,22 @@ final class XMPPGateway: Sendable {
         own = jid.bare
         self.identity = identity
         self.enrollments = enrollments
+        state = Mutex(State(device: device))
         callsPerPeer = limits.callsPerPeer
-        var configuration = XMPPConfiguration(jid: jid, password: password.reveal(), resource: account.resource)
+        var configuration = XMPPConfiguration(
+            jid: jid,
+            password: { () throws(XMPPError) in
+                do throws(MeshError) {
+                    return try password().reveal()
+                } catch {
+                    throw XMPPError(.configuration, error.description, cause: error)
+                }
+            }, resource: account.resource)
+        configuration.allowsPlain = account.allowsPlain
+        configuration.software = ("QiMesh", MeshNode.version)
         configuration.server = account.server.map { .init(host: $0.host, port: UInt16(clamping: $0.port)) }
         configuration.directTLS = account.directTLS
         configuration.caFile = account.caFile
-        configuration.identityName = [device.name, device.model].compactMap { $0 }.joined(separator: ", ")
         configuration.features = [MeshNamespaces.tunnel, MeshNamespaces.services + "+notify"]
         let events = Events()
         let contacts = AccountContacts(account: jid, trust: trust, logger: logger)
@@ -75,22 +87,23 @@ final class XMPPGateway: Sendable {
 
     // MARK: - Lifetime
 
-    /// Logs in and stays, through every loss, until the node shuts down.
+    /// Logs in and stays, through every loss and every refusal, until the node shuts down or ``end(_:)``.
     ///
-    /// - Throws: `authentication` for refused credentials, `configuration` for a refused certificate or what cannot work.
+    /// - Throws: `configuration` for what cannot be an account.
     func run() async throws {
-        client.setDiscoItems { [weak self] asker in self?.discoItems(for: asker) ?? [] }
+        client.setDiscoItems { [weak self] _ in self?.discoItems ?? [] }
+        client.setDiscoNode(MeshNamespaces.device) { [weak self] _ in await self?.description }
         client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { [weak self] offer in
             self?.judge(offer) ?? .decline(reason: "shutting down")
         }
-        server.onServicesChanged { [weak self] names in self?.servicesChanged(names) }
+        server.onServicesChanged { [weak self] _ in self?.servicesChanged() }
         if enrollments?.isListening(account: "\(own)") == true { listenForPairing() }
         // With another policy each contact sees other services.
         let policyToken = server.access?.observe { [announcements] in announcements.continuation.yield() }
         defer { if let policyToken { server.access?.stopObserving(policyToken) } }
         try await withThrowingTaskGroup { group in
             group.addTask { [self] in await announce() }
-            group.addTask { [self] in await refresh() }
+            group.addTask { [self] in await watchFiles() }
             group.addTask { [self] in await answerRequests() }
             group.addTask { [self] in await repairContacts() }
             defer { group.cancelAll() }
@@ -101,44 +114,49 @@ final class XMPPGateway: Sendable {
                     client.shutdown()
                 }
             } catch let error as XMPPError {
-                throw Self.fatal(error, account)
+                throw MeshError(.configuration, "\(account.jid): \(error.message)", cause: error)
             }
         }
     }
 
-    private static func fatal(_ error: XMPPError, _ account: MeshConfiguration.Account) -> MeshError {
-        switch error.code {
-        case .notAuthorized:
-            MeshError(
-                .authentication, "the server refused \(account.jid): \(error.message)",
-                hint: "check the password (\(account.passwordFile ?? PasswordSource.variable)) and that the account exists", cause: error)
-        case .certificate:
-            MeshError(
-                .denied, "the certificate of \(account.jid)'s server was refused: \(error.message)",
-                hint: "if the server has a CA of its own, name its file: ca-file", cause: error)
-        default: MeshError(.configuration, "\(account.jid): \(error.message)", cause: error)
+    /// The account is no more: says goodbye, and ends what runs over it.
+    func end(_ reason: String) {
+        let contacts = client.roster()
+        client.shutdown()
+        for item in contacts { server.dropDevice("\(item.jid)", QiError(.disconnected, reason)) }
+    }
+
+    /// What this device says of itself.
+    var device: MeshConfiguration.Device { state.withLock { $0.device } }
+
+    /// This device is called otherwise from now on.
+    func setDevice(_ device: MeshConfiguration.Device) {
+        let isNews = state.withLock { state in
+            defer { state.device = device }
+            return state.device != device
+        }
+        if isNews { servicesChanged() }
+    }
+
+    /// Whether that is another reason than the last one.
+    @discardableResult
+    func noteReason(_ reason: String?) -> Bool {
+        state.withLock { state in
+            defer { state.reason = reason }
+            return state.reason != reason
         }
     }
 
     // MARK: - Announcing (reference xmpp §6.1)
 
-    private func servicesChanged(_ names: [String]) {
-        state.withLock { state in
-            state.names = names
-            state.generation += 1
-        }
+    private func servicesChanged() {
+        state.withLock { $0.generation += 1 }
         announcements.continuation.yield()
     }
 
-    /// The services that the asker may know of.
-    private func discoItems(for asker: JID) -> [DiscoItem] {
-        guard let jid = client.boundJID else { return [] }
-        var names = state.withLock { $0.names }
-        if let policy = server.access?.policy {
-            let principal = Principal(.device("\(asker.bare)"), zone: .internet)
-            names = names.filter { policy.maySee(principal, $0) }
-        }
-        return names.map { DiscoItem(jid: jid, node: $0, name: $0) }
+    /// What we have that may be asked about. No service: the operator of a server reads this, and a contact reads them through its tunnel.
+    private var discoItems: [DiscoItem] {
+        client.boundJID.map { [DiscoItem(jid: $0, node: MeshNamespaces.device, name: "device")] } ?? []
     }
 
     /// Publishes that something changed, not what: one item serves all contacts, so names do not belong in it.
@@ -155,18 +173,6 @@ final class XMPPGateway: Sendable {
             }
             // A service that flaps must not become a stream of notices.
             try? await Task.sleep(for: .seconds(1))
-        }
-    }
-
-    /// Learns how many services the contacts offer, one contact at a time.
-    private func refresh() async {
-        for await device in refreshes.stream {
-            guard let resource = peers.tunnelResource(of: device) else { continue }
-            do {
-                peers.setServices(try await client.discoItems(of: resource.jid).count, of: device)
-            } catch {
-                logger.debug("services of a contact not learned", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
-            }
         }
     }
 
@@ -310,32 +316,25 @@ final class XMPPGateway: Sendable {
         func subscriptionRequested(_ request: SubscriptionRequest) { target?.subscriptionRequested(request) }
         func pepEvent(from account: JID, node: String, item: Element) {
             guard node == MeshNamespaces.services, let target else { return }
-            target.refreshes.continuation.yield(account.bare)
+            target.peers.changed(account.bare)
             target.server.deviceChanged("\(account.bare)")
         }
     }
 
     private func stateChanged(_ state: XMPPConnectionState) {
+        told(state)
         if state.isOnline {
-            logger.info("online", metadata: ["xmpp.account": "\(own)"])
             peers.wentOnline()
             announcements.continuation.yield()
             logins.continuation.yield()
         } else {
             peers.wentOffline()
-            if case .waiting(let pause, let reason) = state {
-                logger.warning(
-                    "not connected", metadata: ["xmpp.account": "\(own)", "error": "\(reason.message)", "retry": "\(pause.text)"])
-            }
         }
     }
 
     private func presenceChanged(_ resource: PresenceResource) {
         peers.presenceChanged(resource)
-        if resource.isAvailable, resource.disco?.has(MeshNamespaces.tunnel) == true {
-            refreshes.continuation.yield(resource.jid.bare)
-            server.deviceChanged("\(resource.jid.bare)")
-        }
+        if resource.isAvailable, resource.disco?.has(MeshNamespaces.tunnel) == true { server.deviceChanged("\(resource.jid.bare)") }
     }
 
     private func rosterChanged(_ item: RosterItem) {

@@ -32,6 +32,7 @@ public struct DeviceList: Sendable {
                 while true {
                     if let change = waiting.popFirst() { return change }
                     guard await news.next() != nil else { return nil }
+                    await list.mesh.gateway.learnDescriptions(within: .seconds(2))
                     let devices = list.all.map { ($0.jid, $0.state, $0) }
                     waiting = fold.changes(to: devices).map { state, device in
                         switch state {

@@ -63,15 +63,17 @@ public final class Mesh: Sendable {
         let trust = try TrustStore(file: paths.trustFile)
         let machineID = try MachineIDSource.automatic.resolve(home: paths.homeDirectory)
         let account = try options.account(jid)
-        let secret = try password.password(for: jid, environment: environment)
+        // A program is told at once that there is none; later the same is a state like any other.
+        _ = try password.password(for: jid, environment: environment)
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: options.logger)
         do {
             let server = try await DirectoryServer.make(on: loop, machineID: machineID)
             let gateway = try XMPPGateway(
-                account: account, password: secret, device: .init(name: options.name, model: options.model), server: server,
-                trust: trust, identity: CurrentIdentity(identity, directory: paths.stateDirectory), limits: .init(),
+                account: account, password: { () throws(MeshError) in try password.password(for: jid, environment: environment) },
+                device: .init(name: options.name, model: options.model), server: server, trust: trust,
+                identity: CurrentIdentity(identity, directory: paths.stateDirectory), limits: .init(),
                 logger: options.logger)
-            try await server.connectDevices(through: AccountPaths([gateway]))
+            try await server.connectDevices(through: AccountPaths(AccountSet(running: gateway)))
             let mesh = Mesh(server: server, gateway: gateway)
             try await mesh.logIn(within: limit)
             return mesh
@@ -95,15 +97,32 @@ public final class Mesh: Sendable {
             peers.observers.finish()
         }
         await Self.race(limit) {
-            for await _ in peers.observers.changes() where gateway.client.state.isOnline { return }
+            for await _ in peers.observers.changes() {
+                switch gateway.client.state {
+                case .online, .refused: return
+                case .idle, .connecting, .waiting, .stopped: continue
+                }
+            }
         }
         if gateway.client.state.isOnline { return }
+        if case .refused(_, _, let error) = gateway.client.state { throw refusal(error) }
         if let ended = ending.withLock({ $0 }) {
             throw ended as? MeshError ?? MeshError(.closed, "the login of \(gateway.own) ended", cause: ended)
         }
         var reason = ""
         if case .waiting(_, let error) = gateway.client.state { reason = ": \(error.message)" }
         throw MeshError(.timedOut, "\(gateway.own) is not logged in after \(limit.text)\(reason)")
+    }
+
+    /// A refused first login: a program is told, whatever its account does later.
+    private func refusal(_ error: XMPPError) -> MeshError {
+        let code: MeshError.Code =
+            switch error.code {
+            case .notAuthorized: .authentication
+            case .certificate: .denied
+            default: .configuration
+            }
+        return MeshError(code, "\(gateway.own) is not let in: \(error.message)", cause: error)
     }
 
     /// Says goodbye to the server and ends everything that runs over this mesh; its proxies fail from now on.
@@ -139,6 +158,7 @@ public final class Mesh: Sendable {
                 for await _ in gateway.peers.observers.changes() where (try? find(name))?.state == .online { return }
             }
         }
+        await gateway.learnDescriptions(within: .seconds(2))
         let device = try find(name)
         guard limit == nil || device.state == .online else {
             let seen = device.lastSeen.map { "last seen \(Int(Date().timeIntervalSince($0))) s ago" } ?? "not seen since this program joined"

@@ -4,9 +4,10 @@ import XMPP
 
 /// The part of the control interface about who is let in without a token.
 final class ContactControl: ControlMembers {
-    private let gateways: [XMPPGateway]
+    private let accounts: AccountSet
+    private var gateways: [XMPPGateway] { accounts.gateways }
 
-    init(_ gateways: [XMPPGateway]) { self.gateways = gateways }
+    init(_ accounts: AccountSet) { self.accounts = accounts }
 
     func add(to builder: inout ObjectBuilder) {
         builder.advertiseControl("invite", "(ss)") { [self] arguments, _ in

@@ -13,16 +13,24 @@ public final class MeshNode: Service {
     public static let version = "0.1.0"
 
     private let configuration: MeshConfiguration
+    private let current: CurrentConfiguration
     private let paths: MeshPaths
     private let environment: [String: String]
     private let logger: Logger
     private let onReady: @Sendable ([String]) -> Void
     private let policies = Mutex<PolicyStore?>(nil)
     private let door = Mutex<GatewayService?>(nil)
+    private let running = Mutex<Running?>(nil)
     private let onServer: (@Sendable (DirectoryServer) async throws -> Void)?
 
     /// For accounts, two each.
     private static let lowDescriptors = 16
+
+    /// What a reload reaches.
+    private struct Running: Sendable {
+        let server: DirectoryServer
+        let accounts: AccountSet
+    }
 
     /// A node; nothing is opened before ``run()``.
     ///
@@ -36,6 +44,7 @@ public final class MeshNode: Service {
         onServer: (@Sendable (DirectoryServer) async throws -> Void)? = nil
     ) {
         self.configuration = configuration
+        current = CurrentConfiguration(configuration)
         self.paths = paths
         self.environment = environment
         self.logger = logger
@@ -45,8 +54,11 @@ public final class MeshNode: Service {
 
     /// Opens everything, serves until shutdown, and closes everything again.
     ///
-    /// - Throws: ``MeshError``: `configuration`, `identity` or `trust` before anything is opened, `authentication` or `denied` when an
-    ///   account cannot be used, `system` when an address cannot be listened on.
+    /// What a server says of an account, and a public door that cannot be opened yet, are states that `status` tells; neither ends the
+    /// node.
+    ///
+    /// - Throws: ``MeshError``: `configuration`, `identity` or `trust` before anything is opened, `system` when an address of the
+    ///   directory cannot be listened on.
     public func run() async throws {
         try paths.prepareDirectories()
         LowDescriptors.keep(Self.lowDescriptors)
@@ -79,14 +91,31 @@ public final class MeshNode: Service {
         return try policies.reload(by: whom)
     }
 
-    /// Takes over what can change while it runs: the addresses that the gateway tells its clients, its certificates, and where the policy
-    /// file is, which ``reloadPolicy(by:)`` reads. No connection ends but those made with a certificate that is not trusted any more.
+    /// Takes over what can change while it runs: accounts, the name and model of the device, the addresses that the gateway tells its
+    /// clients, its certificates, and where the policy file is, which ``reloadPolicy(by:)`` reads. No connection ends but those of an
+    /// account that changed, and those made with a certificate that is not trusted any more.
     ///
-    /// - Returns: the settings that differ from those the node began with, and take effect when it is started again.
-    public func reload(_ configuration: MeshConfiguration) -> [String] {
+    /// - Returns: the settings that differ from those the node runs with, and take effect when it is started again; an account that
+    ///   cannot be used with its reason.
+    public func reload(_ configuration: MeshConfiguration) async -> [String] {
         policies.withLock { $0 }?.follow(configuration)
         door.withLock { $0 }?.reload(configuration)
-        return self.configuration.settingsForRestart(against: configuration)
+        let before = current.value
+        let later = before.settingsForRestart(against: configuration)
+        guard let running = running.withLock({ $0 }) else { return later }
+        let taken = before.taking(configuration)
+        current.set(taken)
+        let change = running.accounts.take(taken)
+        if !change.text.isEmpty { logger.notice("accounts taken over", metadata: ["accounts": "\(change.text)"]) }
+        if taken.deviceName != before.deviceName {
+            do throws(QiError) {
+                try await running.server.nameBoard(taken.deviceName)
+                logger.notice("the device has another name", metadata: ["name": "\(taken.deviceName)"])
+            } catch {
+                logger.error("the device keeps its name", metadata: ["error": "\(error)"])
+            }
+        }
+        return later + change.refused
     }
 
     private func serve(
@@ -130,55 +159,45 @@ public final class MeshNode: Service {
                 "an earlier version took its contacts from the server; those that you let in have to be approved once",
                 metadata: ["see": "qimesh devices"])
         }
-        let gateways = try configuration.xmpp.map { account in
+        let accounts = try AccountSet(configuration, logger: logger) {
+            [configuration, environment, logger] (account, device) throws(MeshError) in
             try XMPPGateway(
                 account: account,
-                password: configuration.passwordSource(of: account).password(for: account.jid, environment: environment),
-                device: configuration.device, server: server, trust: trust, identity: identity, enrollments: enrollments,
+                password: { () throws(MeshError) in
+                    try configuration.passwordSource(of: account).password(for: account.jid, environment: environment)
+                }, device: device, server: server, trust: trust, identity: identity, enrollments: enrollments,
                 limits: configuration.limits, logger: logger)
         }
-        try await server.connectDevices(through: AccountPaths(gateways), pathLoss: configuration.limits.pathLoss)
+        running.withLock { $0 = Running(server: server, accounts: accounts) }
+        defer { running.withLock { $0 = nil } }
+        try await server.connectDevices(through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss)
         let pairing = PairingControl(
-            gateways: gateways, server: server, identity: identity, trust: trust, enrollments: enrollments,
-            deviceName: configuration.device.name ?? "")
-        let door = try publicDoor(policies, apps)
-        self.door.withLock { $0 = door }
+            accounts: accounts, server: server, identity: identity, trust: trust, enrollments: enrollments, configuration: current)
+        let door = try publicDoor(policies, apps).map { StandingDoor($0, logger: logger) }
+        self.door.withLock { $0 = door?.service }
         var additions: [any ControlMembers] = [
-            DescriptorControl(), pairing, ContactControl(gateways), AppControl(apps, access: policies.control), PolicyControl(policies),
+            DescriptorControl(), pairing, ContactControl(accounts), AppControl(apps, access: policies.control), PolicyControl(policies),
         ]
         if let door { additions.append(GatewayControl(door)) }
         let control = NodeControl(
-            configuration: configuration, server: server, gateways: gateways, identity: identity, trust: trust,
+            configuration: current, server: server, accounts: accounts, identity: identity, trust: trust,
             additions: additions)
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
-        var listeners: [Listener] = []
+        let inside = try InternalListening(configuration.internal, configuration.listeners(paths: paths))
+        let entrance = try await server.internalDoor(networks: inside.networks, users: inside.users)
+        let listeners = DirectoryListeners(server, door: entrance, logger: logger) { [self] in warn(about: $0) }
         do {
-            let inside = try InternalListening(configuration.internal, configuration.listeners(paths: paths))
-            let entrance = try await server.internalDoor(networks: inside.networks, users: inside.users)
-            for text in inside.urls { listeners.append(try await listen(text, server, at: entrance)) }
-            let endpoints = listeners.map(\.endpoint.text)
+            try await listeners.open(inside.urls)
+            let endpoints = listeners.endpoints
             control.setEndpoints(endpoints)
             onReady(endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-            try await run(gateways, door)
+            try await run(accounts, door, listeners) { control.setEndpoints($0) }
         } catch {
-            for listener in listeners { await listener.close() }
+            await listeners.close()
             throw error
         }
-        for listener in listeners { await listener.close() }
-    }
-
-    private func listen(_ text: String, _ server: DirectoryServer, at door: DirectoryServer.Door) async throws(MeshError) -> Listener {
-        guard let endpoint = Endpoint(text) else {
-            throw MeshError(.configuration, "internal.listen: \"\(text)\" is not an endpoint", hint: "use tcp://HOST:PORT or unix:/PATH")
-        }
-        do throws(QiError) {
-            let listener = try await server.listen(at: endpoint, door: door)
-            warn(about: listener.endpoint)
-            return listener
-        } catch {
-            throw MeshError(.system, error.message, hint: error.hint, cause: error)
-        }
+        await listeners.close()
     }
 
     /// What is opened to other machines is said; the policy may say less for `zone:internal`.
@@ -203,14 +222,14 @@ public final class MeshNode: Service {
         }
     }
 
-    /// Returns at the shutdown; an account or a door that cannot be used ends the node, for its owner counts on it.
-    private func run(_ gateways: [XMPPGateway], _ door: GatewayService?) async throws {
-        guard !gateways.isEmpty || door != nil else {
-            do { try await gracefulShutdown() } catch is CancellationError { return }
-            return
-        }
+    /// Returns at the shutdown: accounts and the door live by themselves, and the directory through whatever happens to them. Only a
+    /// configuration of the door that cannot be used at all ends the node.
+    private func run(
+        _ accounts: AccountSet, _ door: StandingDoor?, _ listeners: DirectoryListeners, onEndpoints: @escaping @Sendable ([String]) -> Void
+    ) async throws {
         try await withThrowingTaskGroup { group in
-            for gateway in gateways { group.addTask { try await gateway.run() } }
+            group.addTask { await listeners.run(onChange: onEndpoints) }
+            group.addTask { await accounts.run() }
             if let door { group.addTask { try await door.run() } }
             while try await group.next() != nil {}
         }

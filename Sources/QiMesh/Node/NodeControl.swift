@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import QiMessaging
 import QiWire
 import Synchronization
@@ -9,9 +10,11 @@ import XMPP
 final class NodeControl: Sendable {
     static let name = "QiMeshControl"
 
-    private let configuration: MeshConfiguration
+    private let current: CurrentConfiguration
+    private var configuration: MeshConfiguration { current.value }
     private let server: DirectoryServer
-    private let gateways: [XMPPGateway]
+    private let accounts: AccountSet
+    private var gateways: [XMPPGateway] { accounts.gateways }
     private let identity: CurrentIdentity
     private let trust: TrustStore
     private let additions: [any ControlMembers]
@@ -19,12 +22,12 @@ final class NodeControl: Sendable {
     private let endpoints = Mutex<[String]>([])
 
     init(
-        configuration: MeshConfiguration, server: DirectoryServer, gateways: [XMPPGateway], identity: CurrentIdentity,
+        configuration: CurrentConfiguration, server: DirectoryServer, accounts: AccountSet, identity: CurrentIdentity,
         trust: TrustStore, additions: [any ControlMembers] = []
     ) {
-        self.configuration = configuration
+        current = configuration
         self.server = server
-        self.gateways = gateways
+        self.accounts = accounts
         self.identity = identity
         self.trust = trust
         self.additions = additions
@@ -119,16 +122,23 @@ final class NodeControl: Sendable {
         var state = "offline"
         var reason = ""
         var since = -1.0
+        func time(of instant: ContinuousClock.Instant) -> Double {
+            Date().timeIntervalSince1970 - Double((ContinuousClock.now - instant).components.seconds)
+        }
         switch gateway.client.state {
         case .idle: break
         case .connecting: state = "connecting"
         case .online(let instant):
             state = "online"
-            let age = ContinuousClock.now - instant
-            since = Date().timeIntervalSince1970 - Double(age.components.seconds)
+            since = time(of: instant)
         case .waiting(let pause, let error):
             state = "waiting"
-            reason = "\(error.message); next attempt in \(pause.text)"
+            reason = "\(error.message); next attempt within \(pause.text)"
+        case .refused(let instant, let pause, let error):
+            state = "refused"
+            since = time(of: instant)
+            let again = "next attempt within \(pause.text)"
+            reason = [error.message, gateway.advice(on: error), again].compactMap { $0 }.joined(separator: "; ")
         case .stopped(let error):
             state = "stopped"
             reason = error?.message ?? ""
@@ -141,6 +151,7 @@ final class NodeControl: Sendable {
 
     private func devices() async throws -> QiValue {
         let links = try await server.deviceLinks()
+        let counts = await learn(from: links.outgoing.filter(\.isUp).map(\.device))
         let open = Set(links.outgoing.filter(\.isUp).map(\.device) + links.incoming.map(\.device))
         return .list(
             try gateways.flatMap { gateway in gateway.peers.peers().map { (gateway, $0) } }.map { gateway, peer in
@@ -153,7 +164,7 @@ final class NodeControl: Sendable {
                 }
                 return .dictionary([
                     ("name", .string(peer.name)), ("jid", .string(jid)), ("state", .string(peer.state.rawValue)),
-                    ("model", .string(peer.model)), ("services", .int64(Int64(peer.services))),
+                    ("model", .string(peer.model)), ("services", .int64(counts[jid] ?? -1)),
                     ("path", .string(peer.state == .online && open.contains(jid) ? "in-band" : "")),
                     ("lastSeen", .double(peer.lastSeen?.timeIntervalSince1970 ?? -1)), ("resource", .string(peer.resource)),
                     ("subscription", .string(peer.subscription)),
@@ -166,8 +177,37 @@ final class NodeControl: Sendable {
 
     /// Why this device itself is out of reach at an account.
     private static func trouble(of gateway: XMPPGateway) -> String {
-        if case .waiting(_, let error) = gateway.client.state { return error.message }
-        return "not connected"
+        switch gateway.client.state {
+        case .waiting(_, let error), .refused(_, _, let error): error.message
+        case .idle, .connecting, .online, .stopped: "not connected"
+        }
+    }
+
+    /// Asks the devices what they are, and those with an open tunnel for their services, which only the tunnel tells. What does not
+    /// come within two seconds stays unknown.
+    private func learn(from open: [String]) async -> [String: Int64] {
+        let counts = Counts()
+        await Mesh.race(.seconds(2)) { [self] in
+            await withDiscardingTaskGroup { group in
+                for gateway in gateways { group.addTask { await gateway.learnDescriptions(within: .seconds(2)) } }
+                for device in open {
+                    group.addTask { [self] in
+                        do throws(QiError) {
+                            let count = try await server.services(of: device).count
+                            counts.value.withLock { $0[device] = Int64(count) }
+                        } catch {
+                            server.loop.logger.debug("services of a device not counted", metadata: ["error": "\(error)"])
+                        }
+                    }
+                }
+            }
+        }
+        return counts.value.withLock { $0 }
+    }
+
+    /// Numbers that come from several devices at one time.
+    private final class Counts: Sendable {
+        let value = Mutex<[String: Int64]>([:])
     }
 
     private static func describe(_ info: ServiceInfo) -> QiValue {

@@ -6,12 +6,15 @@ import XMPP
 
 /// The part of the control interface about who is a device of ours: pairing by token, ending access, and this device's own key.
 final class PairingControl: ControlMembers {
-    private let gateways: [XMPPGateway]
+    private let accounts: AccountSet
+    private var gateways: [XMPPGateway] { accounts.gateways }
     private let server: DirectoryServer
     private let identity: CurrentIdentity
     private let trust: TrustStore
     private let enrollments: EnrollmentStore
-    private let deviceName: String
+    private let configuration: CurrentConfiguration
+    /// What this device calls itself, empty for nothing.
+    private var deviceName: String { configuration.value.device.name ?? "" }
     private let onRevoked: @Sendable (String) -> Void
 
     /// The longest a pairing waits for a device, and the longest a token lives.
@@ -19,18 +22,17 @@ final class PairingControl: ControlMembers {
     private static let longestLife: Int64 = 1_800
 
     /// - Parameters:
-    ///   - deviceName: what this device calls itself, empty for nothing.
     ///   - onRevoked: hears the bare address of a device whose access has ended.
     init(
-        gateways: [XMPPGateway], server: DirectoryServer, identity: CurrentIdentity, trust: TrustStore, enrollments: EnrollmentStore,
-        deviceName: String, onRevoked: @escaping @Sendable (String) -> Void = { _ in }
+        accounts: AccountSet, server: DirectoryServer, identity: CurrentIdentity, trust: TrustStore, enrollments: EnrollmentStore,
+        configuration: CurrentConfiguration, onRevoked: @escaping @Sendable (String) -> Void = { _ in }
     ) {
-        self.gateways = gateways
+        self.accounts = accounts
         self.server = server
         self.identity = identity
         self.trust = trust
         self.enrollments = enrollments
-        self.deviceName = deviceName
+        self.configuration = configuration
         self.onRevoked = onRevoked
     }
 

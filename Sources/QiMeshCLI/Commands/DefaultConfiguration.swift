@@ -15,7 +15,7 @@ enum DefaultConfiguration {
         #  role: member                       # another board of a robot, whose master's directory is:
         #  directory: tcp://10.0.1.1:9559
 
-        # An account on any XMPP server makes the bus a mesh. Restart `qimesh up`, then: qimesh invite JID --name NAME
+        # An account on any XMPP server makes the bus a mesh. Restart `qimesh up`, or send it SIGHUP, then: qimesh invite JID --name NAME
         #xmpp:
         #  - jid: pepper@robots.example
         #    password-file: pepper.pw         # mode 0600, beside this file; or $QIMESH_XMPP_PASSWORD

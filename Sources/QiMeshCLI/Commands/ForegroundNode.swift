@@ -8,7 +8,7 @@ import UnixSignals
 /// A node whose policy and configuration can be read again.
 protocol PolicyNode: Service {
     func reloadPolicy(by whom: String) throws(MeshError) -> PolicyFile?
-    func reload(_ configuration: MeshConfiguration) -> [String]
+    func reload(_ configuration: MeshConfiguration) async -> [String]
 }
 
 extension MeshNode: PolicyNode {}
@@ -72,7 +72,7 @@ private struct InterruptibleNode: Service {
     /// SIGHUP: as `qimesh policy reload`, and what can change of the configuration.
     private func reloadOnRequest() async {
         for await _ in await UnixSignalsSequence(trapping: .sighup) {
-            reloadConfiguration()
+            await reloadConfiguration()
             do throws(MeshError) {
                 guard let file = try node.reloadPolicy(by: "SIGHUP") else { continue }
                 logger.notice("policy reloaded", metadata: ["path": "\(file.path)", "rules": "\(file.policy.rules.count)"])
@@ -82,10 +82,10 @@ private struct InterruptibleNode: Service {
         }
     }
 
-    private func reloadConfiguration() {
+    private func reloadConfiguration() async {
         do throws(MeshError) {
             let configuration = try load()
-            let later = node.reload(configuration)
+            let later = await node.reload(configuration)
             if let advertised = configuration.gateway?.advertise {
                 logger.notice("configuration reloaded", metadata: ["gateway.advertise": "\(advertised.joined(separator: " "))"])
             }

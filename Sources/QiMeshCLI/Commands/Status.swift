@@ -31,6 +31,8 @@ struct Status: NodeVerb {
         if let descriptors = status.member("descriptors"), descriptors.member("exhausted")?.asBool == true {
             console.line("no file descriptor is left of \(descriptors.integer("limit") ?? 0): new connections wait until others end")
         }
+        let closed = status.text("gatewayTrouble")
+        if !closed.isEmpty { console.line("gateway    " + Printable.line("not open, and tried again: \(closed)")) }
         let master = status.text("master")
         if !master.isEmpty {
             let trouble = status.text("masterTrouble")

@@ -9,9 +9,10 @@ struct Up: Verb {
         commandName: "up", abstract: "Run this device's node: its directory, and its accounts.",
         discussion: """
             Runs in the foreground until Ctrl-C. Without a configuration it is a local bus, and writes a commented configuration \
-            for you to fill in. SIGHUP has it read policy.yaml again, the gateway's certificates and gateway.advertise; other \
-            settings need a restart, and the log then says which. Exit status 4: an account's login or a server's certificate \
-            was refused; 7: the configuration cannot be used.
+            for you to fill in. SIGHUP has it read policy.yaml, the accounts, the device's name and model, the gateway's \
+            certificates and gateway.advertise again; other settings need a restart, and the log then says which. A server that \
+            refuses an account, or is not there, does not end it: qimesh status says so, and it is tried again. Exit status 7: the \
+            configuration cannot be used.
             """)
 
     @Option(help: "The configuration file (default: $QIMESH_CONFIG, ~/.config/qimesh/qimesh.yaml, /etc/qimesh/qimesh.yaml).")

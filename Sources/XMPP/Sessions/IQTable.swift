@@ -8,6 +8,7 @@ struct IQTable<Waiter> {
     private struct Entry {
         var expected: JID?
         var deadline: NIODeadline
+        var bytes: Int
         var waiter: Waiter
     }
 
@@ -25,12 +26,13 @@ struct IQTable<Waiter> {
 
     var count: Int { entries.count }
 
-    /// Keeps a request to that address (nil: our own account); nil when too many wait.
-    mutating func add(to address: JID?, deadline: NIODeadline, _ waiter: Waiter) -> UInt64? {
+    /// Keeps a request to that address (nil: our own account) whose answer may be `bytes` large where other stanzas may not; nil when
+    /// too many wait.
+    mutating func add(to address: JID?, deadline: NIODeadline, bytes: Int = 0, _ waiter: Waiter) -> UInt64? {
         guard entries.count < limit else { return nil }
         let number = next
         next += 1
-        entries[number] = Entry(expected: address, deadline: deadline, waiter: waiter)
+        entries[number] = Entry(expected: address, deadline: deadline, bytes: bytes, waiter: waiter)
         earliest = min(earliest, deadline)
         return number
     }
@@ -41,12 +43,20 @@ struct IQTable<Waiter> {
     /// An answer arrived. `isOwn` says whether its sender may speak for our own account.
     /// - Returns: Who waits for it; nil when nobody does, or not for an answer from that sender.
     mutating func answered(id: String, from sender: JID?, isOwn: Bool) -> Waiter? {
-        guard id.utf8.starts(with: prefix.utf8),
-            let number = UInt64(id.dropFirst(prefix.count), radix: 16), let entry = entries[number]
-        else { return nil }
-        guard entry.expected.map({ $0 == sender }) ?? isOwn else { return nil }
+        guard let (number, entry) = entry(id, from: sender, isOwn: isOwn) else { return nil }
         entries[number] = nil
         return entry.waiter
+    }
+
+    /// How large the answer with that id, from that sender, may be; 0 when nothing of that kind was asked for.
+    func bytesAllowed(id: String, from sender: JID?, isOwn: Bool) -> Int { entry(id, from: sender, isOwn: isOwn)?.1.bytes ?? 0 }
+
+    private func entry(_ id: String, from sender: JID?, isOwn: Bool) -> (UInt64, Entry)? {
+        guard id.utf8.starts(with: prefix.utf8),
+            let number = UInt64(id.dropFirst(prefix.count), radix: 16), let entry = entries[number],
+            entry.expected.map({ $0 == sender }) ?? isOwn
+        else { return nil }
+        return (number, entry)
     }
 
     /// Nobody waits any more.

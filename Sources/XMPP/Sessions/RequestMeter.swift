@@ -1,6 +1,7 @@
 import NIOCore
 
-/// How many requests one contact may make: a token bucket with a second's worth of tokens (reference `xmpp.md` §6.7). A value.
+/// How many requests one contact may make: a token bucket with a second's worth of tokens. What is over it is
+/// refused in words (RFC 6120 §8.2.3 leaves no request without an answer), until it has gone on for longer than ``patience``. A value.
 struct RequestMeter {
     enum Verdict: Equatable {
         /// Answer it.
@@ -17,6 +18,9 @@ struct RequestMeter {
         var filled: NIODeadline
     }
 
+    /// Refusals in a row, in seconds' worth of requests, before there is silence.
+    private static let patience = 20.0
+
     private let rate: Double
     private let limit: Int
     private var buckets: [JID: Bucket] = [:]
@@ -30,10 +34,10 @@ struct RequestMeter {
     /// A request of that sender arrived.
     mutating func received(from sender: JID, now: NIODeadline) -> Verdict {
         if buckets.count >= limit && buckets[sender] == nil { forgetFull(now: now) }
-        var bucket = buckets[sender] ?? Bucket(tokens: rate, refusals: rate, filled: now)
+        var bucket = buckets[sender] ?? Bucket(tokens: rate, refusals: rate * RequestMeter.patience, filled: now)
         let grown = Double((now - bucket.filled).nanoseconds) / 1e9 * rate
         bucket.tokens = min(rate, bucket.tokens + grown)
-        bucket.refusals = min(rate, bucket.refusals + grown)
+        bucket.refusals = min(rate * RequestMeter.patience, bucket.refusals + grown)
         bucket.filled = now
         let verdict: Verdict
         if bucket.tokens >= 1 {

@@ -82,7 +82,10 @@ extension XMPPSession {
     }
 
     func presenceChanged(_ resource: PresenceResource) {
-        if !resource.isAvailable { multiplexer.peerUnavailable(resource.jid) }
+        if !resource.isAvailable {
+            multiplexer.peerUnavailable(resource.jid)
+            capabilityQuestions.gone(resource.jid)
+        }
         delegate?.presenceChanged(resource)
         if resource.isAvailable && resource.disco == nil { learnCapabilities(of: resource) }
     }

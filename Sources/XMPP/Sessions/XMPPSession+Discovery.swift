@@ -1,4 +1,5 @@
 import Logging
+import NIOCore
 
 /// What we are and have, and what others are.
 extension XMPPSession {
@@ -37,11 +38,15 @@ extension XMPPSession {
         if isOnline && EntityCapabilities.version(ownInfo) != old { sendPresence() }
     }
 
+    func setDiscoNode(_ node: String, _ provider: @escaping @Sendable (JID) async -> DiscoInfo?) {
+        discoNodes[node] = provider
+    }
+
     func setDiscoItems(_ provider: @escaping @Sendable (JID) -> [DiscoItem]) {
         discoItems = provider
     }
 
-    /// With no node or with the one our presence names (XEP-0115 §6.2); there are no others.
+    /// With no node or with the one our presence names (XEP-0115 §6.2); others have handlers of their own.
     func discoInfoAnswer(node: String?) -> Result<Element?, StanzaError> {
         let info = ownInfo
         guard node == nil || node == "\(configuration.capsNode)#\(EntityCapabilities.version(info))" else {
@@ -77,21 +82,43 @@ extension XMPPSession {
         if let known = capabilityCache[capabilities] {
             return learned(known, of: resource.jid, capabilities: capabilities)
         }
-        guard capabilityQueries.count < 64, capabilityQueries.insert(capabilities).inserted else { return }
-        queryInfo(of: resource.jid, capabilities) { [weak self] answer in
-            guard let self else { return }
-            self.capabilityQueries.remove(capabilities)
-            if case .failure(let error) = answer {
-                self.logger.debug(
-                    "capabilities not known", metadata: [LogKeys.peer: "\(resource.jid)", LogKeys.reason: "\(error)"])
-            }
-            // Others announce the same hash: the answer is theirs too if it verified, otherwise each is asked itself.
-            let isVerified = self.capabilityCache[capabilities] != nil
-            for other in self.contacts.unknown(capabilities) where isVerified || other != resource.jid {
-                if let next = self.contacts.resource(other) { self.learnCapabilities(of: next) }
-                if !isVerified { break }
+        capabilityQuestions.wanted(resource.jid, capabilities)
+        askCapabilities()
+    }
+
+    /// Asks whatever is due.
+    func askCapabilities() {
+        for question in capabilityQuestions.next(now: .now()) {
+            queryInfo(of: question.jid, question.capabilities) { [weak self] answer in
+                self?.capabilitiesAnswered(question, answer)
             }
         }
+    }
+
+    private func capabilitiesAnswered(_ question: CapabilityQuestions.Question, _ answer: Result<DiscoInfo, XMPPError>) {
+        switch answer {
+        case .success:
+            // Others announce the same hash: the answer is theirs too if it verified, otherwise each is asked itself.
+            let shared = capabilityCache[question.capabilities]
+            capabilityQuestions.answered(question, isShared: shared != nil)
+            if let shared {
+                for other in contacts.unknown(question.capabilities) where contacts.isMutual(other.bare) {
+                    learned(shared, of: other, capabilities: question.capabilities)
+                }
+            }
+        case .failure(let error):
+            // A connection that is gone, or announces something else, is not asked again.
+            guard isOnline, contacts.resource(question.jid)?.capabilities == question.capabilities else {
+                capabilityQuestions.dropped(question)
+                break
+            }
+            if capabilityQuestions.failed(question, now: .now()) == .givenUp {
+                logger.warning(
+                    "a contact does not say what it can do",
+                    metadata: [LogKeys.peer: "\(question.jid)", LogKeys.reason: "\(error.message)"])
+            }
+        }
+        if isOnline { askCapabilities() }
     }
 
     /// Asks an entity what it can do, keeps the answer if it verifies, and tells.

@@ -3,13 +3,14 @@ import NIOCore
 
 /// Requests of ours and answers to others'.
 extension XMPPSession: StanzaSink {
-    /// Asks; `address` nil asks our own account. Completes exactly once, also before it returns.
+    /// Asks; `address` nil asks our own account. The answer may be `bytes` large, nothing: as any stanza. Completes exactly once, also
+    /// before it returns.
     @discardableResult
     func request(
-        _ address: JID?, _ kind: IQRequest.Kind, _ payload: Element, timeout: Duration,
+        _ address: JID?, _ kind: IQRequest.Kind, _ payload: Element, timeout: Duration, bytes: Int = 0,
         completion: @escaping (Result<Element?, XMPPError>) -> Void
     ) -> UInt64? {
-        guard let number = register(address, timeout: timeout, .element(completion)) else { return nil }
+        guard let number = register(address, timeout: timeout, bytes: bytes, .element(completion)) else { return nil }
         var attributes = ["type": kind.rawValue, "id": table.id(number)]
         if let address { attributes["to"] = address.description }
         send(Element("iq", namespace: Namespaces.client, attributes: attributes, children: [payload]))
@@ -29,25 +30,42 @@ extension XMPPSession: StanzaSink {
         table.remove(number)?.fail(XMPPError(.cancelled, "The task was cancelled."))
     }
 
-    private func register(_ address: JID?, timeout: Duration, _ waiter: Waiter) -> UInt64? {
+    private func register(_ address: JID?, timeout: Duration, bytes: Int = 0, _ waiter: Waiter) -> UInt64? {
         guard isConnected else {
             waiter.fail(XMPPError(.notConnected, "There is no connection to the server at the moment."))
             return nil
         }
         // Our own account answers under several names, and under none.
         let expected = address.flatMap { $0 == ownJID?.bare ? nil : $0 }
-        guard let number = table.add(to: expected, deadline: .now() + TimeAmount(timeout), waiter) else {
+        guard let number = table.add(to: expected, deadline: .now() + TimeAmount(timeout), bytes: bytes, waiter) else {
             waiter.fail(XMPPError(.limitExceeded, "Too many requests are waiting for an answer."))
             return nil
         }
         return number
     }
 
+    func bytesAllowed(for tag: Element) -> Int {
+        guard tag.name == "iq", tag["type"] == "result", let id = tag["id"], let own = ownJID, let from = sender(of: tag["from"]) else {
+            return 0
+        }
+        return table.bytesAllowed(id: id, from: from.jid, isOwn: isOwn(from.jid, own))
+    }
+
+    /// An answer arrived that is larger than we asked for.
+    func answeredOversized(_ tag: Element, from sender: JID?, own: JID) {
+        guard let id = tag["id"], let waiter = table.answered(id: id, from: sender, isOwn: isOwn(sender, own)) else { return }
+        waiter.fail(XMPPError(.limitExceeded, "the answer of \(sender?.description ?? own.domain) is larger than is taken"))
+    }
+
+    /// Whether a sender may speak for our own account.
+    private func isOwn(_ sender: JID?, _ own: JID) -> Bool {
+        sender == nil || sender == own.bare || sender == own || sender == own.server
+    }
+
     /// An answer arrived.
     func answered(_ stanza: Element, from sender: JID?) {
         guard let id = stanza["id"], let own = ownJID else { return }
-        let isOwn = sender == nil || sender == own.bare || sender == own || sender == own.server
-        guard let waiter = table.answered(id: id, from: sender, isOwn: isOwn) else {
+        guard let waiter = table.answered(id: id, from: sender, isOwn: isOwn(sender, own)) else {
             logger.debug("answer nobody waits for", metadata: [LogKeys.stanzaID: "\(id.prefix(64))"])
             return
         }

@@ -14,9 +14,14 @@ extension XMPPSession {
         }
     }
 
-    /// Too large or too deep to be looked at: only a request gets an answer.
+    /// Too large or too deep to be looked at: a request gets an answer, and who waits for an answer hears that it is not taken.
     func receivedOversized(_ stanza: Element) {
         heard()
+        if stanza.name == "iq", stanza["type"] == "result" || stanza["type"] == "error", let own = ownJID,
+            let from = sender(of: stanza["from"])
+        {
+            return answeredOversized(stanza, from: from.jid, own: own)
+        }
         guard stanza.name == "iq", let kind = stanza["type"], kind == "get" || kind == "set", let id = usableID(stanza),
             let own = ownJID, let from = sender(of: stanza["from"])
         else { return }
@@ -77,8 +82,8 @@ extension XMPPSession {
         case .server:
             return sender
         case .stranger:
-            // The answer of a resource that does not exist; over the limit, silence.
-            if strangerMeter.received(from: own, now: now) == .serve {
+            // The answer of a resource that does not exist; silence only to a flood that goes on.
+            if strangerMeter.received(from: own, now: now) != .drop {
                 respond(to: from, id: id, with: .failure(.serviceUnavailable))
             }
             return nil
@@ -98,7 +103,14 @@ extension XMPPSession {
         switch StanzaRouter.route(request.kind, request.payload, from: sender) {
         case .ping: answer = .success(nil)
         case .version: answer = .success(softwareVersion)
-        case .discoInfo(let node): answer = discoInfoAnswer(node: node)
+        case .discoInfo(let node):
+            if let provider = node.flatMap({ discoNodes[$0] }) {
+                return run({ request in
+                    guard let info = await provider(request.from) else { return .failure(.itemNotFound) }
+                    return .success(EntityCapabilities.element(info, node: node))
+                }, request)
+            }
+            answer = discoInfoAnswer(node: node)
         case .discoItems(let node): answer = discoItemsAnswer(node: node, asker: request.from)
         case .rosterPush:
             rosterPushed(request.payload)
@@ -152,7 +164,11 @@ extension XMPPSession {
 
     /// Runs a handler within the strangers' share: whatever they do here costs contacts nothing.
     private func runOpen(_ handler: @escaping XMPPClient.OpenHandler, _ request: IQRequest) {
-        guard strangerMeter.received(from: request.from, now: .now()) == .serve else { return }
+        switch strangerMeter.received(from: request.from, now: .now()) {
+        case .serve: break
+        case .refuse: return respond(to: request.from, id: request.id, with: .failure(.serviceUnavailable))
+        case .drop: return
+        }
         guard runningOpenHandlers < configuration.limits.openHandlersAtOnce, let runHandler else {
             return respond(to: request.from, id: request.id, with: .failure(.serviceUnavailable))
         }

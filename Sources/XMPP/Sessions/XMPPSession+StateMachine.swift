@@ -1,15 +1,17 @@
 import NIOCore
 
-/// When to connect, to wait, to give up (reference `xmpp.md` §1.3, §6.6). A value: no clock, no chance, no socket.
+/// When to connect, to wait, to follow. A value: no clock, no chance, no socket.
 ///
 /// ```
+///            ┌─── see-other-host ───┐
+///            ▼                      │
 ///  idle ─started─▶ connecting ─opened─▶ loading ─loaded─▶ online
 ///                     ▲   │ ended          │ ended          │ ended
 ///                     │   ▼                ▼                ▼
-///                     └─ waiting ◀──────────────────────────┘      any ─shutdown / hopeless─▶ closing ▶ stopped
+///                     └─ waiting ◀──────────────────────────┘      any ─shutdown─▶ closing ▶ stopped
 /// ```
-/// libstrophe reports a wrong password as an orderly end and most other things as a number without meaning, so how far the
-/// attempt had come decides what its end means.
+/// Nothing that a server says ends it: what a person has to mend is tried again after minutes, everything else soon. A login ends both
+/// back-offs.
 struct XMPPSessionStateMachine {
     /// How far a connection attempt has come.
     enum Progress: Int, Comparable, Sendable {
@@ -32,10 +34,12 @@ struct XMPPSessionStateMachine {
 
     /// What follows the end of a stream.
     enum OnEnd {
-        /// Try again then; connections and streams above fail with that error.
-        case wait(Duration, XMPPError)
-        /// Give up.
-        case stop(XMPPError?)
+        /// Try again then; connections and streams above fail with that error. `needsPerson`: it will not go well by itself.
+        case wait(Duration, XMPPError, needsPerson: Bool)
+        /// Connect there at once.
+        case follow(XMPPConfiguration.Server, XMPPError)
+        /// It was asked to stop.
+        case stop
     }
 
     enum OnTick: Equatable { case nothing, connect }
@@ -51,13 +55,23 @@ struct XMPPSessionStateMachine {
     }
 
     static let firstPause: Duration = .seconds(1)
-    static let longestPause: Duration = .seconds(300)
+    static let longestPause: Duration = .seconds(60)
+    /// Pauses where a person is needed. A server that bans addresses after a number of refusals (ejabberd's `mod_fail2ban`: 20 in an
+    /// hour) does not reach that number.
+    static let firstRefusalPause: Duration = .seconds(60)
+    static let longestRefusalPause: Duration = .seconds(900)
     static let conflictPause: Duration = .seconds(60)
-    /// A stream that stood so long makes the next pause the first again.
-    static let stableAfter: TimeAmount = .seconds(60)
+    /// A stream that ends sooner is suspicious; after ``suddenEndsAllowed`` of them in a row the pauses grow although each login went well.
+    static let suddenEnd: TimeAmount = .seconds(10)
+    static let suddenEndsAllowed = 2
+    /// Most other hosts that are followed, one after the other, before a login.
+    static let longestTrail = 3
 
     private(set) var state: State = .idle
     private var pause = firstPause
+    private var refusalPause = firstRefusalPause
+    private var suddenEnds = 0
+    private var trail = 0
 
     /// run() was called. True when connecting shall begin.
     mutating func started() -> Bool {
@@ -83,6 +97,9 @@ struct XMPPSessionStateMachine {
     mutating func loaded() -> Bool {
         guard case .loading(let since) = state else { return false }
         state = .online(since: since)
+        pause = XMPPSessionStateMachine.firstPause
+        refusalPause = XMPPSessionStateMachine.firstRefusalPause
+        trail = 0
         return true
     }
 
@@ -91,6 +108,13 @@ struct XMPPSessionStateMachine {
         guard case .waiting(let until) = state, now >= until else { return .nothing }
         state = .connecting(.started)
         return .connect
+    }
+
+    /// Something changed that may let the next attempt go well: the pause is over. True when there was one.
+    mutating func encouraged(now: NIODeadline) -> Bool {
+        guard case .waiting = state else { return false }
+        state = .waiting(until: now)
+        return true
     }
 
     /// The client shall stop.
@@ -111,102 +135,51 @@ struct XMPPSessionStateMachine {
     }
 
     /// The stream ended, or the attempt failed. `chance` is uniform in 0..<1.
-    mutating func ended(_ end: StreamEnd, now: NIODeadline, chance: Double) -> OnEnd {
+    mutating func ended(_ end: StreamEnd, at place: StreamEnd.Place, now: NIODeadline, chance: Double) -> OnEnd {
         switch state {
         case .closing, .stopped, .idle:
             state = .stopped
-            return .stop(nil)
+            return .stop
         case .waiting(let until):
             // Only if the library reported an end twice.
-            return .wait((until - now).duration, XMPPError(.connectionLost, "The stream ended."))
+            return .wait((until - now).duration, XMPPError(.connectionLost, "the stream ended"), needsPerson: false)
         case .connecting(let progress):
-            if let error = XMPPSessionStateMachine.hopeless(end, progress) {
-                state = .stopped
-                return .stop(error)
+            return follows(end.meaningOfAttempt(progress, at: place), now: now, chance: chance)
+        case .loading:
+            return follows(end.meaningOfLoss(at: place), now: now, chance: chance)
+        case .online(let since):
+            suddenEnds = now - since < XMPPSessionStateMachine.suddenEnd ? suddenEnds + 1 : 0
+            if suddenEnds > XMPPSessionStateMachine.suddenEndsAllowed {
+                let doublings = min(suddenEnds - XMPPSessionStateMachine.suddenEndsAllowed, 6)
+                pause = min(XMPPSessionStateMachine.firstPause * (1 << doublings), XMPPSessionStateMachine.longestPause)
             }
-            return wait(XMPPSessionStateMachine.failure(end, progress), end, now: now, chance: chance)
-        case .loading(let since), .online(let since):
-            if now - since >= XMPPSessionStateMachine.stableAfter { pause = XMPPSessionStateMachine.firstPause }
-            return wait(XMPPSessionStateMachine.loss(end), end, now: now, chance: chance)
+            return follows(end.meaningOfLoss(at: place), now: now, chance: chance)
         }
     }
 
-    private mutating func wait(_ error: XMPPError, _ end: StreamEnd, now: NIODeadline, chance: Double) -> OnEnd {
-        var duration = pause * (0.75 + 0.5 * chance)
-        pause = min(pause * 2, XMPPSessionStateMachine.longestPause)
-        // Two connections with the same resource would throw each other out for ever.
-        if end.streamError == "conflict" { duration = XMPPSessionStateMachine.conflictPause }
+    private mutating func follows(_ meaning: StreamEnd.Meaning, now: NIODeadline, chance: Double) -> OnEnd {
+        if case .elsewhere(let server) = meaning.remedy, trail < XMPPSessionStateMachine.longestTrail {
+            trail += 1
+            state = .connecting(.started)
+            return .follow(server, meaning.error)
+        }
+        let isLost = trail >= XMPPSessionStateMachine.longestTrail
+        trail = 0
+        let jitter = 0.75 + 0.5 * chance
+        var duration = pause * jitter
+        if meaning.remedy == .person {
+            duration = refusalPause * jitter
+            refusalPause = min(refusalPause * 2, XMPPSessionStateMachine.longestRefusalPause)
+        } else if meaning.error.code == .conflict {
+            // Two connections with the same resource would throw each other out for ever.
+            duration = XMPPSessionStateMachine.conflictPause
+        } else {
+            pause = min(pause * 2, XMPPSessionStateMachine.longestPause)
+        }
         state = .waiting(until: now + TimeAmount(duration))
-        return .wait(duration, error)
-    }
-
-    // MARK: What an end means
-
-    /// The error when trying again is useless.
-    private static func hopeless(_ end: StreamEnd, _ progress: Progress) -> XMPPError? {
-        if let fault = end.certificateFault {
-            return XMPPError(
-                .certificate,
-                "The server's certificate was refused: \(fault). If the server has its own certificate authority, name its "
-                    + "PEM file in the configuration; otherwise somebody may be listening in.")
-        }
-        switch end.streamError {
-        case "host-unknown", "host-gone":
-            return XMPPError(
-                .configuration, "The server does not serve this domain. Check the account's address and the server's.")
-        case "see-other-host":
-            return XMPPError(
-                .configuration,
-                "The server wants to be reached at another host. Put that host into the configuration: "
-                    + (end.streamErrorText ?? "it did not name it") + ".")
-        case .some: return nil
-        case nil: break
-        }
-        guard progress == .secured else { return nil }
-        switch end.saslFailure {
-        case "temporary-auth-failure", "aborted":
-            return nil
-        case let failure?:
-            return XMPPError(
-                .notAuthorized,
-                "The server refused the login (\(failure)). Check the account's address and password.")
-        case nil:
-            // A clean end after TLS and before login, without a word: all login mechanisms were tried in vain.
-            guard end.error == 0 else { return nil }
-            return XMPPError(
-                .notAuthorized, "The server ended the login. Check the account's address and password.")
-        }
-    }
-
-    /// The error of an attempt that may succeed later.
-    private static func failure(_ end: StreamEnd, _ progress: Progress) -> XMPPError {
-        let detail = end.streamError ?? end.saslFailure ?? end.detail
-        let suffix = detail.map { " (\($0))" } ?? ""
-        return switch progress {
-        case .started:
-            XMPPError(
-                .unreachable,
-                "The server does not answer\(suffix). Check the network, the domain's DNS records and the server's address.")
-        case .reached:
-            XMPPError(
-                .unreachable,
-                "The server took the connection but TLS did not come about\(suffix). The port may belong to another "
-                    + "service, or TLS may be switched off; logging in without it is not done.")
-        case .secured:
-            XMPPError(.unreachable, "The server ended the connection while logging in\(suffix).")
-        }
-    }
-
-    /// The error of a stream that stood.
-    private static func loss(_ end: StreamEnd) -> XMPPError {
-        if end.streamError == "conflict" {
-            return XMPPError(
-                .conflict,
-                "Another connection of the account took this resource. Stop the other one or give this one its own resource.")
-        }
-        let detail = [end.streamError, end.streamErrorText].compactMap { $0 }.joined(separator: ": ")
-        return XMPPError(
-            .connectionLost, "The connection to the server was lost" + (detail.isEmpty ? "." : " (\(detail))."))
+        var error = meaning.error
+        if isLost, case .elsewhere = meaning.remedy { error.message += ", like those before it" }
+        return .wait(duration, error, needsPerson: meaning.remedy == .person)
     }
 }
 

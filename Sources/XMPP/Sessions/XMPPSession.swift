@@ -29,6 +29,10 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     private var connection: StropheConnection?
     private var addresses = ServerAddresses()
     private var retriesAtOnce = false
+    /// The host that the last one sent us to; until it was tried.
+    private var otherServer: XMPPConfiguration.Server?
+    private var refusedSince: ContinuousClock.Instant?
+    private var readsSeen: UInt = 0
     private var watchdog: Scheduled<Void>?
     private var keepAlive = KeepAlive(now: .now())
     private var lossOfOurs: XMPPError?
@@ -50,9 +54,10 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var runHandler: (@Sendable (@escaping @Sendable () async -> Void) -> Bool)?
     var addressCache: [String: JID] = [:]
     var capabilityCache: CapabilityCache
-    var capabilityQueries: Set<PresenceResource.Capabilities> = []
+    var capabilityQuestions = CapabilityQuestions()
     var features: [String]
     var discoItems: @Sendable (JID) -> [DiscoItem] = { _ in [] }
+    var discoNodes: [String: @Sendable (JID) async -> DiscoInfo?] = [:]
     var show = PresenceResource.Show.available
     var statusText = ""
     lazy var multiplexer = BytestreamMultiplexer(sink: self, executor: loop, logger: logger)
@@ -134,17 +139,27 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     }
 
     private func connect() {
-        publish(.connecting)
+        if refusedSince == nil { publish(.connecting) }
+        let password: String
+        do throws(XMPPError) {
+            password = try configuration.password()
+        } catch {
+            return attemptFailed(StreamEnd(localFault: error.message))
+        }
+        if let file = configuration.caFile, let reason = SystemWords.unreadable(file) {
+            return attemptFailed(StreamEnd(localFault: "the authorities in \(file) (ca-file) cannot be read (\(reason))"))
+        }
         var server: (host: String, port: UInt16)?
-        if let configured = configuration.server {
-            guard let address = addresses.next(for: configured.host) else {
-                return attemptFailed(StreamEnd(error: -1, detail: "the name \(configured.host) does not resolve"))
+        if let known = place.server {
+            guard let address = addresses.next(for: known.host) else {
+                return attemptFailed(StreamEnd(error: -1, resolving: addresses.fault ?? "no address"))
             }
-            server = (address, configured.port)
+            server = (address, known.port)
         }
         let connection = loop.makeConnection(
             StropheParameters(
-                jid: login, password: configuration.password, server: server, directTLS: configuration.directTLS,
+                jid: login, password: password, allowsPlain: configuration.allowsPlain, server: server,
+                directTLS: configuration.directTLS,
                 caFile: configuration.caFile, stanzaBytes: configuration.limits.stanzaBytes,
                 stanzaDepth: configuration.limits.stanzaDepth), owner: self)
         self.connection = connection
@@ -155,8 +170,23 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         if !connection.connect() { attemptFailed(connection.failure) }
     }
 
+    /// Where the account's server is said to be.
+    private var place: StreamEnd.Place {
+        StreamEnd.Place(domain: configuration.jid.domain, server: otherServer ?? configuration.server)
+    }
+
     private func attemptFailed(_ end: StreamEnd) {
+        var end = end
+        if !end.hadSocket && end.localFault == nil && end.resolving == nil {
+            // The library does not tell why a name did not resolve.
+            end.resolving = ServerAddresses.lookUp(end.login.host ?? configuration.jid.domain).fault
+        }
         connectionClosed(end)
+    }
+
+    /// A pause is over early.
+    func tryNow() {
+        _ = machine.encouraged(now: .now())
     }
 
     // MARK: Events of the connection
@@ -177,7 +207,9 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         table = XMPPSession.newTable(configuration.limits)
         keepAlive = KeepAlive(now: now)
         // Contacts before presence: whoever answers our presence must be known already (RFC 6121 §2.2).
-        request(nil, .get, Element("query", namespace: Namespaces.roster), timeout: .seconds(30)) { [weak self] answer in
+        request(
+            nil, .get, Element("query", namespace: Namespaces.roster), timeout: .seconds(60), bytes: configuration.limits.rosterBytes
+        ) { [weak self] answer in
             self?.loaded(answer)
         }
     }
@@ -186,12 +218,16 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         switch answer {
         case .success(let query):
             guard machine.loaded() else { return }
+            refusedSince = nil
             let changes = contacts.loaded(query)
+            if let count = query?.children.count, count > configuration.limits.contacts {
+                logger.warning("the contact list is longer than is kept", metadata: [LogKeys.count: "\(count)"])
+            }
             publish(.online(since: .now))
             for item in changes { rosterChanged(item) }
             sendPresence()
         case .failure(let error):
-            lose(XMPPError(.connectionLost, "The server did not give the contact list.", cause: error))
+            lose(XMPPError(.connectionLost, "the server did not give the contact list: \(error.message)", cause: error))
         }
     }
 
@@ -207,24 +243,40 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         if let connection { loop.retire(connection) }
         connection = nil
         ownJID = nil
-        if case .connecting(.started) = machine.state, addresses.hasMore {
+        if case .connecting(.started) = machine.state, addresses.hasMore, end.localFault == nil {
             // This address does not answer; the next one is tried outside of the library's callback.
             retriesAtOnce = true
             return
         }
         let reason = lossOfOurs
         lossOfOurs = nil
-        switch machine.ended(end, now: .now(), chance: .random(in: 0..<1)) {
-        case .wait(let duration, let error):
+        switch machine.ended(end, at: place, now: .now(), chance: .random(in: 0..<1)) {
+        case .wait(let duration, let error, let needsPerson):
+            otherServer = nil
+            addresses.reset()
             let error = reason ?? error
-            logger.info(
-                "not connected",
-                metadata: [LogKeys.reason: "\(error.message)", LogKeys.retryIn: "\(duration)"])
+            logger.debug("not connected", metadata: [LogKeys.reason: "\(error.message)", LogKeys.retryIn: "\(duration)"])
             everythingFailed(error)
-            publish(.waiting(retryIn: duration, reason: error))
-        case .stop(let error):
-            stop(error)
+            wait(duration, error, needsPerson)
+        case .follow(let server, let error):
+            logger.debug("to another host", metadata: [LogKeys.reason: "\(error.message)"])
+            everythingFailed(error)
+            otherServer = server
+            addresses.reset()
+            retriesAtOnce = true
+        case .stop:
+            stop(nil)
         }
+    }
+
+    private func wait(_ duration: Duration, _ error: XMPPError, _ needsPerson: Bool) {
+        guard needsPerson else {
+            refusedSince = nil
+            return publish(.waiting(retryIn: duration, reason: error))
+        }
+        let since = refusedSince ?? .now
+        refusedSince = since
+        publish(.refused(since: since, retryIn: duration, reason: error))
     }
 
     private func attemptEnded() {
@@ -245,7 +297,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
 
     private func everythingFailed(_ error: XMPPError) {
         multiplexer.disconnected(error)
-        capabilityQueries = []
+        capabilityQuestions.removeAll()
         for waiter in table.removeAll() { waiter.fail(error) }
         for resource in contacts.everybodyGone() { delegate?.presenceChanged(resource) }
     }
@@ -265,7 +317,13 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         if machine.ticked(now: now) == .connect { connect() }
         for waiter in table.expired(now: now) { waiter.fail(XMPPError(.timedOut, "No answer in time.")) }
         multiplexer.tick()
-        guard connection?.isOpen == true else { return }
+        if isOnline { askCapabilities() }
+        guard let connection, connection.isOpen else { return }
+        if connection.reads != readsSeen {
+            // A large stanza takes its time to arrive.
+            readsSeen = connection.reads
+            heard()
+        }
         switch keepAlive.ticked(now: now, isWaiting: table.count > 0) {
         case .nothing: break
         case .ping:
@@ -274,7 +332,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
                 // Whatever arrives is a sign of life; silence is noticed by `keepAlive`.
             }
         case .dead:
-            lose(XMPPError(.connectionLost, "The server has not answered for \(KeepAlive.patience.duration)."))
+            lose(XMPPError(.connectionLost, "the server has not answered for \(KeepAlive.patience.nanoseconds / 1_000_000_000) s"))
         }
     }
 
@@ -292,7 +350,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     func sendRaw(_ bytes: [UInt8]) {
         guard let connection, connection.isOpen else { return }
         guard connection.queuedBytes + bytes.count <= configuration.limits.outboundBytes else {
-            return lose(XMPPError(.connectionLost, "The server does not take what is sent to it."))
+            return lose(XMPPError(.connectionLost, "the server does not take what is sent to it"))
         }
         connection.send(bytes)
     }

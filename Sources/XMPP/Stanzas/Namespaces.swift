@@ -4,6 +4,8 @@ public enum Namespaces {
     public static let client = "jabber:client"
     /// Conditions of stanza errors (RFC 6120 §8.3).
     public static let stanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
+    /// Conditions of stream errors (RFC 6120 §4.9).
+    public static let streamErrors = "urn:ietf:params:xml:ns:xmpp-streams"
     /// Login failures (RFC 6120 §6.5).
     public static let sasl = "urn:ietf:params:xml:ns:xmpp-sasl"
     /// The contact list (RFC 6121 §2).

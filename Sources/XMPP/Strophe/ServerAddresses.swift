@@ -6,11 +6,13 @@ import Glibc
 /// the next (reference `xmpp.md` §1.3): with a broken IPv6 it never connects. So it gets one numeric address at a time.
 struct ServerAddresses {
     private var remaining: [String] = []
+    /// What the system said when a name did not resolve.
+    private(set) var fault: String?
 
     /// The next address to try; resolves the name (blocking) when all of the last answer were tried. Nil when the name does
     /// not resolve.
     mutating func next(for host: String) -> String? {
-        if remaining.isEmpty { remaining = ServerAddresses.resolve(host) }
+        if remaining.isEmpty { (remaining, fault) = ServerAddresses.lookUp(host) }
         return remaining.isEmpty ? nil : remaining.removeFirst()
     }
 
@@ -21,7 +23,10 @@ struct ServerAddresses {
     mutating func reset() { remaining = [] }
 
     /// All addresses of a name in the system's order, at most 16.
-    static func resolve(_ host: String) -> [String] {
+    static func resolve(_ host: String) -> [String] { lookUp(host).addresses }
+
+    /// The same, with what the system said when there are none.
+    static func lookUp(_ host: String) -> (addresses: [String], fault: String?) {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_ADDRCONFIG
@@ -29,7 +34,8 @@ struct ServerAddresses {
         // AI_ADDRCONFIG hides loopback on a machine that has nothing else.
         if getaddrinfo(host, nil, &hints, &list) != 0 {
             hints.ai_flags = 0
-            guard getaddrinfo(host, nil, &hints, &list) == 0 else { return [] }
+            let status = getaddrinfo(host, nil, &hints, &list)
+            guard status == 0 else { return ([], gai_strerror(status).map { String(cString: $0) } ?? "no answer") }
         }
         defer { freeaddrinfo(list) }
         var addresses: [String] = []
@@ -45,6 +51,6 @@ struct ServerAddresses {
             }
             entry = current.pointee.ai_next
         }
-        return addresses
+        return (addresses, addresses.isEmpty ? "no address" : nil)
     }
 }

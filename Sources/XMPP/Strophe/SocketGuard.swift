@@ -8,6 +8,10 @@ import Synchronization
 /// never be shut down.
 final class SocketGuard: Sendable {
     private let duplicate = Mutex<Int32>(-1)
+    private let interrupted = Atomic<Bool>(false)
+
+    /// Whether the connection was ended by ``interrupt()``.
+    var hasInterrupted: Bool { interrupted.load(ordering: .relaxed) }
 
     /// Watches a socket instead of the one before.
     func watch(_ socket: Int32) {
@@ -21,6 +25,7 @@ final class SocketGuard: Sendable {
 
     /// Ends the connection from below; any thread.
     func interrupt() {
+        interrupted.store(true, ordering: .relaxed)
         duplicate.withLock { if $0 >= 0 { _ = shutdown($0, Int32(SHUT_RDWR)) } }
     }
 

@@ -28,9 +28,8 @@ enum StropheCallbacks {
         case XMPP_CONN_CONNECT:
             connection.opened()
         case XMPP_CONN_DISCONNECT, XMPP_CONN_FAIL:
-            let text = streamError?.pointee.text.map { String(cString: $0) }
-            let condition = streamError.map { StropheStanza.streamErrorCondition($0.pointee) }
-            connection.closed(error: error, streamError: condition, text: text)
+            let element = streamError?.pointee.stanza.flatMap { StropheStanza($0).element(bytes: 16 * 1024, depth: 8) }
+            connection.closed(error: error, hasStreamError: streamError != nil, element)
         default:
             break
         }
@@ -54,9 +53,10 @@ enum StropheCallbacks {
     }
 
     /// Every fault of a certificate. No userdata. Returns 0: refuse.
-    static let certificate: xmpp_certfail_handler = { _, message in
+    static let certificate: xmpp_certfail_handler = { certificate, message in
         let address = handshakes.withLock { $0[UInt(pthread_self())] }
-        connection(at: address)?.refusedCertificate(message.map { String(cString: $0) } ?? "unknown fault")
+        let reason = message.map { String(cString: $0) } ?? "unknown fault"
+        connection(at: address)?.refusedCertificate(certificate.map { CertificateFault(reason, $0) } ?? CertificateFault(reason: reason))
         return 0
     }
 

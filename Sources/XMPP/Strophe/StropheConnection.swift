@@ -7,28 +7,13 @@ import Synchronization
 struct StropheParameters: Sendable {
     var jid: JID
     var password: String
+    var allowsPlain: Bool
     /// A numeric address or a name, and a port; nil lets the library ask DNS for an SRV record (blocking).
     var server: (host: String, port: UInt16)?
     var directTLS: Bool
     var caFile: String?
     var stanzaBytes: Int
     var stanzaDepth: Int
-}
-
-/// How a stream ended, with everything that helps to tell why; the library itself says little (reference `xmpp.md` §1.3).
-struct StreamEnd: Hashable, Sendable {
-    /// The library's number: 0 for an orderly end.
-    var error: Int32 = 0
-    /// Condition of the server's `<stream:error/>`.
-    var streamError: String?
-    /// Its text.
-    var streamErrorText: String?
-    /// What was wrong with the server's certificate.
-    var certificateFault: String?
-    /// Condition of the last SASL failure.
-    var saslFailure: String?
-    /// The last error the library logged.
-    var detail: String?
 }
 
 /// Hears from a connection, on the loop's thread, inside the library's callbacks.
@@ -43,6 +28,8 @@ protocol StropheConnectionOwner: AnyObject {
     func connectionClosed(_ end: StreamEnd)
     /// A stanza, copied.
     func received(_ stanza: Element)
+    /// How large a stanza may be that is over the usual limit, by its first tag.
+    func bytesAllowed(for tag: Element) -> Int
     /// A stanza over the limits: its first tag without children.
     func receivedOversized(_ stanza: Element)
     /// An in-band data block; the bytes are valid during the call only.
@@ -56,10 +43,14 @@ final class StropheConnection {
     private let parameters: StropheParameters
     private let descriptors: LowDescriptorReserve
     private weak var owner: (any StropheConnectionOwner)?
-    private var certificateFault: String?
+    private var certificateFault: CertificateFault?
     private var hasEnded = false
     private var isSecured = false
     private(set) var isOpen = false
+    /// Whether there was an address to connect to.
+    private var hadSocket = false
+    /// How often something was read; any change is a sign of life.
+    private(set) var reads: UInt = 0
 
     /// The socket, or -1. Its number may be reused by the kernel as soon as the library has closed it.
     private(set) var socket: Int32 = -1
@@ -105,7 +96,11 @@ final class StropheConnection {
         xmpp_conn_set_certfail_handler(pointer, StropheCallbacks.certificate)
         let userdata = Unmanaged.passUnretained(self).toOpaque()
         xmpp_handler_add(pointer, StropheCallbacks.stanza, nil, nil, nil, userdata)
-        context.listen(true)
+        context.listen { [allowsPlain = parameters.allowsPlain, pointer] login in
+            // Without a password the library ends the login instead of showing it (`_auth` in its `src/auth.c`): this comes before it
+            // looks at what the server offers.
+            if !allowsPlain && !login.mechanisms.isEmpty && !login.offersProof { xmpp_conn_set_pass(pointer, nil) }
+        }
         let result = xmpp_connect_client(
             pointer, parameters.server?.host, parameters.server?.port ?? 0, StropheCallbacks.event, userdata)
         guard result == XMPP_EOK else {
@@ -116,7 +111,9 @@ final class StropheConnection {
     }
 
     /// What the library said when ``connect()`` failed at once.
-    var failure: StreamEnd { StreamEnd(error: -1, detail: context.lastError) }
+    var failure: StreamEnd {
+        StreamEnd(error: -1, login: context.login, hasPlainPassword: parameters.allowsPlain, hadSocket: hadSocket)
+    }
 
     /// Most bytes that are sent as one TLS record: Prosody reads 8 KiB at a time and pauses for a millisecond when a record
     /// holds more.
@@ -214,6 +211,7 @@ final class StropheConnection {
     /// algorithm on the server's side each round trip takes 40 ms otherwise.
     func noteRead() {
         hasRead = true
+        reads &+= 1
         var on: Int32 = 1
         setsockopt(socket, Int32(IPPROTO_TCP), TCP_QUICKACK, &on, socklen_t(MemoryLayout<Int32>.size))
     }
@@ -226,17 +224,18 @@ final class StropheConnection {
         var on: Int32 = 1
         setsockopt(low, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         self.socket = low
+        hadSocket = true
         isTCPConnecting = true
         socketGuard.watch(low)
         return low
     }
 
-    func refusedCertificate(_ fault: String) {
-        certificateFault = certificateFault ?? String(fault.prefix(200))
+    func refusedCertificate(_ fault: CertificateFault) {
+        certificateFault = certificateFault ?? fault
     }
 
     func opened() {
-        context.listen(false)
+        context.stopListening()
         guard let text = xmpp_conn_get_bound_jid(pointer), let jid = JID(String(cString: text)) else {
             disconnect()
             return
@@ -245,16 +244,17 @@ final class StropheConnection {
         owner?.connectionOpened(as: jid)
     }
 
-    func closed(error: Int32, streamError: String?, text: String?) {
+    func closed(error: Int32, hasStreamError: Bool, _ element: Element?) {
         guard !hasEnded else { return }
         // First of all: the number of the socket belongs to the kernel again.
         ended()
         hasEnded = true
-        owner?.connectionClosed(
-            StreamEnd(
-                error: error, streamError: streamError, streamErrorText: text.map { String($0.prefix(200)) },
-                certificateFault: certificateFault, saslFailure: context.saslFailure, detail: context.lastError))
-        context.listen(false)
+        var end = StreamEnd(
+            error: error, certificateFault: certificateFault, login: context.login, hasPlainPassword: parameters.allowsPlain,
+            hadSocket: true, isCut: socketGuard.hasInterrupted)
+        if hasStreamError { end.setStreamError(element) }
+        owner?.connectionClosed(end)
+        context.stopListening()
     }
 
     func received(_ stanza: OpaquePointer) {
@@ -266,7 +266,14 @@ final class StropheConnection {
         } else if let element = stanza.element(bytes: parameters.stanzaBytes, depth: parameters.stanzaDepth) {
             owner?.received(element)
         } else {
-            owner?.receivedOversized(stanza.tag)
+            let tag = stanza.tag
+            // An answer that we asked for may be larger than what others send us unasked.
+            let bytes = owner?.bytesAllowed(for: tag) ?? 0
+            if bytes > parameters.stanzaBytes, let element = stanza.element(bytes: bytes, depth: parameters.stanzaDepth) {
+                owner?.received(element)
+            } else {
+                owner?.receivedOversized(tag)
+            }
         }
     }
 

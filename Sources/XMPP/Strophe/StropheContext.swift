@@ -53,45 +53,61 @@ final class StropheContext {
     private static let hashing = Mutex(())
 
     /// Listens to the library's log, which formats every stanza: only while logging in, because nothing else tells why a
-    /// login failed (user handlers see no stanza before it succeeded).
-    func listen(_ isOn: Bool) {
-        log.pointee.handler = isOn ? StropheCallbacks.logged : nil
-        if isOn { record.reset() }
+    /// login failed (user handlers see no stanza before it succeeded). `onStanza` runs after each stanza of the login was looked at, before
+    /// the library acts on it.
+    func listen(onStanza: @escaping (LoginRecord) -> Void) {
+        log.pointee.handler = StropheCallbacks.logged
+        record.begin(context: pointer, onStanza: onStanza)
     }
 
-    /// Condition of the last SASL failure since ``listen(_:)``, for example `not-authorized`.
-    var saslFailure: String? { record.saslFailure }
+    func stopListening() {
+        log.pointee.handler = nil
+        record.end()
+    }
 
-    /// Last error the library logged since ``listen(_:)``.
-    var lastError: String? { record.lastError }
+    /// What the login has shown since ``listen(onStanza:)``.
+    var login: LoginRecord { record.login }
 }
 
-/// What is kept of the library's log. Credentials pass through it, so nothing is kept but a failure's condition and errors.
+/// Reads the library's log of one login. Credentials pass through it, so nothing is kept but what ``LoginRecord`` has room for.
 final class StropheLogRecord {
-    private(set) var saslFailure: String?
-    private(set) var lastError: String?
+    private(set) var login = LoginRecord()
+    private var context: OpaquePointer?
+    private var onStanza: ((LoginRecord) -> Void)?
 
-    func reset() {
-        saslFailure = nil
-        lastError = nil
+    /// Largest stanza before the login that is read; servers take 10 000 bytes there themselves.
+    private static let stanzaBytes = 64 * 1024
+
+    func begin(context: OpaquePointer, onStanza: @escaping (LoginRecord) -> Void) {
+        login = LoginRecord()
+        self.context = context
+        self.onStanza = onStanza
+    }
+
+    func end() {
+        context = nil
+        onStanza = nil
     }
 
     func logged(_ level: xmpp_log_level_t, _ message: UnsafePointer<CChar>) {
-        if level == XMPP_LEVEL_ERROR {
-            lastError = String(String(cString: message).prefix(200))
-        } else if level == XMPP_LEVEL_DEBUG, strncmp(message, "RECV: <failure", 14) == 0,
-            strstr(message, Namespaces.sasl) != nil
-        {
-            saslFailure = StropheLogRecord.condition(in: String(cString: message)) ?? "not-authorized"
+        let systemError = errno
+        guard strncmp(message, "RECV: <", 7) == 0 else {
+            // What is sent holds credentials.
+            guard strncmp(message, "SENT: ", 6) != 0, strnlen(message, 512) < 512 else { return }
+            return login.logged(String(cString: message), isError: level == XMPP_LEVEL_ERROR, systemError: systemError)
         }
+        let text = message + 6
+        guard strncmp(text, "<features", 9) == 0 || strncmp(text, "<failure", 8) == 0 || strncmp(text, "<iq", 3) == 0 else { return }
+        // By the library's own parser: what it would see, this sees.
+        if let stanza = element(text) { login.received(stanza) }
+        onStanza?(login)
     }
 
-    /// Name of the first child in `RECV: <failure xmlns='…'><not-authorized/>…`, leaving out `<text>`.
-    static func condition(in message: String) -> String? {
-        for part in message.prefix(1000).split(separator: "<").dropFirst(2) {
-            let name = part.prefix { $0.isLetter || $0 == "-" }
-            if !name.isEmpty && name != "text" { return String(name) }
-        }
-        return nil
+    private func element(_ text: UnsafePointer<CChar>) -> Element? {
+        guard let context, strnlen(text, StropheLogRecord.stanzaBytes) < StropheLogRecord.stanzaBytes,
+            let stanza = xmpp_stanza_new_from_string(context, text)
+        else { return nil }
+        defer { xmpp_stanza_release(stanza) }
+        return StropheStanza(stanza).element(bytes: StropheLogRecord.stanzaBytes, depth: 16)
     }
 }

@@ -110,25 +110,4 @@ struct StropheStanza {
     private func attribute(_ node: OpaquePointer, _ key: String) -> String? {
         xmpp_stanza_get_attribute(node, key).map { String(cString: $0) }
     }
-
-    /// The RFC's name of a stream error (RFC 6120 §4.9.3).
-    static func streamErrorCondition(_ error: xmpp_stream_error_t) -> String {
-        switch error.type {
-        case XMPP_SE_CONFLICT: "conflict"
-        case XMPP_SE_HOST_GONE: "host-gone"
-        case XMPP_SE_HOST_UNKNOWN: "host-unknown"
-        case XMPP_SE_NOT_AUTHORIZED: "not-authorized"
-        case XMPP_SE_POLICY_VIOLATION: "policy-violation"
-        case XMPP_SE_RESOURCE_CONSTRAINT: "resource-constraint"
-        case XMPP_SE_SEE_OTHER_HOST: "see-other-host"
-        case XMPP_SE_SYSTEM_SHUTDOWN: "system-shutdown"
-        case XMPP_SE_CONN_TIMEOUT: "connection-timeout"
-        case XMPP_SE_XML_NOT_WELL_FORMED, XMPP_SE_INVALID_XML, XMPP_SE_BAD_FORMAT, XMPP_SE_RESTRICTED_XML:
-            "not-well-formed"
-        case XMPP_SE_INTERNAL_SERVER_ERROR: "internal-server-error"
-        case XMPP_SE_REMOTE_CONN_FAILED: "remote-connection-failed"
-        case XMPP_SE_UNSUPPORTED_STANZA_TYPE: "unsupported-stanza-type"
-        default: "undefined-condition"
-        }
-    }
 }

@@ -14,13 +14,18 @@ final class LiveNode: Sendable {
     /// Its directory's unix socket; open once ``url()`` has returned.
     let socket: String
     let paths: MeshPaths
+    /// What it began with.
+    let configuration: MeshConfiguration
     private let node: MeshNode
     private let endpoints = Once<[String]>()
     private let registered = Once<DirectoryServer>()
 
-    /// - Parameter services: registers what this process offers at the node.
+    /// - Parameters:
+    ///   - password: what the account's password file holds; nil for none.
+    ///   - services: registers what this process offers at the node.
     init(
         _ user: String, at xmpp: ProsodyServer, in folder: String, pathLoss: Duration = .seconds(30),
+        password: String? = LiveMesh.password, change: (inout MeshConfiguration) -> Void = { _ in },
         services: @escaping @Sendable (DirectoryServer) async throws -> Void = { _ in }
     ) throws {
         self.user = user
@@ -28,7 +33,7 @@ final class LiveNode: Sendable {
         home = "\(folder)/\(user)"
         try FileManager.default.createDirectory(
             atPath: home, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-        try write(LiveMesh.password, to: home + "/password")
+        if let password { try write(password, to: home + "/password") }
         paths = try MeshPaths(environment: ["HOME": home])
         socket = "unix:" + paths.directorySocket
         var account = MeshConfiguration.Account(jid: jid)
@@ -39,6 +44,8 @@ final class LiveNode: Sendable {
         configuration.xmpp = [account]
         configuration.limits.pathLoss = pathLoss
         configuration.internal.listen = [socket, "tcp://127.0.0.1:0"]
+        change(&configuration)
+        self.configuration = configuration
         let (endpoints, registered) = (endpoints, registered)
         node = MeshNode(configuration: configuration, paths: paths, environment: [:], logger: quiet) { urls in
             endpoints.settle(.success(urls))
@@ -57,6 +64,24 @@ final class LiveNode: Sendable {
         endpoints.settle(.failure(error))
         registered.settle(.failure(error))
         if !Task.isCancelled { try result.get() }
+    }
+
+    /// Takes over another configuration, as SIGHUP does.
+    func reload(_ configuration: MeshConfiguration) async -> [String] { await node.reload(configuration) }
+
+    /// Its account as `status` tells it.
+    func account(_ jid: String? = nil) async throws -> QiValue? {
+        let accounts = try await control("status")["accounts"]?.asList ?? []
+        return accounts.first { $0["jid"]?.asString == jid ?? self.jid }
+    }
+
+    /// Until its account is in that state; returns why.
+    @discardableResult
+    func reaches(_ state: String, account: String? = nil) async throws -> String {
+        try await eventually("\(account ?? user) is \(state)") {
+            guard let row = try await self.account(account), row["state"]?.asString == state else { return nil }
+            return row["reason"]?.asString ?? ""
+        }
     }
 
     /// The TCP address of its directory.

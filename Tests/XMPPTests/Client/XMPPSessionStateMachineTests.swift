@@ -23,75 +23,145 @@ struct XMPPSessionStateMachineTests {
         return machine
     }
 
-    /// What an end means for an attempt that came so far: the code of the error, and whether it is tried again.
+    private static let place = StreamEnd.Place(domain: "mesh.test", server: .init(host: "xmpp.mesh.test", port: 5222))
+
+    private static func refusal(_ condition: String, temporary: Bool = false) -> LoginRecord {
+        LoginRecord(mechanisms: ["SCRAM-SHA-1"], loginRefusal: .init(condition: condition, isTemporary: temporary))
+    }
+
+    private static let early = CertificateFault(reason: "certificate is not yet valid", validFrom: "Nov 30")
+    private static let selfMade = CertificateFault(reason: "self-signed certificate", issuer: "CN=x")
+
+    /// What an end means for an attempt that came so far: the code of the error, and whether a person is needed before it can go well.
     @Test(arguments: [
-        (StreamEnd(error: -1), Machine.Progress.started, XMPPError.Code.unreachable, true),
-        (StreamEnd(error: 111), .started, .unreachable, true),
-        (StreamEnd(error: 0), .started, .unreachable, true),
-        (StreamEnd(error: 0), .reached, .unreachable, true),
-        (StreamEnd(error: 103, certificateFault: "self-signed"), .reached, .certificate, false),
-        (StreamEnd(error: 1), .secured, .unreachable, true),
-        // The library's only sign of a wrong password.
-        (StreamEnd(error: 0), .secured, .notAuthorized, false),
-        (StreamEnd(error: 0, saslFailure: "not-authorized"), .secured, .notAuthorized, false),
-        (StreamEnd(error: 1, saslFailure: "account-disabled"), .secured, .notAuthorized, false),
-        (StreamEnd(error: 0, saslFailure: "temporary-auth-failure"), .secured, .unreachable, true),
-        (StreamEnd(error: 0, streamError: "system-shutdown"), .secured, .unreachable, true),
-        (StreamEnd(error: 0, streamError: "host-unknown"), .reached, .configuration, false),
-        (StreamEnd(error: 0, streamError: "see-other-host"), .secured, .configuration, false),
+        (StreamEnd(error: -1), Machine.Progress.started, XMPPError.Code.unreachable, false),
+        (StreamEnd(login: LoginRecord(systemError: 111)), .started, .unreachable, false),
+        (StreamEnd(error: 0), .reached, .unreachable, false),
+        (StreamEnd(error: 103, certificateFault: selfMade), .reached, .certificate, true),
+        (StreamEnd(error: 103, certificateFault: early), .reached, .certificate, false),
+        (StreamEnd(error: 1), .secured, .unreachable, false),
+        (StreamEnd(error: 0), .secured, .unreachable, false),
+        (StreamEnd(error: 0, login: refusal("not-authorized")), .secured, .notAuthorized, true),
+        (StreamEnd(error: 1, login: refusal("account-disabled")), .secured, .notAuthorized, true),
+        (StreamEnd(error: 0, login: refusal("temporary-auth-failure", temporary: true)), .secured, .unreachable, false),
+        (StreamEnd(error: 0, login: LoginRecord(mechanisms: ["PLAIN"])), .secured, .notAuthorized, true),
+        (StreamEnd(error: 0, login: LoginRecord(mechanisms: ["GSSAPI"])), .secured, .notAuthorized, true),
+        (StreamEnd(login: LoginRecord(bindRefusal: .init(condition: "not-allowed"))), .secured, .unreachable, true),
+        (StreamEnd(login: LoginRecord(bindRefusal: .init(condition: "conflict", isTemporary: true))), .secured, .unreachable, false),
+        (StreamEnd(error: 0, streamError: "system-shutdown"), .secured, .unreachable, false),
+        (StreamEnd(error: 0, streamError: "host-unknown"), .reached, .unreachable, false),
+        (StreamEnd(error: 0, streamError: "policy-violation"), .reached, .notAuthorized, true),
+        (StreamEnd(error: 0, streamError: "see-other-host"), .secured, .unreachable, false),
+        (StreamEnd(localFault: "there is no password file"), .started, .configuration, true),
     ] as [(StreamEnd, Machine.Progress, XMPPError.Code, Bool)])
-    func endOfAnAttempt(_ end: StreamEnd, _ progress: Machine.Progress, code: XMPPError.Code, again: Bool) {
+    func endOfAnAttempt(_ end: StreamEnd, _ progress: Machine.Progress, code: XMPPError.Code, person: Bool) {
         var machine = Self.connecting(progress)
-        switch machine.ended(end, now: Self.zero, chance: 0.5) {
-        case .wait(_, let error):
-            #expect(again && error.code == code, "\(error)")
-        case .stop(let error):
-            #expect(!again && error?.code == code, "\(String(describing: error))")
+        guard case .wait(let pause, let error, let needsPerson) = machine.ended(end, at: Self.place, now: Self.zero, chance: 0.5) else {
+            Issue.record("gave up")
+            return
+        }
+        #expect(error.code == code && needsPerson == person, "\(error)")
+        #expect(pause == (person ? .seconds(60) : .seconds(1)))
+        #expect(machine.ticked(now: .distantFuture) == .connect)
+    }
+
+    private static func pause(_ machine: inout Machine, _ end: StreamEnd, at seconds: Int64 = 0, chance: Double = 0.5) -> Double {
+        guard case .wait(let pause, _, _) = machine.ended(end, at: place, now: at(seconds), chance: chance) else { return -1 }
+        return pause / .seconds(1)
+    }
+
+    @Test func pausesGrowToAMinuteWithJitter() {
+        var machine = Self.connecting()
+        for expected in [1.0, 2, 4, 8, 16, 32, 60, 60] {
+            for chance in [0.0, 0.5, 0.999] {
+                var copy = machine
+                #expect(abs(Self.pause(&copy, StreamEnd(error: 1), chance: chance) - expected * (0.75 + 0.5 * chance)) < 0.001)
+            }
+            #expect(Self.pause(&machine, StreamEnd(error: 1)) == expected)
+            #expect(machine.ticked(now: Self.zero) == .nothing)
+            #expect(machine.ticked(now: .distantFuture) == .connect)
             #expect(machine.ticked(now: .distantFuture) == .nothing)
         }
     }
 
-    @Test func pausesGrowToFiveMinutesWithJitter() {
+    @Test func pausesOfARefusedAccountGrowToAQuarterOfAnHour() {
+        var machine = Self.connecting(.secured)
+        for expected in [60.0, 120, 240, 480, 900, 900] {
+            #expect(Self.pause(&machine, StreamEnd(login: Self.refusal("not-authorized"))) == expected)
+            #expect(machine.ticked(now: .distantFuture) == .connect)
+            machine.progressed(to: .secured)
+        }
+        // Six attempts in the first hour, each with three mechanisms at most: fewer than servers count before they ban.
+    }
+
+    @Test func encouragementEndsAPause() {
+        var machine = Self.connecting(.secured)
+        let early = machine.encouraged(now: Self.zero)
+        #expect(!early)
+        _ = Self.pause(&machine, StreamEnd(login: Self.refusal("not-authorized")))
+        #expect(machine.ticked(now: Self.at(2)) == .nothing)
+        let taken = machine.encouraged(now: Self.at(2))
+        #expect(taken)
+        #expect(machine.ticked(now: Self.at(2)) == .connect)
+    }
+
+    @Test func loginEndsTheBackOff() {
         var machine = Self.connecting()
-        var now = Self.zero
-        for expected in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
-            for chance in [0.0, 0.5, 0.999] {
-                var copy = machine
-                guard case .wait(let pause, _) = copy.ended(StreamEnd(error: 1), now: now, chance: chance) else {
-                    Issue.record("gave up")
-                    return
-                }
-                let factor = 0.75 + 0.5 * chance
-                #expect(abs(pause / .seconds(1) - Double(expected) * factor) < 0.001)
+        for _ in 0..<6 {
+            _ = Self.pause(&machine, StreamEnd(error: 1))
+            _ = machine.ticked(now: .distantFuture)
+        }
+        _ = machine.opened(now: Self.at(100))
+        _ = machine.loaded()
+        #expect(Self.pause(&machine, StreamEnd(error: 1), at: 130) == 1)
+    }
+
+    @Test func streamsThatEndAtOnceBringTheBackOffBack() {
+        var machine = Self.connecting()
+        for (turn, expected) in [1.0, 1, 2, 4, 8].enumerated() {
+            let now = Int64(turn) * 100
+            _ = machine.opened(now: Self.at(now))
+            _ = machine.loaded()
+            #expect(Self.pause(&machine, StreamEnd(error: 1), at: now + 2) == expected)
+            _ = machine.ticked(now: .distantFuture)
+        }
+        _ = machine.opened(now: Self.at(1000))
+        _ = machine.loaded()
+        #expect(Self.pause(&machine, StreamEnd(error: 1), at: 1010) == 1)
+    }
+
+    @Test func otherHostsAreFollowedAFewTimes() {
+        var machine = Self.connecting()
+        let end = StreamEnd(streamError: "see-other-host", otherHost: "[2001:db8::1]:5333")
+        for _ in 0..<3 {
+            guard case .follow(let server, _) = machine.ended(end, at: Self.place, now: Self.zero, chance: 0.5) else {
+                Issue.record("not followed")
+                return
             }
-            _ = machine.ended(StreamEnd(error: 1), now: now, chance: 0.5)
-            #expect(machine.ticked(now: now) == .nothing)
-            now = now + .seconds(Int64(expected))
-            #expect(machine.ticked(now: now) == .connect)
-            #expect(machine.ticked(now: now) == .nothing)
+            #expect(server == .init(host: "2001:db8::1", port: 5333))
+        }
+        #expect(Self.pause(&machine, end) == 1)
+        // The next attempt begins at home, with a trail of its own.
+        #expect(machine.ticked(now: .distantFuture) == .connect)
+        guard case .follow = machine.ended(end, at: Self.place, now: Self.zero, chance: 0.5) else {
+            Issue.record("not followed after a pause")
+            return
         }
     }
 
-    @Test(arguments: [(59, 2.0), (60, 1.0)])
-    func stableStreamBeginsAnew(_ lasted: Int64, _ next: Double) {
-        var machine = Self.connecting()
-        _ = machine.ended(StreamEnd(error: 1), now: Self.zero, chance: 0.5)
-        _ = machine.ticked(now: Self.at(1))
-        #expect(machine.opened(now: Self.at(1)) == true)
-        #expect(machine.loaded() == true)
-        guard case .wait(let pause, let error) = machine.ended(StreamEnd(error: 1), now: Self.at(1 + lasted), chance: 0.5)
-        else {
-            Issue.record("gave up")
-            return
-        }
-        #expect(pause == .seconds(next))
-        #expect(error.code == .connectionLost)
+    @Test(arguments: [
+        ("xmpp.lab", "xmpp.lab:5222"), ("xmpp.lab:5223", "xmpp.lab:5223"), ("2001:db8::1", "2001:db8::1:5222"),
+        ("[2001:db8::1]", "2001:db8::1:5222"), ("[2001:db8::1]:1", "2001:db8::1:1"), ("", nil), ("a:0", nil), ("a:70000", nil),
+        ("a b", nil), ("a/b", nil), ("[::1]x", nil), ("u@h", nil), ("h:", nil),
+    ] as [(String, String?)])
+    func readsOtherHosts(_ text: String, _ expected: String?) {
+        #expect(XMPPConfiguration.Server(written: text, port: 5222).map { "\($0.host):\($0.port)" } == expected)
     }
 
     @Test func conflictIsNotFoughtOver() {
         var machine = Self.online()
-        guard case .wait(let pause, let error) = machine.ended(
-            StreamEnd(error: 0, streamError: "conflict"), now: Self.at(5), chance: 0.1)
+        guard case .wait(let pause, let error, false) = machine.ended(
+            StreamEnd(error: 0, streamError: "conflict"), at: Self.place, now: Self.at(5), chance: 0.1)
         else {
             Issue.record("gave up")
             return
@@ -103,7 +173,7 @@ struct XMPPSessionStateMachineTests {
     @Test func authenticationErrorsAfterLoginAreLosses() {
         // A stream that stood was authorised: whatever ends it, trying again is right.
         var machine = Self.online()
-        guard case .wait(_, let error) = machine.ended(StreamEnd(error: 0), now: Self.at(1), chance: 0) else {
+        guard case .wait(_, let error, false) = machine.ended(StreamEnd(error: 0), at: Self.place, now: Self.at(1), chance: 0) else {
             Issue.record("gave up")
             return
         }
@@ -118,7 +188,7 @@ struct XMPPSessionStateMachineTests {
 
         var attempt = Self.connecting(.reached)
         #expect(attempt.shutdown() == .abort)
-        guard case .stop(nil) = attempt.ended(StreamEnd(error: 0, saslFailure: "aborted"), now: Self.zero, chance: 0) else {
+        guard case .stop = attempt.ended(StreamEnd(login: Self.refusal("aborted")), at: Self.place, now: Self.zero, chance: 0) else {
             Issue.record("did not stop")
             return
         }
@@ -126,13 +196,13 @@ struct XMPPSessionStateMachineTests {
         var online = Self.online()
         #expect(online.shutdown() == .close)
         #expect(online.shutdown() == .nothing)
-        guard case .stop(nil) = online.ended(StreamEnd(error: 0), now: Self.zero, chance: 0) else {
+        guard case .stop = online.ended(StreamEnd(error: 0), at: Self.place, now: Self.zero, chance: 0) else {
             Issue.record("did not stop")
             return
         }
 
         var waiting = Self.connecting()
-        _ = waiting.ended(StreamEnd(error: 1), now: Self.zero, chance: 0)
+        _ = waiting.ended(StreamEnd(error: 1), at: Self.place, now: Self.zero, chance: 0)
         #expect(waiting.shutdown() == .stop)
         #expect(waiting.ticked(now: .distantFuture) == .nothing)
     }
@@ -151,17 +221,5 @@ struct XMPPSessionStateMachineTests {
         let first = machine.started()
         let second = machine.started()
         #expect(first && !second)
-    }
-
-    @Test(arguments: [
-        ("RECV: <failure xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\"><not-authorized/></failure>", "not-authorized"),
-        (
-            "RECV: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><text>no</text><account-disabled/></failure>",
-            "account-disabled"
-        ),
-        ("RECV: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", nil),
-    ] as [(String, String?)])
-    func readsLoginFailures(_ line: String, _ condition: String?) {
-        #expect(StropheLogRecord.condition(in: line) == condition)
     }
 }

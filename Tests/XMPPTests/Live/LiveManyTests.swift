@@ -1,0 +1,109 @@
+import Foundation
+import NIOCore
+import QiMeshTesting
+import Testing
+
+@testable import XMPP
+
+/// Large contact lists, many at once.
+@Suite(.serialized, .timeLimit(.minutes(3)))
+struct LiveManyTests {
+    /// A server on which all of these see each other, by Prosody's mod_groups.
+    private func withGroup(_ users: [String], accounts: [String], _ body: (ProsodyServer) async throws -> Void) async throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("groups-\(UUID().uuidString).txt")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let lines = users.map { "\($0)@mesh.test=The device that is called \($0) \(String(repeating: "x", count: 60))" }
+        try Data("[all]\n\(lines.joined(separator: "\n"))\n".utf8).write(to: file)
+        let server = try ProsodyServer.start(
+            accounts: accounts.map { ($0, "secret") }, extraConfig: "groups_file = \"\(file.path)\"", modules: ["groups"])
+        defer { server.stop() }
+        try await body(server)
+    }
+
+    @Test func sixHundredContactsComeOnline() async throws {
+        let users = ["pepper"] + (0..<600).map { "device-number-\($0)" }
+        try await withGroup(users, accounts: ["pepper"]) { server in
+            let pepper = try Party("pepper", at: server)
+            try await pepper.running { #expect(pepper.client.roster().count == 600) }
+        }
+    }
+
+    @Test func contactListOverTheLimitFailsInWords() async throws {
+        let users = ["pepper"] + (0..<600).map { "device-number-\($0)" }
+        try await withGroup(users, accounts: ["pepper"]) { server in
+            let pepper = try Party("pepper", at: server) { $0.limits.rosterBytes = 50_000 }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await pepper.client.run() }
+                let reason = try await pepper.events.first { event -> XMPPError? in
+                    if case .state(.waiting(_, let reason)) = event { reason } else { nil }
+                }
+                #expect(reason.message.contains("contact list") && reason.message.contains("larger"), "\(reason)")
+                pepper.client.shutdown()
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    @Test func everyoneOnlineAtLoginIsAskedWhatItCanDo() async throws {
+        let users = (0..<80).map { "d\($0)" }
+        try await withGroup(["pepper"] + users, accounts: ["pepper"] + users) { server in
+            // Each with another hash. They hardly ask each other: only pepper's questions are of interest.
+            let devices = try users.map { user in
+                try Party(user, at: server) {
+                    $0.features = ["urn:test:\(user)"]
+                    $0.limits.pendingRequests = 1
+                }
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for device in devices { group.addTask { try await device.client.run() } }
+                for device in devices { try await device.online() }
+                let pepper = try Party("pepper", at: server)
+                try await pepper.running {
+                    for device in devices {
+                        let jid = try device.full()
+                        try await pepper.events.first { event -> Bool? in
+                            if case .presence(let resource) = event, resource.jid == jid, resource.disco != nil { true } else { nil }
+                        }
+                    }
+                }
+                for device in devices { device.client.shutdown() }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    @Test func twoHundredRequestsAtOnceAreAllAnswered() async throws {
+        try await withFriends { desk, pepper in
+            let address = try pepper.full()
+            let answers = try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<200 {
+                    group.addTask {
+                        try await desk.error(from: address, .get, Element("query", namespace: Namespaces.version))?.condition ?? "result"
+                    }
+                }
+                return try await group.reduce(into: [String: Int]()) { $0[$1, default: 0] += 1 }
+            }
+            #expect(Set(answers.keys) == ["result", "resource-constraint"], "\(answers)")
+            #expect(answers.values.reduce(0, +) == 200)
+        }
+    }
+
+    @Test func nodesOfItsOwnAreDescribedBesideTheCapabilities() async throws {
+        try await withFriends { desk, pepper in
+            let before = try await desk.client.discoInfo(of: pepper.full())
+            pepper.client.setDiscoNode("urn:test:device") { _ in
+                DiscoInfo(
+                    identities: [.init(category: "client", type: "bot", name: "nao")], features: [Namespaces.discoInfo],
+                    forms: [.init(type: "urn:test:device", fields: ["model": ["V6"]])])
+            }
+            let address = try pepper.full()
+            let described = try await desk.client.discoInfo(of: address, node: "urn:test:device")
+            #expect(described.forms.first?.fields == ["model": ["V6"]])
+            let same = Element("query", namespace: Namespaces.discoInfo)
+            let answer = try await desk.client.iq(to: address, .get, same)
+            #expect(try EntityCapabilities.parse(answer, strictly: true) == before)
+            let unknown = Element("query", namespace: Namespaces.discoInfo, attributes: ["node": "urn:test:nothing"])
+            #expect(try await desk.error(from: address, .get, unknown)?.condition == "item-not-found")
+        }
+    }
+}
