@@ -16,8 +16,11 @@ extension MeshConfiguration {
 
     /// The robot's own bus.
     public struct Internal: Hashable, Sendable {
-        /// URLs (`unix:/path`, `tcp://host:port`); `nil` is the default of ``MeshConfiguration/listeners(paths:)``.
+        /// URLs (`unix:/path`, `tcp://host:port`) beside the node's own unix socket; `nil` is the default of
+        /// ``MeshConfiguration/listeners(paths:)``.
         public var listen: [String]?
+        /// Whether the directory listens at the node's own unix socket, by which commands and the gateway reach it.
+        public var hasSocket = true
         /// The network interfaces of the robot's own network, `lo` among them: nothing is listened at elsewhere, and nobody from elsewhere
         /// let in. `nil`: not looked at.
         public var interfaces: [String]?
@@ -77,6 +80,7 @@ extension MeshConfiguration.Device: Decodable {
 extension MeshConfiguration.Internal: Decodable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case interfaces, listen, users
+        case hasSocket = "unix-socket"
         case machineID = "machine-id"
     }
 
@@ -86,6 +90,10 @@ extension MeshConfiguration.Internal: Decodable {
         listen = try container.decodeIfPresent([String].self, forKey: .listen)?.map { Endpoint.typed($0)?.text ?? $0 }
         for (index, url) in (listen ?? []).enumerated() {
             if let complaint = Self.complaint(about: url) { throw container.wrong(.listen, index: index, complaint) }
+        }
+        hasSocket = try container.decodeIfPresent(Bool.self, forKey: .hasSocket) ?? true
+        if !hasSocket, listen?.isEmpty == true {
+            throw container.wrong(.listen, "without unix-socket there has to be an address in this list")
         }
         interfaces = try container.decodeIfPresent([String].self, forKey: .interfaces)
         for (index, name) in (interfaces ?? []).enumerated() {

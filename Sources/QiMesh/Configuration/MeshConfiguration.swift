@@ -1,4 +1,5 @@
 import Foundation
+import QiMessaging
 
 /// What `qimesh.yaml` says. Without a file every default holds, and the node is a local bus without an account.
 ///
@@ -41,9 +42,12 @@ public struct MeshConfiguration: Sendable {
         device.name ?? xmpp.first.map { String($0.jid.prefix { $0 != "@" }) } ?? ProcessInfo.processInfo.hostName
     }
 
-    /// What the directory listens on: `internal.listen`, by default the unix socket of `paths` and `tcp://127.0.0.1:9559`.
+    /// What the directory listens on: the unix socket of `paths`, unless `internal.unix-socket` is false, and `internal.listen`, by
+    /// default `tcp://127.0.0.1:9559`.
     public func listeners(paths: MeshPaths) -> [String] {
-        `internal`.listen ?? ["unix:" + paths.directorySocket, "tcp://127.0.0.1:9559"]
+        let listen = `internal`.listen ?? ["tcp://127.0.0.1:9559"]
+        let isListed = listen.contains { Endpoint($0)?.kind == .unix(path: paths.directorySocket) }
+        return `internal`.hasSocket && !isListed ? ["unix:" + paths.directorySocket] + listen : listen
     }
 }
 

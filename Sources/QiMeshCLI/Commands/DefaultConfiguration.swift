@@ -21,7 +21,7 @@ enum DefaultConfiguration {
         #    password-file: pepper.pw         # mode 0600, beside this file; or $QIMESH_XMPP_PASSWORD
         #    accept: ["*@robots.example"]     # contacts taken without asking
 
-        # Where the directory listens; also unix:/PATH.
+        # Where the directory listens beside its own unix socket.
         #internal:
         #  listen: ["tcp://127.0.0.1:9559"]
         #  users: own                       # whose programs on this machine may use the TCP port: own, all, or [lab, 1001]

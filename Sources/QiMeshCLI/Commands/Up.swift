@@ -63,11 +63,7 @@ struct Up: Verb {
 
     private static func load(_ paths: MeshPaths, listen: [String]) throws(MeshError) -> MeshConfiguration {
         var configuration = try MeshConfiguration.load(paths: paths)
-        if !listen.isEmpty {
-            // The commands of this user need the socket, wherever else the directory listens.
-            let hasSocket = listen.contains { $0.hasPrefix("unix:") }
-            configuration.internal.listen = listen + (hasSocket ? [] : ["unix:" + paths.directorySocket])
-        }
+        if !listen.isEmpty { configuration.internal.listen = listen }
         return configuration
     }
 

@@ -64,6 +64,20 @@ import Testing
         #expect(configuration.listeners(paths: paths) == ["unix:/run/user/1/qimesh/sd.sock", "tcp://127.0.0.1:9559"])
     }
 
+    /// Commands and the gateway find the directory by it, wherever else it listens.
+    @Test(arguments: [
+        ("internal:\n  listen: [\"tcp://127.0.0.1:1\"]\n", ["unix:/run/user/1/qimesh/sd.sock", "tcp://127.0.0.1:1"]),
+        ("internal:\n  listen: []\n", ["unix:/run/user/1/qimesh/sd.sock"]),
+        ("internal:\n  listen: [\"unix:/x\"]\n", ["unix:/run/user/1/qimesh/sd.sock", "unix:/x"]),
+        ("internal:\n  listen: [\"unix:///run/user/1/qimesh/sd.sock\"]\n", ["unix:///run/user/1/qimesh/sd.sock"]),
+        ("internal:\n  unix-socket: false\n  listen: [\"tcp://127.0.0.1:1\"]\n", ["tcp://127.0.0.1:1"]),
+        ("internal:\n  unix-socket: false\n", ["tcp://127.0.0.1:9559"]),
+    ])
+    func theUnixSocketIsThereUnlessASettingSaysOtherwise(_ text: String, _ listeners: [String]) throws {
+        let paths = try MeshPaths(environment: ["HOME": "/home/op", "XDG_RUNTIME_DIR": "/run/user/1"])
+        #expect(try parse(text).listeners(paths: paths) == listeners)
+    }
+
     @Test func accountDefaults() throws {
         let account = try #require(try parse("xmpp:\n  - jid: a@b\n").xmpp.first)
         #expect(account == MeshConfiguration.Account(jid: "a@b"))
@@ -72,6 +86,10 @@ import Testing
     }
 
     static let mistakes: [(text: String, message: String)] = [
+        (
+            "internal:\n  unix-socket: false\n  listen: []\n",
+            "qimesh.yaml:3: internal.listen: without unix-socket there has to be an address in this list"
+        ),
         // roles
         ("device:\n  role: slave\n", #"qimesh.yaml:2: device.role: "slave" is not one of master, member"#),
         ("device:\n  role: member\n", "qimesh.yaml:2: device.role: a member needs the master's address: directory: tcp://HOST:PORT"),
