@@ -37,6 +37,15 @@ struct EndpointSelectionTests {
         Case(
             name: "a list without end", endpoints: (1...1000).map { "tcp://10.0.0.2:\($0)" },
             choice: (1...64).map { "tcp://10.0.0.2:\($0)" }),
+        Case(
+            // As libqi's directory lists a service of a process that has many.
+            name: "behind the names of a hundred neighbours",
+            endpoints: (1...100).map { "qi:Neighbour\($0)" } + ["tcp://127.0.0.1:1", "tcp://10.0.0.2:1"],
+            choice: ["tcp://127.0.0.1:1", "tcp://10.0.0.2:1"]),
+        Case(
+            name: "behind many that cannot be used", machine: "elsewhere",
+            endpoints: (1...100).map { "tcp://127.0.0.1:\($0)" } + Array(repeating: "tcp://10.0.0.2:1", count: 100) + ["tcp://10.0.0.3:1"],
+            choice: ["tcp://10.0.0.2:1", "tcp://10.0.0.3:1"]),
         Case(name: "the directory's own", machine: "there", endpoints: ["qi:ServiceDirectory"], choice: nil),
         Case(name: "the directory's address", machine: "there", endpoints: ["tcp://10.0.0.1:9559"], choice: nil),
         Case(name: "relative, of another machine", machine: "elsewhere", endpoints: ["qi:ServiceDirectory"], choice: []),

@@ -19,6 +19,15 @@ struct ServiceMirrorTests {
         #expect(again.isEmpty && mirror.service(named: "a") == nil && mirror.services.isEmpty)
     }
 
+    /// Of n services in one process libqi's directory lists n of them with each.
+    @Test func endpointsOfNeighboursAreNotKept() {
+        var mirror = ServiceMirror()
+        var info = info(5, "a")
+        info.endpoints = ["qi:ServiceDirectory"] + (0..<500).map { "qi:Neighbour\($0)" } + info.endpoints
+        _ = mirror.entered(info)
+        #expect(mirror.service(5)?.endpoints == ["qi:ServiceDirectory", "tcp://10.0.0.1:1"])
+    }
+
     @Test func theSameSaysNothing() {
         var mirror = ServiceMirror()
         _ = mirror.entered(info(5, "a"))

@@ -29,6 +29,7 @@ struct ServiceMirror {
         let id = info.serviceID
         guard id >= 2, id < ServiceIDs.end, DirectoryTable.isValid(name: info.name) else { return [] }
         missing.remove(id)
+        let info = info.withoutNeighbours
         if let known = infos[id], known.name == info.name, known.isSame(as: info) {
             infos[id] = info
             return []
@@ -60,6 +61,14 @@ struct ServiceMirror {
 }
 
 extension ServiceInfo {
+    /// Without the relative endpoints of the other services of its process: libqi's directory lists one for each of them with each of
+    /// them (`src/messaging/servicedirectory.cpp`), and none leads further than the service's own addresses.
+    var withoutNeighbours: ServiceInfo {
+        var info = self
+        info.endpoints = endpoints.filter { !$0.hasPrefix("qi:") || $0 == "qi:ServiceDirectory" }
+        return info
+    }
+
     /// Whether both speak of one object of one host (wire reference §25): where it is reached may have changed.
     func isSame(as other: ServiceInfo) -> Bool {
         serviceID == other.serviceID && sessionID == other.sessionID && objectUID == other.objectUID

@@ -26,13 +26,16 @@ public enum EndpointSelection {
         }
         let isLocal = info.machineID == machineID
         var seen: Set<Endpoint> = []
-        let usable = info.endpoints.prefix(maximumEndpoints).compactMap(Endpoint.init).filter { endpoint in
-            guard seen.insert(endpoint).inserted, isLocal || !endpoint.isLoopback else { return false }
-            return switch endpoint.kind {
+        var usable: [Endpoint] = []
+        // Filtered first, then bounded: before the real endpoints libqi lists a relative one for every service of the process.
+        for text in info.endpoints.prefix(maximumListed) where usable.count < maximumEndpoints {
+            guard let endpoint = Endpoint(text), isLocal || !endpoint.isLoopback else { continue }
+            let isUsable = switch endpoint.kind {
             case .tcp, .unix: true
             case .tls(_, _, let mutual): !mutual || usesMutualTLS
             case .relative, .other: false
             }
+            if isUsable, seen.insert(endpoint).inserted { usable.append(endpoint) }
         }
         let ranked = usable.enumerated().sorted { one, other in
             (one.element.rank, one.offset) < (other.element.rank, other.offset)
@@ -40,8 +43,10 @@ public enum EndpointSelection {
         return .dial(ranked.map(\.element))
     }
 
-    /// More than any service has: what a peer lists beyond is not looked at.
+    /// More than any service has: of the endpoints that could be dialled those beyond are not looked at.
     private static let maximumEndpoints = 64
+    /// More than a process has services and addresses: what a peer lists beyond is not read.
+    private static let maximumListed = 16_384
 }
 
 extension Endpoint {
