@@ -11,7 +11,7 @@ extension Connection {
     ) {
         guard !isClosed else { return }
         let length = payload.readableBytes + (tail?.readableBytes ?? 0)
-        if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail) {
+        if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail, on: self) {
             append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags.union(.sharedMemory), address: address), place)
         } else {
             append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags, address: address), payload, tail: tail)

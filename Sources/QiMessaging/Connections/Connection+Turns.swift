@@ -24,7 +24,7 @@ extension Connection {
         boundFrames()
         do {
             while !isClosed, !isHeld, !turn.isOver, var message = try decoder.next() {
-                if let sharedMemory { message = try sharedMemory.resolve(message) }
+                if let sharedMemory { message = try sharedMemory.resolve(message, on: self) }
                 let bytes = message.payload.readableBytes
                 if message.isCut {
                     refuseCut(message)

@@ -97,7 +97,7 @@ final class Connection {
             credentials: credentials, enforcesAuthentication: authenticator != nil)
         outbound = channel.allocator.buffer(capacity: 4096)
         if handshake.localCapabilities.isEnabled(SharedMemoryMessages.capability) {
-            sharedMemory = SharedMemoryLink(self, limits: limits)
+            sharedMemory = SharedMemoryLink(limits: limits)
         }
     }
 

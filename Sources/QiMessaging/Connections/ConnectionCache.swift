@@ -26,15 +26,15 @@ final class ConnectionCache {
     /// How long a host has to answer, whoever waits for it.
     private static let timeout = TimeAmount.seconds(10)
 
-    private let context: () -> Dialer.Context
+    private let context: () -> Dialer.Context?
     private let bus: Bus
     private var machine = StateMachine<Waiter>(first: .milliseconds(100), most: .seconds(5), maximumDials: 256)
     private var races: [UInt64: DialRace] = [:]
     private var connections: [UInt64: Connection] = [:]
     private var endReason: QiError?
 
-    /// - Parameter context: what a dial needs, asked for each one, since it holds the owner of the connections.
-    init(bus: Bus, context: @escaping () -> Dialer.Context) {
+    /// - Parameter context: what a dial needs, asked for each one, since it holds the owner of the connections; nil when that has ended.
+    init(bus: Bus, context: @escaping () -> Dialer.Context?) {
         self.context = context
         self.bus = bus
     }
@@ -80,7 +80,12 @@ final class ConnectionCache {
     }
 
     private func race(_ dial: UInt64, _ endpoints: [Endpoint]) {
-        let race = DialRace(endpoints, in: context(), bus: bus, timeout: Self.timeout) { [weak self] outcome in
+        guard let context = context() else {
+            let error = QiError(.disconnected, "who asked for a connection has ended")
+            for waiter in machine.failed(dial, failed: [], at: .now()) { waiter.finish(.failure(error)) }
+            return
+        }
+        let race = DialRace(endpoints, in: context, bus: bus, timeout: Self.timeout) { [weak self] outcome in
             self?.raced(dial, outcome)
         }
         races[dial] = race

@@ -17,7 +17,7 @@ extension Connection {
     func enforce(_ control: AccessControl) {
         let principal = self.principal
         guard !control.policy.leavesAlone(principal) else {
-            access?.end()
+            access?.detach()
             access = nil
             countArguments(in: nil)
             return
@@ -27,14 +27,15 @@ extension Connection {
             access.follow()
             return
         }
-        access?.end()
+        access?.detach()
         let access = ConnectionAccess(control, principal, origin)
         do throws(QiError) {
             try access.begin()
             self.access = access
             countArguments(in: control.arguments(of: principal))
-            access.keepWaiting = { [unowned self] in holdReading(for: $0) }
-            whenClosed { _ in access.end() }
+            // Not weak, which would slow every count of this connection down: let go of when it closes.
+            access.keepWaiting = { self.holdReading(for: $0) }
+            whenClosed { _ in access.detach() }
         } catch {
             close(error)
         }
@@ -47,5 +48,13 @@ extension Connection {
             guard let service = owner?.serviceName(of: address.service, on: self) else { continue }
             receiver.endSubscriptions(on: self, at: address) { access.maySubscribe(to: $0, of: service) }
         }
+    }
+}
+
+extension ConnectionAccess {
+    /// The connection has ended, or asks another one.
+    fileprivate func detach() {
+        end()
+        keepWaiting = nil
     }
 }

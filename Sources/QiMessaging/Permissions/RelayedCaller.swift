@@ -87,7 +87,7 @@ extension Connection {
     /// A Post about the connection itself.
     func receivedAboutItself(_ message: Message) {
         guard message.address.action == RelayedCaller.action else {
-            sharedMemory?.received(message)
+            sharedMemory?.received(message, on: self)
             return
         }
         guard RelayedCaller.isBelieved(origin) else { return }

@@ -24,7 +24,7 @@ extension SessionCore {
         return context
     }
 
-    func makeConnectionCache() -> ConnectionCache { ConnectionCache(bus: bus) { [unowned self] in dialContext } }
+    func makeConnectionCache() -> ConnectionCache { ConnectionCache(bus: bus) { [weak self] in self?.dialContext } }
 
     /// The connection to a service's host, shared with everything else that this session uses there.
     ///

@@ -9,7 +9,6 @@ import QiWire
 /// Everything here is an offer: what cannot be made, passed, mapped or is full goes over the socket. A peer that lies loses its
 /// connection.
 final class SharedMemoryLink {
-    private unowned let connection: Connection
     private let threshold: Int
     private let maximumPayload: Int
     private(set) var isShared = false
@@ -28,8 +27,7 @@ final class SharedMemoryLink {
     private static let maximumSegments: UInt32 = 8
     private static let maximumMapped = 128 << 20
 
-    init(_ connection: Connection, limits: ConnectionLimits) {
-        self.connection = connection
+    init(limits: ConnectionLimits) {
         threshold = limits.sharedMemoryThreshold
         maximumPayload = limits.maximumPayload
     }
@@ -51,13 +49,13 @@ final class SharedMemoryLink {
     /// Writes a payload to a slot, if it is big enough and there is one.
     ///
     /// - Returns: what to send in its place, with the flag ``MessageFlags/sharedMemory``; nil to send it as it is.
-    func place(_ payload: ByteBuffer, tail: ByteBuffer? = nil) -> ByteBuffer? {
+    func place(_ payload: ByteBuffer, tail: ByteBuffer? = nil, on connection: Connection) -> ByteBuffer? {
         let length = payload.readableBytes + (tail?.readableBytes ?? 0)
         guard isShared, length >= threshold else { return nil }
         switch pool.payload(of: length) {
         case .socket: return nil
         case .make(let segment):
-            make(segment)
+            make(segment, on: connection)
             return nil
         case .use(let segment, let offset):
             guard let memory = ours[segment] else { return nil }
@@ -68,7 +66,7 @@ final class SharedMemoryLink {
         }
     }
 
-    private func make(_ segment: Int) {
+    private func make(_ segment: Int, on connection: Connection) {
         let shape = SharedMemoryPool.shapes[segment]
         do throws(QiError) {
             let (memory, descriptor) = try SharedSegment.make(size: shape.size)
@@ -78,29 +76,29 @@ final class SharedMemoryLink {
             SharedMemoryExchange.give(descriptor, as: name, on: loop).assumeIsolated().whenComplete { [weak self] result in
                 guard let self else { return }
                 switch result {
-                case .success: offer(segment, shape.size, name)
-                case .failure(let error): unavailable(segment, error)
+                case .success: offer(segment, shape.size, name, on: connection)
+                case .failure(let error): unavailable(segment, error, on: connection)
                 }
             }
         } catch {
-            unavailable(segment, error)
+            unavailable(segment, error, on: connection)
         }
     }
 
-    private func offer(_ segment: Int, _ size: Int, _ name: String) {
+    private func offer(_ segment: Int, _ size: Int, _ name: String, on connection: Connection) {
         var payload = SharedMemoryMessages.numbers(UInt32(segment), UInt32(size))
         payload.writeQiString(QiString(name))
-        say(SharedMemoryMessages.offer, payload)
+        say(SharedMemoryMessages.offer, payload, on: connection)
         connection.bus.executor.scheduleDrain()
     }
 
-    private func unavailable(_ segment: Int, _ error: any Error) {
+    private func unavailable(_ segment: Int, _ error: any Error, on connection: Connection) {
         pool.failed(segment)
         ours[segment] = nil
         connection.logger.debug("shared memory is not used", metadata: [LogKeys.error: "\(error)"])
     }
 
-    private func say(_ action: UInt32, _ payload: ByteBuffer) {
+    private func say(_ action: UInt32, _ payload: ByteBuffer, on connection: Connection) {
         connection.post(ActionAddress(.connection, action: action), payload)
     }
 
@@ -108,7 +106,7 @@ final class SharedMemoryLink {
 
     /// The message with the payload that its frame only points to. One memcpy: the peer may write again at any time, and whoever
     /// reads the payload must not see it change.
-    func resolve(_ message: Message) throws(WireError) -> Message {
+    func resolve(_ message: Message, on connection: Connection) throws(WireError) -> Message {
         guard isShared, message.flags.contains(.sharedMemory) else { return message }
         guard let place = SharedMemoryMessages.Place(message.payload), let memory = theirs[place.segment] else {
             throw WireError(.frame, "a payload is said to lie in shared memory that is not there")
@@ -122,7 +120,7 @@ final class SharedMemoryLink {
         var payload = connection.channel.allocator.buffer(capacity: Int(place.length))
         payload.writeBytes(UnsafeRawBufferPointer(start: memory.base + Int(place.offset), count: Int(place.length)))
         payloadsReceived += 1
-        say(SharedMemoryMessages.release, SharedMemoryMessages.numbers(place.segment, place.offset))
+        say(SharedMemoryMessages.release, SharedMemoryMessages.numbers(place.segment, place.offset), on: connection)
         var header = message.header
         header.payloadLength = place.length
         header.flags.remove(.sharedMemory)
@@ -130,14 +128,14 @@ final class SharedMemoryLink {
     }
 
     /// A Post to service 0, object 0.
-    func received(_ message: Message) {
+    func received(_ message: Message, on connection: Connection) {
         guard isShared else { return }
         var payload = message.payload
         do throws(WireError) {
             switch message.address.action {
             case SharedMemoryMessages.offer:
                 let (segment, size) = try SharedMemoryMessages.readNumbers(&payload)
-                try offered(segment, Int(size), try payload.readQiString().lossyText)
+                try offered(segment, Int(size), try payload.readQiString().lossyText, on: connection)
             case SharedMemoryMessages.answer:
                 let (segment, accepted) = try SharedMemoryMessages.readNumbers(&payload)
                 guard pool.answered(Int(segment), accepted: accepted == 1) else {
@@ -156,7 +154,7 @@ final class SharedMemoryLink {
         }
     }
 
-    private func offered(_ segment: UInt32, _ size: Int, _ name: String) throws(WireError) {
+    private func offered(_ segment: UInt32, _ size: Int, _ name: String, on connection: Connection) throws(WireError) {
         guard segment < Self.maximumSegments, theirs[segment] == nil, !coming.contains(segment), size > 0,
             theirBytes + size <= Self.maximumMapped, name.hasPrefix(SharedMemoryExchange.namePrefix), name.utf8.count <= 64
         else { throw WireError(.value, "segment \(segment) of \(size) bytes cannot be taken") }
@@ -168,11 +166,11 @@ final class SharedMemoryLink {
                 if case .success(let descriptor) = result { Glibc.close(descriptor) }
                 return
             }
-            taken(segment, size, result)
+            taken(segment, size, result, on: connection)
         }
     }
 
-    private func taken(_ segment: UInt32, _ size: Int, _ result: Result<Int32, any Error>) {
+    private func taken(_ segment: UInt32, _ size: Int, _ result: Result<Int32, any Error>, on connection: Connection) {
         coming.remove(segment)
         switch result {
         case .success(let descriptor): theirs[segment] = SharedSegment(reading: descriptor, size: size)
@@ -181,7 +179,7 @@ final class SharedMemoryLink {
         }
         let isMapped = theirs[segment] != nil
         if !isMapped { theirBytes -= size }
-        say(SharedMemoryMessages.answer, SharedMemoryMessages.numbers(segment, isMapped ? 1 : 0))
+        say(SharedMemoryMessages.answer, SharedMemoryMessages.numbers(segment, isMapped ? 1 : 0), on: connection)
         connection.bus.executor.scheduleDrain()
     }
 
