@@ -90,6 +90,81 @@ def test_stock_clients_through_the_door(world):
     assert failures(checks) == [] and len(checks) == CHECKS
 
 
+@pytest.mark.parametrize("close", [["--close"], []])
+def test_a_client_ends_in_order_while_it_holds_an_object(world, close):
+    """libqi keeps ids of services in an `int`: those at the door have to fit."""
+    robot, client = world
+    assert client.leave("--url", robot.door, *client.login, *close) == 0
+
+
+def test_a_service_that_closes_is_gone_for_its_users_at_once(world):
+    robot, client = world
+    policy = robot.config.parent / "policy.yaml"
+    text = policy.read_text()
+    try:
+        policy.write_text(yaml.safe_dump({"rules": [{"who": "user:nao", "allow": ["Peer.*", "Brief.*"]}]}))
+        robot.gateway.process.send_signal(1)  # SIGHUP
+        robot.gateway.wait_log("policy reloaded", seconds=5)
+        owner = robot.host("Brief", orderly=True)
+        watcher = client.peer("client", "--url", robot.door, "--service", "Brief", *client.login, "--until-removed", name="watcher")
+        watcher.wait_line(lambda line: "attached" in line)
+        # return-time is five minutes here.
+        owner.process.stdin.close()
+        assert watcher.wait_end(20) == 0, watcher.lines()
+    finally:
+        policy.write_text(text)
+        robot.gateway.process.send_signal(1)
+
+
+def test_a_door_whose_port_is_taken_says_so(world):
+    """Again and again: what the door had begun meanwhile ends without it."""
+    robot, _ = world
+    for number in range(15):
+        second = robot.start("second-door-%d" % number, [binary(), "gateway"])
+        code = second.wait_end(20)
+        assert code > 0 and code < 100, second.describe()
+        assert "in use" in second.log.read_text() and str(PORT) in second.log.read_text(), second.describe()
+
+
+@pytest.mark.parametrize("directory_first", [True, False])
+def test_a_door_ends_in_order_while_look_ups_wait(world, directory_first):
+    """Look-ups of a service whose host has stopped, and the end of the directory before that of the door."""
+    robot, client = world
+    host = robot.host("Peer2")
+    policy = robot.config.parent / "policy.yaml"
+    text = policy.read_text()
+    try:
+        policy.write_text(yaml.safe_dump({"rules": [{"who": "user:nao", "allow": ["Peer*.*"]}]}))
+        for number in range(5):
+            door = robot.start("door-%s-%d" % (directory_first, number), [
+                binary(), "gateway", "--config", str(own_door(robot, PORT + 1))])
+            door.wait_log("ready: gateway", seconds=20)
+            host.process.send_signal(19)  # SIGSTOP
+            asking = client.peer("client", "--url", robot.door.replace(str(PORT), str(PORT + 1)), "--service", "Peer2", *client.login,
+                                 name="asking-%s-%d" % (directory_first, number))
+            until(lambda: client.connections(), 20, asking.describe)
+            if directory_first:
+                robot.node.process.send_signal(19)
+            door.terminate()
+            assert door.wait_end(20) == 0, door.describe()
+            assert asking.wait_end(30) != 0
+            for child in (host, robot.node):
+                child.process.send_signal(18)  # SIGCONT
+    finally:
+        policy.write_text(text)
+        host.stop()
+
+
+def own_door(robot, port):
+    """A configuration of the same robot with its door at another port."""
+    content = yaml.safe_load(robot.config.read_text())
+    content["gateway"]["listen"] = ["tcps://0.0.0.0:%d" % port]
+    content["policy"] = str(robot.config.parent / "policy.yaml")
+    path = robot.config.parent / "other.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
 def test_one_connection_and_the_doors_address_alone(world):
     robot, client = world
     crowd = Crowd(client, robot, 1)

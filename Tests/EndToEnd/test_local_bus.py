@@ -48,6 +48,21 @@ def test_python_meets_python_through_our_directory(bus):
     assert failures(checks) == [] and len(checks) == CHECKS
 
 
+@pytest.mark.parametrize("close", [["--close"], []])
+def test_a_client_ends_in_order_while_it_holds_an_object(bus, close):
+    assert bus.leave("--url", bus.url, *close) == 0
+
+
+def test_the_unix_socket_is_there_whatever_is_listed(home):
+    home.write_config(internal={"listen": [home.url]}).up()
+    assert home.unix_socket.is_socket() and home.cli("status", "--json").ok().json["ok"] is True
+    assert sorted(home.ready_urls()) == sorted([home.url, "unix:%s" % home.unix_socket])
+    assert home.down() == 0
+    home.write_config(internal={"listen": [home.url], "unix-socket": False}).up()
+    assert not home.unix_socket.exists() and home.ready_urls() == [home.url]
+    assert "ServiceDirectory" in [row["name"] for row in home.cli("ls", "--url", home.url, "--json").ok().json["services"]]
+
+
 def test_call_of_forty_seconds(bus):
     checks = bus.battery("--url", bus.url, "--only", "slow_call", "--slow", "40", seconds=120)
     assert failures(checks) == [] and "slow_call" in checks

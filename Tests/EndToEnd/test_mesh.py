@@ -51,6 +51,30 @@ def test_python_across_by_address(desk, server):
     assert failures(checks) == [] and len(checks) == 5
 
 
+@pytest.mark.parametrize("close", [["--close"], []])
+def test_a_client_ends_in_order_while_it_holds_an_object_across(desk, close):
+    """libqi keeps ids of services in an `int`: those of another device's have to fit."""
+    assert desk.leave("--url", desk.url, "--service", "pepper/Peer", *close) == 0
+
+
+def test_waiting_for_a_service_of_a_device_that_is_away(pepper, desk):
+    """libqi's waitForService, begun before the service is there, and before the device is."""
+    waiter = desk.peer("waiter", "--url", desk.url, "--service", "pepper/Late", name="waiter-for-service")
+    waiter.wait_line(lambda line: line == "waiting")
+    desk.call("pepper/Peer.echo_int32", 1)
+    late = pepper.host("Late")
+    waiter.wait_line(lambda line: line == "it is there", 60)
+    late.stop()
+    assert pepper.down() == 0
+    desk.wait_device("pepper", state="offline")
+    waiter = desk.peer("waiter", "--url", desk.url, "--service", "pepper/Late", name="waiter-for-device")
+    waiter.wait_line(lambda line: line == "waiting")
+    pepper.up(name="node-later").wait_online()
+    pepper.host("Peer")
+    pepper.host("Late")
+    waiter.wait_line(lambda line: line == "it is there", 60)
+
+
 def test_call_of_forty_seconds_across(desk):
     checks = desk.battery("--url", desk.url, "--service", "pepper/Peer", "--across", "--only", "slow_call",
                           "--slow", "40", seconds=150)
@@ -100,6 +124,8 @@ def test_tunnel_shows_plain_names(pepper, desk):
     checks = desk.battery("--url", url, "--service", "Peer", *ACROSS, "--only", "types", "--only", "signals",
                           "--only", "properties", "--only", "errors", "--only", "objects_returned", "--only", "payload")
     assert failures(checks) == [] and len(checks) == 7
+    for close in (["--close"], []):
+        assert desk.leave("--url", url, "--service", "Peer", *close) == 0
     intruder = desk.peer("service", "--leash", "--url", url, "--name", "Intruder", name="intruder")
     assert intruder.wait_end(30) != 0, "a registration through the tunnel went through"
     assert "tunnel" in intruder.log.read_text().lower(), "the refusal names no reason: " + intruder.describe()

@@ -62,6 +62,50 @@ struct GatewayInteropTests {
         }
     }
 
+    /// libqi's directory lists a relative endpoint for each of them before the real ones of each.
+    @Test func aServiceOfAProcessWithAHundredIsFound() async throws {
+        try await withHome { inside in
+            try await withHome { outside in
+                try await withEitherDirectory(libqis: true, home: inside) { directory in
+                    let names = (0..<100).flatMap { ["--name", "Peer\($0)"] } + ["--name", "Peer"]
+                    try await withPeer("service.py", ["--url", directory] + names, home: inside) { service in
+                        _ = try await service.requiredLine()
+                        // To a session of ours, and at the door.
+                        try await withSession(directory, home: inside) { session in
+                            #expect(try await session.info(of: "Peer").endpoints.count > 100)
+                            #expect(try await session.service("Peer").call("echo_int32", Int32(7)) == Int32(7))
+                        }
+                        try await withGateway(to: directory, home: inside) { gateway, url, login in
+                            try await lists(101, gateway)
+                            try await runBattery(url, home: outside, login + ["--only", "types"])
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// libqi's directory does not say why a service went. Its host does: it answers still.
+    @Test func aServiceThatLibqiUnregistersIsGoneAtOnce() async throws {
+        try await withHome { inside in
+            try await withHome { outside in
+                try await withEitherDirectory(libqis: true, home: inside) { directory in
+                    try await withGateway(to: directory, home: inside) { gateway, url, login in
+                        try await withSession(directory, home: inside) { host in
+                            let hosted = try await host.register(PeerService.object(), as: "Peer")
+                            try await lists(1, gateway)
+                            let peer = try PythonPeer("client.py", ["--url", url, "--until-removed"] + login, home: outside)
+                            #expect(try await peer.requiredLine().contains("attached"))
+                            // The gateway would wait for a minute.
+                            try await host.unregister(hosted)
+                            #expect(await peer.ended() == 0)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func withoutTokenNobodyIsLetIn() async throws {
         try await withHome { inside in
             try await withDirectory(home: inside) { _, directory in

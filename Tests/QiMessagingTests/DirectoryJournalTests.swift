@@ -22,6 +22,13 @@ struct DirectoryJournalTests {
         }
     }
 
+    @Test(arguments: [("uid:1000", Zone.internal), ("user:nao", .lan), ("op@lab.example", .internet), ("", .internal)])
+    func whoseANameIsReadsBack(_ holder: (principal: String, zone: Zone)) {
+        var registration = registration(5, "a")
+        registration.holder = DirectoryTable.Holder(principal: holder.principal, zone: holder.zone)
+        #expect(DirectoryJournal.record(DirectoryJournal.line(.registered(registration)).dropLast()) == .registered(registration))
+    }
+
     @Test func replayGivesTheState() {
         let (journal, skipped) = DirectoryJournal.replay(
             file([

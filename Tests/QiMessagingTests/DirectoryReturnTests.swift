@@ -54,6 +54,41 @@ struct DirectoryReturnTests {
         #expect(late == 10)
     }
 
+    private func restarted(of holder: DirectoryTable.Holder?) -> DirectoryTable {
+        var journal = DirectoryJournal()
+        journal.apply(.registered(.init(id: 5, name: "a", machineID: "m1", sessionID: "s1", holder: holder)))
+        return DirectoryTable(journal: journal, at: start)
+    }
+
+    private static let nao = DirectoryTable.Holder(principal: "user:nao", zone: .lan)
+
+    /// The ids that it sends are known to everybody.
+    @Test(arguments: [
+        ("user:eve", Zone.lan), ("user:nao", .internet), ("process", .internal), ("host:10.0.0.1", .lan), ("host:127.0.0.1", .internal),
+    ])
+    func aPeerThatSendsTheOwnersIDsIsNotTheOwner(_ other: (principal: String, zone: Zone)) throws {
+        var table = restarted(of: Self.nao)
+        let holder = DirectoryTable.Holder(principal: other.principal, zone: other.zone)
+        let early = code { _ = try table.register(info("a"), owner: .connection(1), holder: holder, at: start) }
+        #expect(early == .conflict)
+        let late = try table.register(info("a", wish: 5), owner: .connection(1), holder: holder, at: end)
+        #expect(late != 5)
+    }
+
+    @Test func aProvenPrincipalReturnsFromAnyMachine() throws {
+        var table = restarted(of: Self.nao)
+        let id = try table.register(info("a", machine: "m2", session: "s2"), owner: .connection(1), holder: Self.nao, at: start)
+        #expect(id == 5)
+    }
+
+    @Test func aJournalThatDoesNotSayWhoseANameIsSpeaksOfTheInside() throws {
+        var table = restarted(of: nil)
+        let outside = code { _ = try table.register(info("a"), owner: .connection(1), holder: Self.nao, at: start) }
+        #expect(outside == .conflict)
+        let inside = try table.register(info("a"), owner: .connection(2), holder: .process, at: start)
+        #expect(inside == 5)
+    }
+
     @Test func anonymousOwnersAreNotRecognised() throws {
         var journal = DirectoryJournal()
         journal.apply(.registered(.init(id: 5, name: "a", machineID: "", sessionID: "")))

@@ -92,6 +92,16 @@ struct DirectoryTableTests {
         #expect(result16 == .limit)
     }
 
+    /// libqi's directory lists them itself, one for each service of the process.
+    @Test func relativeEndpointsCountForNothingAndAreNotKept() throws {
+        var table = DirectoryTable()
+        let many = (0..<200).map { "qi:Neighbour\($0)" } + ["tcp://10.0.0.1:1"]
+        let id = try table.register(info("a", endpoints: many), owner: .process)
+        #expect(table.entries[id]?.info.endpoints == ["tcp://10.0.0.1:1"])
+        try table.update(info("a", id: id, endpoints: many + ["tcp://10.0.0.1:2"]), owner: .process)
+        #expect(table.entries[id]?.info.endpoints == ["tcp://10.0.0.1:1", "tcp://10.0.0.1:2"])
+    }
+
     @Test(arguments: ["", "a b", "\u{e9}", "\u{65e5}\u{672c}", "%", "[x]", "a%20b", "a/b", "a?b", "a\0b", String(repeating: "x", count: 256)])
     func namesThatLibqiCannotStand(name: String) {
         var table = DirectoryTable()

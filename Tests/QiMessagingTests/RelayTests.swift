@@ -192,8 +192,8 @@ import Testing
                 let here = try await withClient(socket.endpoint) { try await $0.lookUp("Control") }
                 let there = try await withClient(tcp) { try await $0.lookUp("Control") }
                 // The ids of private services, and those of registered ones.
-                #expect(here >= 0xFFFF_0000)
-                #expect(there < 0x8000_0000)
+                #expect(LookUpIDs.firstHidden..<LookUpIDs.end ~= here)
+                #expect(there < ServiceIDs.end)
                 await socket.close()
             }
         }

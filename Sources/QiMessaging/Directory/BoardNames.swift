@@ -19,7 +19,7 @@ final class BoardNames {
 
     private let machineID: String
     var name: String
-    private var members: [ObjectIdentifier: (machineID: String, name: String)] = [:]
+    private var members: [ObjectIdentifier: (machineID: String, name: String, principal: Principal)] = [:]
 
     init(machineID: String, name: String) {
         self.machineID = machineID
@@ -36,16 +36,25 @@ final class BoardNames {
 
     /// A board has joined on `connection`, and is known as long as that is open.
     ///
-    /// - Throws: `.invalid` when a text is empty or too long, `.limit` when there are too many boards.
+    /// - Throws: `.invalid` when a text is empty or too long, `.limit` when there are too many boards, `.conflict` when another board that
+    ///   is joined goes by that machine id.
     func joined(_ machineID: String, _ name: String, on connection: Connection) throws(QiError) {
         for text in [machineID, name] where text.isEmpty || text.utf8.count > Self.maximumText {
             throw QiError(.invalid, "a board's machine id and name have 1 to \(Self.maximumText) bytes")
         }
         let key = ObjectIdentifier(connection)
+        let principal = connection.principal
+        for (other, member) in members where other != key && member.machineID == machineID {
+            guard member.principal == principal else {
+                throw QiError(.conflict, "another board that is joined goes by the machine id \(machineID)")
+            }
+            // Its connection of before, whose end is not noticed yet.
+            members[other] = nil
+        }
         guard members[key] != nil || members.count < Self.maximumBoards else {
             throw QiError(.limit, "there are \(Self.maximumBoards) boards already")
         }
-        members[key] = (machineID, name)
+        members[key] = (machineID, name, principal)
     }
 
     func closed(_ connection: Connection) { members[ObjectIdentifier(connection)] = nil }
@@ -98,9 +107,10 @@ extension MasterLink {
 
     /// Tells the master what this board is called. One that does not want to know is no reason to go without it.
     func tellName(_ name: String, on connection: Connection) {
+        guard let machineID = directory?.machineID else { return }
         bus.enqueue { [self] in
             do throws(QiError) {
-                _ = try await master(BoardNames.join, [.string(QiString(directory.machineID)), .string(QiString(name))], on: connection)
+                _ = try await master(BoardNames.join, [.string(QiString(machineID)), .string(QiString(name))], on: connection)
             } catch {
                 bus.logger.debug("the master does not take this board's name", metadata: [LogKeys.error: "\(error.message)"])
             }

@@ -10,6 +10,8 @@ struct DirectoryJournal: Equatable {
         var name: String
         var machineID: String
         var sessionID: String
+        /// nil: not known, as in a journal of an earlier version.
+        var holder: DirectoryTable.Holder?
     }
 
     enum Record: Equatable {
@@ -28,7 +30,7 @@ struct DirectoryJournal: Equatable {
 
     /// More than a directory serves; records beyond are not kept.
     static let maximumNames = 65_536
-    /// Longer machine and session ids are not remembered, and so not recognised.
+    /// Longer machine ids, session ids and principals are not remembered, and so not recognised.
     static let maximumIdentity = 256
 
     mutating func apply(_ record: Record) {
@@ -64,6 +66,7 @@ struct DirectoryJournal: Equatable {
             case .removed(let id): "removed \(id)"
             case .registered(let it):
                 "registered \(it.id) \(escaped(it.name)) \(identity(it.machineID)) \(identity(it.sessionID))"
+                    + (it.holder.map { " \(identity($0.principal)) \($0.zone)" } ?? "")
             }
         return "\(checksum(text)) \(text)\n"
     }
@@ -79,11 +82,16 @@ struct DirectoryJournal: Equatable {
         case ("next", 2): return .next(id)
         case ("given", 2): return .given(id)
         case ("removed", 2): return .removed(id)
-        case ("registered", 5):
+        case ("registered", 5), ("registered", 7):
             guard let name = unescaped(fields[2]), DirectoryTable.isValid(name: name), id < ServiceIDs.end,
                 let machine = unescaped(fields[3]), let session = unescaped(fields[4])
             else { return nil }
-            return .registered(Registration(id: id, name: name, machineID: machine, sessionID: session))
+            var registration = Registration(id: id, name: name, machineID: machine, sessionID: session)
+            if fields.count == 7 {
+                guard let principal = unescaped(fields[5]), let zone = Zone(rawValue: String(fields[6])) else { return nil }
+                registration.holder = DirectoryTable.Holder(principal: principal, zone: zone)
+            }
+            return .registered(registration)
         default: return nil
         }
     }

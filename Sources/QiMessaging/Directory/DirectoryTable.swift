@@ -6,8 +6,8 @@ import QiWire
 /// (wire reference §12). Pure.
 ///
 /// After a restart the services of before are *unconfirmed*: nobody finds them, and for ``reservationTime`` their names and ids are
-/// kept for whoever had them, by session id or by machine id (a libqi host comes back with another session id). A session of ours
-/// that lost its way for a while only wishes for the id it had.
+/// kept for the principal that had them, at the door it came in by: what a peer says of its machine and session counts only beside that.
+/// A session of ours that lost its way for a while only wishes for the id it had.
 struct DirectoryTable {
     /// Who registered a service: a connection's id, or this process.
     enum Owner: Hashable {
@@ -15,9 +15,30 @@ struct DirectoryTable {
         case process
     }
 
+    /// The principal that has a name, as its connection has proven, and the zone it came in by: what counts over a restart.
+    struct Holder: Hashable {
+        let principal: String
+        let zone: Zone
+
+        static let process = Holder(principal: "process", zone: .internal)
+
+        init(principal: String, zone: Zone) {
+            self.principal = principal
+            self.zone = zone
+        }
+
+        init(_ principal: Principal) { self.init(principal: principal.description, zone: principal.zone) }
+
+        /// Whether the principal is one and the same wherever it comes from. Processes and addresses are shared by many.
+        var isProven: Bool {
+            principal != Self.process.principal && !principal.hasPrefix("uid:") && !principal.hasPrefix("host:") && !principal.isEmpty
+        }
+    }
+
     struct Entry {
         var info: ServiceInfo
         let owner: Owner
+        let holder: Holder
         var isReady: Bool
         /// Whether it took up what was reserved for it.
         let isReturning: Bool
@@ -69,16 +90,16 @@ struct DirectoryTable {
     ///
     /// - Parameter assigned: the id a master directory gave it; nil: one of ours, the one it had if that may be.
     mutating func register(
-        _ info: ServiceInfo, owner: Owner, assigned: UInt32? = nil, at now: NIODeadline = .now()
+        _ info: ServiceInfo, owner: Owner, holder: Holder = .process, assigned: UInt32? = nil, at now: NIODeadline = .now()
     ) throws(QiError) -> UInt32 {
-        try check(info, owner: owner, at: now)
+        try check(info, owner: owner, holder: holder, at: now)
         let id: UInt32
         if let assigned {
             guard entries[assigned] == nil, assigned >= 2, assigned < ServiceIDs.end else {
                 throw QiError(.conflict, "the master directory gave \"\(info.name)\" the id \(assigned), which is taken here")
             }
             id = assigned
-        } else if let known = wish(for: info, at: now) {
+        } else if let known = wish(for: info, of: holder, at: now) {
             id = known
         } else if let next = numbers.take() {
             id = next
@@ -86,10 +107,10 @@ struct DirectoryTable {
             throw QiError(.limit, "this directory has given out all its ids: restart it")
         }
         numbers.take(id)
-        var info = info
+        var info = info.withoutNeighbours
         info.serviceID = id
         let isReturning = reserved.removeValue(forKey: info.name) != nil
-        entries[id] = Entry(info: info, owner: owner, isReady: false, isReturning: isReturning)
+        entries[id] = Entry(info: info, owner: owner, holder: holder, isReady: false, isReturning: isReturning)
         counts[owner, default: 0] += 1
         ids[info.name] = id
         return id
@@ -99,7 +120,7 @@ struct DirectoryTable {
     func count(of owner: Owner) -> Int { counts[owner] ?? 0 }
 
     /// Whether `owner` may register `info` now.
-    func check(_ info: ServiceInfo, owner: Owner, at now: NIODeadline = .now()) throws(QiError) {
+    func check(_ info: ServiceInfo, owner: Owner, holder: Holder, at now: NIODeadline = .now()) throws(QiError) {
         guard Self.isValid(name: info.name) else {
             throw QiError(
                 .invalid, "Service name \"\(info.name)\" is not valid", hint: "use 1 to 255 of A-Z a-z 0-9 . _ ~ -")
@@ -108,7 +129,7 @@ struct DirectoryTable {
             throw QiError(
                 .conflict, "Service \"\(info.name)\" (#\(id)) is already registered. Rejecting conflicting registration attempt.")
         }
-        if let kept = reservation(info.name, at: now), !Self.isSame(kept, info) {
+        if let kept = reservation(info.name, at: now), !Self.isSame(kept, info, holder) {
             throw QiError(
                 .conflict,
                 "Service \"\(info.name)\" (#\(kept.id)) is kept for its owner of before this directory's restart: try again after \(Self.reservationTime.nanoseconds / 1_000_000_000) s")
@@ -120,15 +141,19 @@ struct DirectoryTable {
     }
 
     /// The id that a service had and may have again; nil when it is a new one.
-    func wish(for info: ServiceInfo, at now: NIODeadline = .now()) -> UInt32? {
-        if let kept = reservation(info.name, at: now), Self.isSame(kept, info) { return kept.id }
+    func wish(for info: ServiceInfo, of holder: Holder, at now: NIODeadline = .now()) -> UInt32? {
+        if let kept = reservation(info.name, at: now), Self.isSame(kept, info, holder) { return kept.id }
         guard info.serviceID >= 2, entries[info.serviceID] == nil else { return nil }
-        if let gone = past[info.name] ?? reserved[info.name], gone.id == info.serviceID, Self.isSame(gone, info) { return gone.id }
+        if let gone = past[info.name] ?? reserved[info.name], gone.id == info.serviceID, Self.isSame(gone, info, holder) { return gone.id }
         return numbers.mayGive(info.serviceID) ? info.serviceID : nil
     }
 
-    private static func isSame(_ kept: DirectoryJournal.Registration, _ info: ServiceInfo) -> Bool {
-        (kept.sessionID == info.sessionID && !kept.sessionID.isEmpty) || (kept.machineID == info.machineID && !kept.machineID.isEmpty)
+    /// Session and machine ids are public: they only tell apart principals that have proven nothing.
+    private static func isSame(_ kept: DirectoryJournal.Registration, _ info: ServiceInfo, _ holder: Holder) -> Bool {
+        // A record of an earlier version does not say whose the name is: it is kept for the inside.
+        guard kept.holder.map({ $0 == holder }) ?? !holder.zone.isOutside else { return false }
+        if holder.isProven { return true }
+        return (kept.sessionID == info.sessionID && !kept.sessionID.isEmpty) || (kept.machineID == info.machineID && !kept.machineID.isEmpty)
     }
 
     private func reservation(_ name: String, at now: NIODeadline) -> DirectoryJournal.Registration? {
@@ -159,7 +184,8 @@ struct DirectoryTable {
 
     /// One endpoint that is no URI makes every libqi client refuse the whole answer (reference §19).
     private static func check(endpoints: [String]) throws(QiError) {
-        guard endpoints.count <= 64 else { throw QiError(.limit, "a service may have 64 endpoints, not \(endpoints.count)") }
+        let own = endpoints.count { !$0.hasPrefix("qi:") }
+        guard own <= 64 else { throw QiError(.limit, "a service may have 64 endpoints, not \(own)") }
         for text in endpoints where Endpoint(text) == nil {
             throw QiError(.invalid, "the endpoint \"\(text)\" is not a URI", hint: "use for example tcp://127.0.0.1:40000")
         }
@@ -190,6 +216,7 @@ struct DirectoryTable {
         guard info.name == old.info.name else {
             throw QiError(.invalid, "updateServiceInfo cannot rename \"\(old.info.name)\": unregister it and register it anew")
         }
+        let info = info.withoutNeighbours
         entries[info.serviceID]?.info = info
         for (id, entry) in entries where entry.isReady && entry.owner == owner && entry.info.sessionID == info.sessionID {
             entries[id]?.info.endpoints = info.endpoints
@@ -209,7 +236,7 @@ struct DirectoryTable {
         let left = counts[entry.owner, default: 1] - 1
         counts[entry.owner] = left > 0 ? left : nil
         ids[entry.info.name] = nil
-        remember(DirectoryJournal.Registration(entry.info))
+        remember(DirectoryJournal.Registration(entry.info, entry.holder))
     }
 
     /// A ready service.
@@ -221,9 +248,10 @@ struct DirectoryTable {
 
 extension DirectoryJournal.Registration {
     /// What is remembered of `info`: not the identities that are longer than any real one.
-    init(_ info: ServiceInfo) {
+    init(_ info: ServiceInfo, _ holder: DirectoryTable.Holder) {
         func bounded(_ text: String) -> String { text.utf8.count <= DirectoryJournal.maximumIdentity ? text : "" }
         self.init(
-            id: info.serviceID, name: info.name, machineID: bounded(info.machineID), sessionID: bounded(info.sessionID))
+            id: info.serviceID, name: info.name, machineID: bounded(info.machineID), sessionID: bounded(info.sessionID),
+            holder: DirectoryTable.Holder(principal: bounded(holder.principal), zone: holder.zone))
     }
 }

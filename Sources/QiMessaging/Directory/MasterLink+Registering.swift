@@ -5,14 +5,16 @@ import QiWire
 /// This board's services in the master's list.
 extension MasterLink {
     /// Registers a service there, and waits for a master that is away. `completion` runs exactly once, with the id there.
-    func register(_ info: ServiceInfo, completion: @escaping (Result<UInt32, QiError>) -> Void) {
+    ///
+    /// - Parameter caller: the principal outside that registers it.
+    func register(_ info: ServiceInfo, for caller: RelayedCaller?, completion: @escaping (Result<UInt32, QiError>) -> Void) {
         guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
         let deadline = NIODeadline.now() + Self.registrationTime
         bus.enqueue { [self] in
             while true {
                 do throws(QiError) {
                     let master = try await follower.joined(until: deadline)
-                    return completion(.success(try await register(info, at: master)))
+                    return completion(.success(try await register(info, for: caller, at: master)))
                 } catch {
                     if error.isRetryable, !bus.isShutDown, NIODeadline.now() < deadline { continue }
                     return completion(.failure(error))
@@ -21,11 +23,14 @@ extension MasterLink {
         }
     }
 
-    private nonisolated(nonsending) func register(_ info: ServiceInfo, at master: RemoteObject) async throws(QiError) -> UInt32 {
+    private nonisolated(nonsending) func register(
+        _ info: ServiceInfo, for caller: RelayedCaller?, at master: RemoteObject
+    ) async throws(QiError) -> UInt32 {
         let connection = master.connection
         do throws(QiError) {
             let value = try await master.value(
-                of: WellKnownActions.registerService, [published(info).qiValue], deadline: .now() + Self.registrationTime)
+                of: WellKnownActions.registerService, [published(info).qiValue], deadline: .now() + Self.registrationTime,
+                for: connection?.relayedCallers.areTold == true ? caller : nil)
             guard let id = value.asUInt32 else { throw QiError(.invalid, "the master directory gave \"\(info.name)\" no id") }
             return id
         } catch {
@@ -50,19 +55,27 @@ extension MasterLink {
     }
 
     /// Takes a service away there. A master that is away forgets it by itself.
-    func unregister(_ id: UInt32) { tell(WellKnownActions.unregisterService, .uint32(id)) }
+    ///
+    /// - Parameter isOrderly: whether its host wants it gone, so that its users are told at once.
+    func unregister(_ id: UInt32, isOrderly: Bool) {
+        if !isOrderly, let departures = follower.departures, departures.connection != nil {
+            tell(departures, Departures.lost, .uint32(id))
+        } else if let master {
+            tell(master, WellKnownActions.unregisterService, .uint32(id))
+        }
+    }
 
     /// A service has other addresses now.
     func updated(_ id: UInt32) {
-        guard let entry = directory.table.entries[id] else { return }
-        tell(WellKnownActions.updateServiceInfo, published(entry.info).qiValue)
+        guard let entry = directory?.table.entries[id] else { return }
+        if let master { tell(master, WellKnownActions.updateServiceInfo, published(entry.info).qiValue) }
     }
 
-    private func tell(_ action: UInt32, _ argument: QiValue) {
-        guard let master, master.connection != nil else { return }
+    private func tell(_ object: RemoteObject, _ action: UInt32, _ argument: QiValue) {
+        guard object.connection != nil else { return }
         bus.enqueue { [self] in
             do throws(QiError) {
-                _ = try await master.value(of: action, [argument], deadline: .now() + Self.registrationTime)
+                _ = try await object.value(of: action, [argument], deadline: .now() + Self.registrationTime)
             } catch {
                 bus.logger.debug("the master directory was not told", metadata: [LogKeys.error: "\(error.message)"])
             }
@@ -79,7 +92,7 @@ extension MasterLink {
             case .unix, .relative, .other: return false
             }
         }
-        info.endpoints = own.isEmpty ? directory.internalEndpoints : own
+        info.endpoints = own.isEmpty ? directory?.internalEndpoints ?? [] : own
         return info
     }
 
@@ -87,8 +100,8 @@ extension MasterLink {
 
     /// Registers every service of this board under the id it has.
     nonisolated(nonsending) func registerAgain(at master: RemoteObject) async throws(QiError) {
-        for id in directory.table.entries.keys.sorted() {
-            guard let entry = directory.table.entries[id] else { continue }
+        for id in directory?.table.entries.keys.sorted() ?? [] {
+            guard let entry = directory?.table.entries[id] else { continue }
             do throws(QiError) {
                 try await registerAgain(entry, at: master)
             } catch {
@@ -103,11 +116,13 @@ extension MasterLink {
         _ entry: DirectoryTable.Entry, at master: RemoteObject
     ) async throws(QiError) {
         let id = entry.info.serviceID
-        let given = try await register(entry.info, at: master)
+        var caller: RelayedCaller?
+        if case .connection(let connection) = entry.owner { caller = bus.connection(connection)?.peerFromOutside }
+        let given = try await register(entry.info, for: caller, at: master)
         // It may have gone meanwhile.
-        guard let now = directory.table.entries[id], now.owner == entry.owner else { return unregister(given) }
+        guard let directory, let now = directory.table.entries[id], now.owner == entry.owner else { return unregister(given, isOrderly: true) }
         guard given == id else {
-            unregister(given)
+            unregister(given, isOrderly: true)
             return directory.evict(
                 now, QiError(.conflict, "the master directory has given the id of \"\(entry.info.name)\" to another: register it again"))
         }
@@ -129,11 +144,11 @@ extension MasterLink {
                 await bus.pause(backoff.next())
                 // Whoever joins again registers everything.
                 guard let master, master.connection === connection, !bus.isShutDown,
-                    directory.table.entries[entry.info.serviceID]?.owner == entry.owner
+                    directory?.table.entries[entry.info.serviceID]?.owner == entry.owner
                 else { return }
                 do throws(QiError) { return try await registerAgain(entry, at: master) } catch let failure { error = failure }
             }
-            directory.evict(entry, error)
+            directory?.evict(entry, error)
         }
     }
 }

@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import QiWire
 
@@ -5,10 +6,8 @@ import QiWire
 /// by itself after a loss, and then registers everything again under the old ids. Confined to the bus loop.
 final class MasterLink: DirectoryFollowing {
     let bus: Bus
-    unowned let directory: ServiceDirectory
-    private let endpoint: Endpoint
-    private(set) lazy var follower = DirectoryFollower(
-        bus: bus, endpoint: endpoint, name: "the master directory", limits: directory.limits, for: self)
+    private(set) weak var directory: ServiceDirectory?
+    let follower: DirectoryFollower
     /// Services that are reached through us alone, by id.
     private var objects: [UInt32: RemoteObject] = [:]
 
@@ -17,12 +16,12 @@ final class MasterLink: DirectoryFollowing {
 
     init(bus: Bus, endpoint: Endpoint, directory: ServiceDirectory) {
         self.bus = bus
-        self.endpoint = endpoint
         self.directory = directory
+        follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: "the master directory", limits: directory.limits)
     }
 
     /// Connects to the master, now and after every loss.
-    func join() { follower.join() }
+    func join() { follower.join(for: self) }
 
     /// Follows it no more.
     func end(_ error: QiError) { follower.end(error) }
@@ -37,13 +36,26 @@ final class MasterLink: DirectoryFollowing {
 
     func service(named name: String) -> ServiceInfo? { follower.mirror.service(named: name) }
 
+    /// Asks the master for a service that it is not known to list yet. `completion` runs exactly once, with nil when there is none.
+    func ask(for name: String, completion: @escaping (ServiceInfo?) -> Void) {
+        guard follower.connection != nil, !bus.isShutDown else { return completion(nil) }
+        bus.enqueue { [self] in
+            do throws(QiError) {
+                completion(try await follower.ask(for: name, until: .now() + .seconds(10)))
+            } catch {
+                bus.logger.debug("the master was asked in vain", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error.message)"])
+                completion(nil)
+            }
+        }
+    }
+
     // MARK: - DirectoryFollowing
 
-    func isOwn(_ id: UInt32) -> Bool { directory.table.entries[id] != nil }
+    func isOwn(_ id: UInt32) -> Bool { directory?.table.entries[id] != nil }
 
     nonisolated(nonsending) func reached(_ master: RemoteObject) async throws(QiError) { try await registerAgain(at: master) }
 
-    func changed(_ changes: [ServiceMirror.Change]) { directory.apply(changes) }
+    func changed(_ changes: [ServiceMirror.Change], isOrderly: Bool) { directory?.apply(changes, isOrderly: isOrderly) }
 
     /// Its board has joined the master after us.
     func announced(_ id: UInt32) {
@@ -51,7 +63,7 @@ final class MasterLink: DirectoryFollowing {
     }
 
     func joined(on connection: Connection) {
-        if let name = directory.boards?.name { tellName(name, on: connection) }
+        if let name = directory?.boards?.name { tellName(name, on: connection) }
         // Those that changed were removed.
         for id in objects.keys { restoreObject(id, on: connection) }
     }
@@ -60,11 +72,11 @@ final class MasterLink: DirectoryFollowing {
 
     /// The master reaches this board's services on this connection, for those who cannot come here themselves.
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
-        directory.receiver(for: address, on: connection)
+        directory?.receiver(for: address, on: connection)
     }
 
     func closed(_ connection: Connection) {
-        for object in directory.locals.values { object.closed(connection) }
+        for object in directory?.locals.values.map({ $0 }) ?? [] { object.closed(connection) }
     }
 
     // MARK: - Services reached through us

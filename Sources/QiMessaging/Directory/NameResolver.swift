@@ -10,6 +10,12 @@ protocol NameResolver: AnyObject {
     func released(_ name: String)
     /// Whether those may use what it finds who came in by a door to the outside.
     var isForOutside: Bool { get }
+    /// `name` was not found, and its asker may wait for it: ``ServiceDirectory/arrived(_:)`` is called when it is there, once.
+    ///
+    /// - Returns: false when every listener is told of what comes anyway.
+    func expect(_ name: String) -> Bool
+    /// No connection waits for `name` any more.
+    func stopExpecting(_ name: String)
     /// What services() lists beside the directory's own; `completion` runs exactly once.
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void)
 }
@@ -17,6 +23,8 @@ protocol NameResolver: AnyObject {
 extension NameResolver {
     /// No transit: what we ourselves reach through a tunnel does not exist for another device.
     var isForOutside: Bool { false }
+    func expect(_ name: String) -> Bool { false }
+    func stopExpecting(_ name: String) {}
 }
 
 /// A service behind a gateway: how to reach it, and what its own directory says of it.

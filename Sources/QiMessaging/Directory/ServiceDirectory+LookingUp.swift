@@ -19,8 +19,14 @@ extension ServiceDirectory {
                 completion(.failure(Self.notFound(name)))
             }
         }
-        if let master, let info = master.service(named: name), !connection.isOutside {
-            return answer(info, of: master, for: connection, completion)
+        if let master, !connection.isOutside {
+            if let info = master.service(named: name) { return answer(info, of: master, for: connection, completion) }
+            if DirectoryTable.isValid(name: name) {
+                return master.ask(for: name) { [self] info in
+                    guard let info else { return completion(.failure(Self.notFound(name))) }
+                    answer(info, of: master, for: connection, completion)
+                }
+            }
         }
         guard let resolver = resolver(for: connection), resolver.handles(name) else { return completion(.failure(Self.notFound(name))) }
         guard (lookUps.values.count { $0.connections.contains { $0 === connection } }) < connection.limits.maximumLookUps else {
@@ -28,7 +34,9 @@ extension ServiceDirectory {
         }
         resolver.resolve(name) { [self] result in
             switch result {
-            case .failure(let error): completion(.failure(error))
+            case .failure(let error):
+                expect(name, for: connection)
+                completion(.failure(error))
             case .success(let service): completion(found(name, service, for: connection))
             }
         }
@@ -53,7 +61,10 @@ extension ServiceDirectory {
             return .failure(refusal)
         }
         if let known = lookUps[name], known.service.object !== service.object { retire(name) }
-        var lookUp = lookUps[name] ?? LookUp(id: mirroredIDs[name] ?? newLookUpID(), service: service)
+        guard var lookUp = lookUps[name] ?? lookUpID(name).map({ LookUp(id: $0, service: service) }) else {
+            resolver?.released(name)
+            return .failure(QiError(.limit, "this directory has given out all ids of services behind gateways: restart it"))
+        }
         lookUp.service = service
         if !lookUp.connections.contains(where: { $0 === connection }) { lookUp.connections.append(connection) }
         lookUps[name] = lookUp
@@ -63,10 +74,8 @@ extension ServiceDirectory {
             answerInfo(name: name, id: lookUp.id, sessionID: service.info.sessionID, uid: service.info.objectUID, for: connection))
     }
 
-    private func newLookUpID() -> UInt32 {
-        defer { nextLookUpID = nextLookUpID == 0xFFFE_FFFF ? 0x8000_0000 : nextLookUpID + 1 }
-        return nextLookUpID
-    }
+    /// The id that a name behind a gateway has here; nil when all ids were given out.
+    func lookUpID(_ name: String) -> UInt32? { lookUps[name]?.id ?? mirroredIDs[name] ?? lookUpIDs.id(of: name) }
 
     /// A service behind a gateway is not what it was: whoever looked it up is told, and must ask again.
     func retire(_ name: String) {
@@ -74,8 +83,10 @@ extension ServiceDirectory {
         lookUpNames[lookUp.id] = nil
         for connection in lookUp.connections { connection.unbind(.main(ofService: lookUp.id)) }
         // An id means one object for ever: the name's next one is another.
+        lookUpIDs.retire(name)
         let isListed = mirroredIDs.removeValue(forKey: name) != nil
         announce(WellKnownActions.serviceRemoved, lookUp.id, name, only: isListed ? nil : lookUp.connections)
+        for connection in lookUp.connections { expect(name, for: connection) }
     }
 
     func forgetIfUnused(_ name: String) {
@@ -130,8 +141,7 @@ extension ServiceDirectory {
     private func mirroredID(_ name: String) -> UInt32? {
         if let known = mirroredIDs[name] { return known }
         guard DirectoryTable.isValid(name: name), mirroredIDs.count < limits.maximumLookUps else { return nil }
-        if let known = lookUps[name]?.id { return known }
-        let id = newLookUpID()
+        let id = lookUpID(name)
         mirroredIDs[name] = id
         return id
     }
@@ -141,10 +151,10 @@ extension ServiceDirectory {
         if let id = mirroredID(name) { announce(WellKnownActions.serviceAdded, id, name) }
     }
 
-    /// A service went there; whoever looked it up was told by ``retire(_:)``.
+    /// A service went there. Connections that use it are told by ``retire(_:)``, when it is gone for good.
     func mirrored(removed name: String) {
         guard let id = mirroredIDs.removeValue(forKey: name) else { return }
-        announce(WellKnownActions.serviceRemoved, id, name)
+        announce(WellKnownActions.serviceRemoved, id, name, except: lookUps[name]?.connections ?? [])
     }
 
     /// All ready services as this connection may know them.

@@ -65,13 +65,14 @@ extension ServiceDirectory {
     }
 
     /// Tells what changed in the master's list, which those outside are not shown.
-    func apply(_ changes: [ServiceMirror.Change]) {
+    func apply(_ changes: [ServiceMirror.Change], isOrderly: Bool) {
         for change in changes {
             switch change {
             case .added(let id, let name): announce(WellKnownActions.serviceAdded, id, name, isInside: true)
             case .removed(let id, let name):
                 master?.objectRemoved(id)
                 for connection in connections.values { connection.unbind(service: id) }
+                if isOrderly { tellUnregistered(id, name) }
                 announce(WellKnownActions.serviceRemoved, id, name, isInside: true)
             }
         }

@@ -51,9 +51,14 @@ extension ServiceDirectory {
     typealias Answer = (Result<QiValue, QiError>) -> Void
     typealias Body = (ServiceDirectory, IncomingCall, [QiValue], @escaping Answer) throws -> Void
 
+    static let ended = QiError(.disconnected, "this directory has ended")
+
     private func onLoop(_ body: @escaping Body) -> LocalObject.LoopMethod {
-        { [unowned self] call, arguments in
-            let answer: Answer = { [unowned self] result in
+        { [weak self] call, arguments in
+            guard let self else { return call.fail(Self.ended.wireText) }
+            // A look-up may take longer than this directory lives.
+            let answer: Answer = { [weak self] result in
+                guard let self else { return call.fail(Self.ended.wireText) }
                 switch result {
                 case .failure(let error): call.fail(error.wireText)
                 case .success(let value):
@@ -79,7 +84,9 @@ extension ServiceDirectory {
             let info = directory.told(try ServiceInfo(qiValue: arguments[0]), by: call.connection)
             try call.connection.access?.checkRegistering(info.name)
             try directory.checkShare(of: call.connection)
-            directory.register(info, owner: .connection(call.connection.id)) { result in
+            let caller = call.callerFromOutside
+            let holder = DirectoryTable.Holder(caller?.caller.principal ?? call.connection.principal)
+            directory.register(info, owner: .connection(call.connection.id), holder: holder, for: caller) { result in
                 answer(result.map { .uint32($0) }.mapError { directory.told($0, to: call.connection) })
             }
         }

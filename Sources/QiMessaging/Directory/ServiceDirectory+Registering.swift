@@ -6,36 +6,47 @@ import QiWire
 /// Services coming and going (wire reference §12). On a member board the master gives the ids: a registration goes there first.
 extension ServiceDirectory {
     /// Takes a service in, not ready yet. `completion` runs exactly once: at once, or when the master has answered.
+    ///
+    /// - Parameters:
+    ///   - holder: whose its name and id are, should this directory be restarted.
+    ///   - caller: the principal outside that registers it, for a master.
     func register(
-        _ info: ServiceInfo, owner: DirectoryTable.Owner, completion: @escaping (Result<UInt32, QiError>) -> Void
+        _ info: ServiceInfo, owner: DirectoryTable.Owner, holder: DirectoryTable.Holder, for caller: RelayedCaller? = nil,
+        completion: @escaping (Result<UInt32, QiError>) -> Void
     ) {
         do throws(QiError) {
-            guard let master else { return completion(.success(try enter(info, owner: owner))) }
-            try table.check(info, owner: owner)
+            guard let master else { return completion(.success(try enter(info, owner: owner, holder: holder))) }
+            try table.check(info, owner: owner, holder: holder)
             var wished = info
-            wished.serviceID = table.wish(for: info) ?? 0
-            master.register(wished) { [self] result in completion(result.flatMap { registered(info, at: $0, owner: owner) }) }
+            wished.serviceID = table.wish(for: info, of: holder) ?? 0
+            master.register(wished, for: caller) { [self] result in
+                completion(result.flatMap { registered(info, at: $0, owner: owner, holder: holder) })
+            }
         } catch {
             completion(.failure(error))
         }
     }
 
     /// The master knows the service: so do we, unless its owner has gone meanwhile.
-    private func registered(_ info: ServiceInfo, at id: UInt32, owner: DirectoryTable.Owner) -> Result<UInt32, QiError> {
+    private func registered(
+        _ info: ServiceInfo, at id: UInt32, owner: DirectoryTable.Owner, holder: DirectoryTable.Holder
+    ) -> Result<UInt32, QiError> {
         do throws(QiError) {
             if case .connection(let connection) = owner, bus.connection(connection) == nil {
                 throw QiError(.disconnected, "the registering connection is gone")
             }
-            return .success(try enter(info, owner: owner, assigned: id))
+            return .success(try enter(info, owner: owner, holder: holder, assigned: id))
         } catch {
-            master?.unregister(id)
+            master?.unregister(id, isOrderly: true)
             return .failure(error)
         }
     }
 
-    private func enter(_ info: ServiceInfo, owner: DirectoryTable.Owner, assigned: UInt32? = nil) throws(QiError) -> UInt32 {
-        let id = try table.register(info, owner: owner, assigned: assigned)
-        if let entry = table.entries[id] { journal?.append(.registered(DirectoryJournal.Registration(entry.info))) }
+    private func enter(
+        _ info: ServiceInfo, owner: DirectoryTable.Owner, holder: DirectoryTable.Holder, assigned: UInt32? = nil
+    ) throws(QiError) -> UInt32 {
+        let id = try table.register(info, owner: owner, holder: holder, assigned: assigned)
+        if let entry = table.entries[id] { journal?.append(.registered(DirectoryJournal.Registration(entry.info, entry.holder))) }
         bus.logger.debug("service registered", metadata: [LogKeys.service: "\(info.name)", LogKeys.serviceID: "\(id)"])
         return id
     }
@@ -50,7 +61,7 @@ extension ServiceDirectory {
         let info = ServiceInfo(
             name: name, machineID: machineID, processID: UInt32(bitPattern: getpid()), endpoints: [], sessionID: sessionID,
             objectUID: object.uid.bytes)
-        register(info, owner: .process) { [self] result in
+        register(info, owner: .process, holder: .process) { [self] result in
             guard case .success(let id) = result else { return completion(result) }
             locals[id] = object
             InProcessObjects.add(object.object, sessionID: sessionID, serviceID: id)
@@ -84,8 +95,9 @@ extension ServiceDirectory {
         master.ready(id, completion: here)
     }
 
-    func unregister(_ id: UInt32, owner: DirectoryTable.Owner) throws(QiError) {
-        removed(try table.unregister(id, owner: owner))
+    /// - Parameter isOrderly: whether its host wants it gone, and has not been lost.
+    func unregister(_ id: UInt32, owner: DirectoryTable.Owner, isOrderly: Bool = true) throws(QiError) {
+        removed(try table.unregister(id, owner: owner), isOrderly: isOrderly)
     }
 
     func update(_ info: ServiceInfo, owner: DirectoryTable.Owner) throws(QiError) {
@@ -93,14 +105,19 @@ extension ServiceDirectory {
         master?.updated(info.serviceID)
     }
 
+    /// Makes a service reachable that no list shows.
     func registerHidden(_ service: HiddenService) {
-        hidden[service.name] = (nextHiddenID, service)
-        nextHiddenID += 1
+        guard let id = lookUpIDs.takeHidden() else {
+            return bus.logger.error("no id is left for a hidden service", metadata: [LogKeys.service: "\(service.name)"])
+        }
+        hidden[service.name] = (id, service)
     }
 
     func onChange(_ changed: @escaping ([String]) -> Void) {
         for signal in [WellKnownActions.serviceAdded, WellKnownActions.serviceRemoved] {
-            _ = object.addSink(to: signal) { [unowned self] _, _, _ in changed(table.ready.map(\.info.name)) }
+            _ = object.addSink(to: signal) { [weak self] _, _, _ in
+                if let self { changed(table.ready.map(\.info.name)) }
+            }
         }
         changed(table.ready.map(\.info.name))
     }
@@ -109,16 +126,17 @@ extension ServiceDirectory {
 
     /// All that a connection had registered goes with it.
     func removeAll(of connection: Connection) {
-        for entry in table.removeAll(of: .connection(connection.id)) { removed(entry) }
+        for entry in table.removeAll(of: .connection(connection.id)) { removed(entry, isOrderly: false) }
     }
 
-    private func removed(_ entry: DirectoryTable.Entry) {
+    private func removed(_ entry: DirectoryTable.Entry, isOrderly: Bool) {
         let id = entry.info.serviceID
         // The directory ends, not the service: it is still there when this one comes back, and nobody is told of an end.
         let isOver = !bus.isShutDown
         if isOver {
             journal?.append(.removed(id))
-            master?.unregister(id)
+            master?.unregister(id, isOrderly: isOrderly)
+            if isOrderly { tellUnregistered(id, entry.info.name) }
         }
         if locals.removeValue(forKey: id) != nil { InProcessObjects.remove(sessionID: sessionID, serviceID: id) }
         switch forwards.removeValue(forKey: id) {
@@ -135,15 +153,22 @@ extension ServiceDirectory {
 
     /// Tells a change to all subscribers that may know of it, or to `recipients` only.
     ///
-    /// - Parameter isInside: whether it is nothing for those outside.
-    func announce(_ signal: UInt32, _ id: UInt32, _ name: String, only recipients: [Connection]? = nil, isInside: Bool = false) {
+    /// - Parameters:
+    ///   - others: connections that are told later.
+    ///   - isInside: whether it is nothing for those outside.
+    func announce(
+        _ signal: UInt32, _ id: UInt32, _ name: String, only recipients: [Connection]? = nil, except others: [Connection] = [],
+        isInside: Bool = false
+    ) {
+        let left = Set(others.map(ObjectIdentifier.init))
         var payload = ByteBuffer()
         payload.writeQiUInt32(id)
         payload.writeQiString(QiString(name))
         for object in [object, guestObject] {
             object.subscriptions.emit(
                 signal, payload, flags: [], signature: nil, only: recipients,
-                hiddenFrom: recipients != nil ? nil : { [self] in isInside && $0.isOutside || !maySee(name, on: $0) })
+                hiddenFrom: recipients != nil
+                    ? nil : { [self] in isInside && $0.isOutside || left.contains(ObjectIdentifier($0)) || !maySee(name, on: $0) })
         }
     }
 }

@@ -28,17 +28,20 @@ final class ServiceDirectory: ConnectionOwner {
     private(set) lazy var object = makeObject(isFull: true)
     /// What is seen from outside where no policy says more: look up and list, nothing that registers.
     private(set) lazy var guestObject = makeObject(isFull: false)
+    /// Says why services go.
+    private(set) lazy var departures = makeDepartures()
     /// Services of this process.
     var locals: [UInt32: LocalObject] = [:]
     /// Services of others that are reached through their registering connection.
     var forwards: [UInt32: Forward] = [:]
     var lookUps: [String: LookUp] = [:]
     var lookUpNames: [UInt32: String] = [:]
-    var nextLookUpID: UInt32 = 0x8000_0000
     /// The ids of names that a mirrored directory lists, so that listing and looking up agree.
     var mirroredIDs: [String: UInt32] = [:]
     var hidden: [String: (id: UInt32, service: HiddenService)] = [:]
-    var nextHiddenID: UInt32 = 0xFFFF_0000
+    var lookUpIDs = LookUpIDs()
+    /// The connections that looked a service behind a gateway up in vain, and may wait for it, by its name.
+    var expected: [String: [Connection]] = [:]
     /// What survives this process; nil where nothing does.
     var journal: JournalFile?
     var reservations: Scheduled<Void>?
@@ -75,6 +78,8 @@ final class ServiceDirectory: ConnectionOwner {
         self.readOnlyReason = readOnlyReason
         table = DirectoryTable(maximumPerOwner: limits.maximumServices, journal: journal?.journal ?? DirectoryJournal())
         if let journal { remember(in: journal) }
+        registerHidden(
+            HiddenService(name: Departures.serviceName, object: departures) { !$0.isOutside && $0.access == nil })
         if let accessControl { policyWatch = PolicyWatch(accessControl, of: self) }
     }
 
@@ -141,6 +146,7 @@ final class ServiceDirectory: ConnectionOwner {
             forgetIfUnused(name)
         }
         stopWaiting(on: connection)
+        stopExpecting(on: connection)
         removeAll(of: connection)
     }
 

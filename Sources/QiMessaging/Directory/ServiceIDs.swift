@@ -8,8 +8,8 @@ struct ServiceIDs: Equatable {
     /// Ids above ``next`` that were.
     private(set) var ahead: Set<UInt32> = []
 
-    /// The ids from here on are those of looked-up services (reference §19.1 d).
-    static let end: UInt32 = 0x8000_0000
+    /// The ids from here on are those of services that are looked up elsewhere (``LookUpIDs``).
+    static let end: UInt32 = 0x4000_0000
     /// How many ids may lie ahead before a wish is not granted any more.
     static let maximumAhead = 65_536
 

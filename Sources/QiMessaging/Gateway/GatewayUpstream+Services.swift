@@ -4,6 +4,8 @@ import QiWire
 
 /// Finding services for those outside, and finding them again.
 extension GatewayUpstream: NameResolver {
+    /// How long the host of a service that went may take to answer.
+    private static let hostTime = TimeAmount.seconds(5)
     /// How long a look-up may take: libqi gives up after 60 s (wire reference §14).
     private static let lookUpTime = TimeAmount.seconds(20)
 
@@ -36,11 +38,11 @@ extension GatewayUpstream: NameResolver {
     func released(_ name: String) { forgetIfUnused(name) }
 
     private func forgetIfUnused(_ name: String) {
-        guard resolving[name] == nil, presented.lookUps[name] == nil, let service = services.removeValue(forKey: name) else { return }
+        guard resolving[name] == nil, presented?.lookUps[name] == nil, let service = services.removeValue(forKey: name) else { return }
         service.stopExpecting()
         service.object.detach(QiError(.notFound, "nobody uses it"))
         // Its removal was kept back for those who used it.
-        if follower.mirror.service(named: name) == nil { presented.mirrored(removed: name) }
+        if follower.mirror.service(named: name) == nil { presented?.mirrored(removed: name) }
     }
 
     /// Nothing of the inside is told: no address, no reason.
@@ -86,6 +88,7 @@ extension GatewayUpstream: NameResolver {
         guard let listed = follower.mirror.service(named: name) else {
             // Who is awaited, and everybody while the directory is away, may only be late.
             if let away = follower.away { throw away }
+            if let asked = try await follower.ask(for: name, until: deadline) { return asked }
             throw QiError(services[name] == nil ? .notFound : .offline, "Cannot find service '\(name)' in index")
         }
         // A service that is reached directly can be while its directory is away.
@@ -100,11 +103,27 @@ extension GatewayUpstream: NameResolver {
 
     // MARK: - Coming and going
 
-    /// The directory does not list a service any more. Whoever uses it may still see it return.
-    func vanished(_ name: String) {
-        guard let service = services[name] else { return presented.mirrored(removed: name) }
+    /// The directory does not list a service any more. Connections that do not use it are told at once; those that do may still see it
+    /// return, unless it was unregistered.
+    func vanished(_ name: String, isOrderly: Bool) {
+        presented?.mirrored(removed: name)
+        guard let service = services[name] else { return }
+        if isOrderly { return giveUp(name, QiError(.notFound, "\(name) was unregistered")) }
+        if !follower.saysWhy { askHost(of: name, service) }
         service.object.detach(PresentedService.away)
         expect(name, service)
+    }
+
+    /// libqi's directory does not say why a service went. A host that answers still has unregistered it; one that is silent is lost.
+    private func askHost(of name: String, _ service: PresentedService) {
+        guard let host = service.object.connection, host !== follower.connection else { return }
+        host.describe(service.object.address, name: name, deadline: .now() + Self.hostTime) { [weak self, weak service] result in
+            guard let self, let service, services[name] === service, service.object.connection == nil,
+                follower.mirror.service(named: name) == nil
+            else { return }
+            if case .failure(let error) = result, host.isClosed || error.code == .timedOut { return }
+            giveUp(name, QiError(.notFound, "\(name) was unregistered"))
+        }
     }
 
     func expect(_ name: String, _ service: PresentedService) {
@@ -116,8 +135,7 @@ extension GatewayUpstream: NameResolver {
 
     /// The directory lists a service that it did not.
     func appeared(_ name: String) {
-        guard services[name] != nil else { return presented.mirrored(added: name) }
-        restore(name)
+        if services[name] != nil { restore(name) } else { presented?.mirrored(added: name) }
     }
 
     func restoreAll() {
@@ -161,7 +179,7 @@ extension GatewayUpstream: NameResolver {
         }
         bus.logger.info("service restored", metadata: [LogKeys.service: "\(name)"])
         // For those who wait for it by its name.
-        if services[name] === service { presented.mirrored(added: name) }
+        if services[name] === service { presented?.mirrored(added: name) }
     }
 
     /// The service is gone, or another than the one that those outside know: they are told, and must look it up anew.
@@ -170,8 +188,8 @@ extension GatewayUpstream: NameResolver {
         bus.logger.info("service given up", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error.message)"])
         service.stopExpecting()
         service.object.end(QiError(.notFound, "Service removed"))
-        presented.retire(name)
-        if follower.mirror.service(named: name) != nil { presented.mirrored(added: name) }
+        presented?.retire(name)
+        if follower.mirror.service(named: name) != nil { presented?.mirrored(added: name) }
     }
 }
 

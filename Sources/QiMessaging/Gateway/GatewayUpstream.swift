@@ -16,11 +16,10 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
     /// How long a service in use that is not listed any more may take to come back.
     let returnTime: TimeAmount
     /// What those outside see.
-    unowned let presented: ServiceDirectory
+    private(set) weak var presented: ServiceDirectory?
     private let limits: ConnectionLimits
-    private(set) lazy var follower = DirectoryFollower(
-        bus: bus, endpoint: endpoint, name: "the directory behind the gateway", limits: limits, for: self)
-    private(set) lazy var hosts = ConnectionCache(bus: bus) { [unowned self] in dialContext }
+    let follower: DirectoryFollower
+    private(set) lazy var hosts = ConnectionCache(bus: bus) { [weak self] in self?.dialContext }
     private(set) var directoryMachineID = ""
     var services: [String: PresentedService] = [:]
     var resolving: [String: [(Result<ResolvedService, QiError>) -> Void]] = [:]
@@ -38,6 +37,7 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
         self.limits = limits
         self.returnTime = returnTime
         self.presented = presented
+        follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: "the directory behind the gateway", limits: limits)
     }
 
     private var dialContext: Dialer.Context {
@@ -47,7 +47,7 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
 
     var servicesAway: Int { services.values.count { $0.object.connection == nil } }
 
-    func begin() { follower.join() }
+    func begin() { follower.join(for: self) }
 
     func end(_ error: QiError) {
         isEnded = true
@@ -77,17 +77,17 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
     }
 
     /// What those outside host has the id there that it has here.
-    func isOwn(_ id: UInt32) -> Bool { presented.table.entries[id] != nil }
+    func isOwn(_ id: UInt32) -> Bool { presented?.table.entries[id] != nil }
 
     nonisolated(nonsending) func reached(_ directory: RemoteObject) async throws(QiError) {
         let answer = try await directory.value(of: WellKnownActions.machineID, [], deadline: .now() + .seconds(10))
         directoryMachineID = answer.asString ?? ""
     }
 
-    func changed(_ changes: [ServiceMirror.Change]) {
+    func changed(_ changes: [ServiceMirror.Change], isOrderly: Bool) {
         for change in changes {
             switch change {
-            case .removed(_, let name): vanished(name)
+            case .removed(_, let name): vanished(name, isOrderly: isOrderly)
             case .added(_, let name): appeared(name)
             }
         }

@@ -8,8 +8,13 @@ final class DeviceGateway: NameResolver {
     private let paths: any DevicePaths
     private let limits: ConnectionLimits
     private let pathLoss: TimeAmount
-    private unowned let directory: ServiceDirectory
+    private weak var directory: ServiceDirectory?
     private(set) var links: [String: DeviceLink] = [:]
+    /// Names that are waited for, of devices that are not known yet.
+    private var unknown: Set<String> = []
+    private var isLooking = false
+    /// How often it is looked whether a device is known by now.
+    private static let lookTime = TimeAmount.seconds(1)
 
     init(bus: Bus, directory: ServiceDirectory, paths: any DevicePaths, limits: ConnectionLimits, pathLoss: TimeAmount) {
         self.bus = bus
@@ -18,6 +23,9 @@ final class DeviceGateway: NameResolver {
         self.paths = paths
         self.limits = limits
     }
+
+    /// What a look-up answers that takes longer than the directory lives.
+    static let ended = QiError(.disconnected, "this directory has ended")
 
     func handles(_ name: String) -> Bool { Self.split(name) != nil }
 
@@ -33,6 +41,7 @@ final class DeviceGateway: NameResolver {
         guard let (deviceName, service) = Self.split(name) else {
             return completion(.failure(QiError(.notFound, "\"\(name)\" is not of the form DEVICE/Service")))
         }
+        guard let directory else { return completion(.failure(Self.ended)) }
         do throws(QiError) {
             try link(named: deviceName).resolve(service, as: name, for: directory, completion: completion)
         } catch {
@@ -41,10 +50,46 @@ final class DeviceGateway: NameResolver {
     }
 
     func released(_ name: String) {
+        guard let directory else { return }
         for link in links.values { link.released(name, by: directory) }
     }
 
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) { completion(.success([])) }
+
+    // MARK: - Waiting for what is not there
+
+    func expect(_ name: String) -> Bool {
+        guard let (device, service) = Self.split(name), let directory, !bus.isShutDown else { return false }
+        do throws(QiError) {
+            try link(named: device).expect(service, as: name, for: directory)
+        } catch {
+            // Not known yet, as before the first login.
+            unknown.insert(name)
+            lookForUnknown()
+        }
+        return true
+    }
+
+    func stopExpecting(_ name: String) {
+        unknown.remove(name)
+        guard let directory else { return }
+        for link in links.values { link.stopExpecting(name, for: directory) }
+    }
+
+    /// Looks again and again whether a device of that name is known, as long as a connection waits: that costs no message.
+    private func lookForUnknown() {
+        guard !isLooking else { return }
+        isLooking = true
+        bus.enqueue { [self] in
+            while !unknown.isEmpty, !bus.isShutDown {
+                await bus.pause(Self.lookTime)
+                let names = unknown
+                unknown = []
+                for name in names { _ = expect(name) }
+            }
+            isLooking = false
+        }
+    }
 
     func link(named name: String) throws(QiError) -> DeviceLink {
         let device = try paths.device(named: name)
@@ -64,7 +109,7 @@ final class DeviceGateway: NameResolver {
 /// A device's directory under its plain names, for tools that know no others (`qimesh tunnel`).
 final class MirroredDevice: NameResolver {
     private let link: DeviceLink
-    private unowned let directory: ServiceDirectory
+    private weak var directory: ServiceDirectory?
     private let bus: Bus
 
     init(bus: Bus, link: DeviceLink, directory: ServiceDirectory) {
@@ -77,10 +122,13 @@ final class MirroredDevice: NameResolver {
     func handles(_ name: String) -> Bool { !name.isEmpty && name.utf8.count <= 4096 }
 
     func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void) {
+        guard let directory else { return completion(.failure(DeviceGateway.ended)) }
         link.resolve(name, as: name, for: directory, completion: completion)
     }
 
-    func released(_ name: String) { link.released(name, by: directory) }
+    func released(_ name: String) {
+        if let directory { link.released(name, by: directory) }
+    }
 
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) {
         guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
@@ -89,5 +137,7 @@ final class MirroredDevice: NameResolver {
         }
     }
 
-    func end() { link.stopMirroring(directory) }
+    func end() {
+        if let directory { link.stopMirroring(directory) }
+    }
 }

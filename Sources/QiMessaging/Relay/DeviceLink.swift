@@ -38,6 +38,8 @@ final class DeviceLink: ConnectionOwner {
     private var services: [String: Tracked] = [:]
     private var resolving: [String: [(Result<(RemoteObject, ServiceInfo), QiError>) -> Void]] = [:]
     private var isRestoring = false
+    /// Services that are waited for, and under which names.
+    var expected: [String: [(directory: ServiceDirectory, name: String)]] = [:]
     /// The device's directory as it was last seen; it comes back with its subscriptions.
     private var lastDirectory: RemoteObject?
     /// Ids of services that were removed there while they were being found: what was learned of them is void.
@@ -60,7 +62,10 @@ final class DeviceLink: ConnectionOwner {
         self.limits = limits
     }
 
-    var connection: Connection? { if case .up(let directory) = state { directory.connection } else { nil } }
+    var connection: Connection? { openDirectory?.connection }
+
+    /// The device's directory, while a tunnel to it is open.
+    var openDirectory: RemoteObject? { if case .up(let directory) = state { directory } else { nil } }
 
     var servicesInUse: Int { services.count }
 
@@ -196,6 +201,7 @@ final class DeviceLink: ConnectionOwner {
         }
         try await directory.confirmedListen(to: WellKnownActions.serviceAdded) { [weak self] payload, _, _ in
             guard let self, let (_, name) = payload.idAndName else { return }
+            arrived(name)
             for mirror in mirrors { mirror.mirrored(added: name) }
         }
     }
@@ -344,12 +350,12 @@ final class DeviceLink: ConnectionOwner {
 
     /// After a loss: once the device can be reached, every service in use is looked up again. What is unchanged goes on, with its
     /// subscriptions; what is not is taken from its users, so that no call reaches another method than the one meant.
-    private func restoreIfNeeded() {
-        guard !isRestoring, !services.isEmpty || !mirrors.isEmpty else { return }
+    func restoreIfNeeded() {
+        guard !isRestoring, isNeeded else { return }
         isRestoring = true
         bus.enqueue { [self] in
             var backoff = Backoff(first: .milliseconds(500), most: .seconds(60))
-            while !bus.isShutDown, !services.isEmpty || !mirrors.isEmpty {
+            while !bus.isShutDown, isNeeded {
                 await paths.untilReachable(device)
                 if bus.isShutDown { break }
                 do throws(QiError) {
@@ -363,6 +369,8 @@ final class DeviceLink: ConnectionOwner {
             isRestoring = false
         }
     }
+
+    private var isNeeded: Bool { !services.isEmpty || !mirrors.isEmpty || !expected.isEmpty }
 
     private nonisolated(nonsending) func restore() async throws(QiError) {
         let directory = try await directory()
@@ -381,16 +389,8 @@ final class DeviceLink: ConnectionOwner {
             }
         }
         if let failure { throw failure }
+        try await lookForExpected(Array(expected.keys), in: directory)
         guard directory.connection != nil else { throw directory.lostError }
         bus.logger.info("tunnel restored", metadata: [LogKeys.peer: "\(device)"])
-    }
-}
-
-extension ByteBuffer {
-    /// The arguments of serviceAdded and serviceRemoved, `(Is)`.
-    var idAndName: (UInt32, String)? {
-        var copy = self
-        guard let id = try? copy.readQiUInt32(), case .string(let name)? = try? copy.readQi(.string) else { return nil }
-        return (id, name.lossyText)
     }
 }

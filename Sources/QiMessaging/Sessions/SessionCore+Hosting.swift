@@ -61,6 +61,16 @@ extension SessionCore {
             of: WellKnownActions.unregisterService, [.uint32(registration.id)], deadline: .now() + .seconds(10))
     }
 
+    /// The session ends in order: its directory takes its services away at once, and does not treat them as those of a lost host.
+    func unregisterAll() {
+        guard let directory, let connection = directory.connection else { return }
+        for registration in registrations where registration.connection === connection {
+            var payload = ByteBuffer()
+            payload.writeQiUInt32(registration.id)
+            directory.call(WellKnownActions.unregisterService, payload, deadline: .now() + .seconds(1)) { _ in }
+        }
+    }
+
     private func release(_ registration: Registration) {
         guard hosted[registration.id] === registration.object else { return }
         hosted[registration.id] = nil

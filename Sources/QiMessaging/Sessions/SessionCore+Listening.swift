@@ -111,6 +111,7 @@ extension Session {
         // Nothing here throws; `try?` only satisfies the typed signature.
         let listeners = try? await loop.run { (_) async throws(QiError) in
             let reason = QiError(.disconnected, "this session was closed")
+            core.value.unregisterAll()
             core.value.end(reason)
             core.value.hosts.end(reason)
             core.value.stopListening()

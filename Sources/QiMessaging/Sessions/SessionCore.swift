@@ -238,7 +238,7 @@ extension Connection {
 extension RemoteObject {
     /// Calls a method by id, with arguments of its types, on the loop.
     nonisolated(nonsending) func value(
-        of action: UInt32, _ arguments: [QiValue], deadline: NIODeadline
+        of action: UInt32, _ arguments: [QiValue], deadline: NIODeadline, for caller: RelayedCaller? = nil
     ) async throws(QiError) -> QiValue {
         guard let method = members.method(action) else { throw QiError(.notFound, "\(name) has no method #\(action)") }
         var payload = ByteBuffer()
@@ -250,7 +250,7 @@ extension RemoteObject {
             throw QiError(.invalid, "the arguments of \(name).\(method.meta.name) cannot be sent: \(error.message)")
         }
         let answer: CallAnswer = await withUnsafeContinuation { continuation in
-            call(action, payload, deadline: deadline) { continuation.resume(returning: $0) }
+            call(action, payload, deadline: deadline, for: caller) { continuation.resume(returning: $0) }
         }
         guard case .reply(let payload, let flags) = answer else {
             throw answer.failure(of: name) ?? QiError(.invalid, "\(name) did not answer")

@@ -176,13 +176,15 @@ class Home:
         """A script of Tests/InteropTests/Peers, on unmodified libqi."""
         return self.start(name or script, [PYTHON, PEERS / (script + ".py"), *arguments])
 
-    def host(self, *services, url=None, listen=None):
+    def host(self, *services, url=None, listen=None, orderly=False):
         """Hosts the test service under the given names, ready when the directory lists them."""
         arguments = ["--leash", "--url", url or self.url]
         for service in services:
             arguments += ["--name", service]
         if listen:
             arguments += ["--listen", listen]
+        if orderly:
+            arguments.append("--orderly")
         child = self.peer("service", *arguments, name="service-" + services[0].replace("/", "_"))
         child.wait_line(lambda line: line == "ready", 20, "ready line")
         return child
@@ -194,6 +196,13 @@ class Home:
         checks = {row["name"]: row for row in map(json.loads, child.lines())}
         assert checks, child.describe()
         return checks
+
+    def leave(self, *arguments, seconds=60):
+        """Runs leaver.py, which ends while it holds an object, to its end. Returns its exit status."""
+        child = self.peer("leaver", *arguments, name="leaver")
+        code = child.wait_end(seconds)
+        assert child.lines() == ["42"], child.describe()
+        return code
 
     def close(self):
         for child in reversed(self._children):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Hosts the test service on real libqi.
 
-    service.py --url tcp://127.0.0.1:9559 [--name Peer] [--listen tcp://127.0.0.1:0] [--leash]
+    service.py --url tcp://127.0.0.1:9559 [--name Peer] [--listen tcp://127.0.0.1:0] [--leash] [--orderly]
 
 Prints `ready` once the directory lists it. Members (signatures in libqi's letters):
 
@@ -169,6 +169,7 @@ def main():
     options.add_argument("--name", action="append", help="service name, may be repeated (default: Peer)")
     options.add_argument("--listen", help="endpoint to host on (default: libqi's own choice)")
     options.add_argument("--leash", action="store_true", help="end when stdin closes")
+    options.add_argument("--orderly", action="store_true", help="close the session at the end, and do not just end")
     given = options.parse_args()
 
     session = qi.Session()
@@ -180,7 +181,7 @@ def main():
         peers.append(Peer())
         session.registerService(name, peers[-1])
     say("ready")
-    stay(given.leash)
+    stay(given.leash, session if given.orderly else None)
 
 
 if __name__ == "__main__":

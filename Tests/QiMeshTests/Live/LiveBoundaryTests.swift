@@ -161,7 +161,7 @@ extension Live {
                         let tunnel = try await carol.open(to: mesh.pepper, saying: carol.names(to: mesh.pepper.jid))
                         #expect(try await tunnel.lookUp("Guarded") == nil)
                         let guarded = try await tunnel.id(of: "Guarded")
-                        let guesses: [UInt32] = Array(2...40) + Array(0x8000_0000...0x8000_0008) + Array(0xFFFF_0000...0xFFFF_0004)
+                        let guesses: [UInt32] = Array(2...40) + Array(0x4000_0000...0x4000_0008) + Array(0x7FFF_0000...0x7FFF_0004)
                         for id in guesses where id != guarded {
                             let answer = try await tunnel.call(ActionAddress(.main(ofService: id), action: 100))
                             #expect(answer == "The call request could not be handled.", "\(id)")

@@ -103,8 +103,8 @@ final class DirectoryFuzz {
     private static func number(_ byte: UInt8) -> UInt32 {
         switch byte {
         case 0..<0xC0: UInt32(byte)
-        case 0xC0..<0xE0: 0x8000_0000 + UInt32(byte - 0xC0)
-        case 0xE0..<0xF0: 0xFFFF_0000 + UInt32(byte - 0xE0)
+        case 0xC0..<0xE0: LookUpIDs.first + UInt32(byte - 0xC0)
+        case 0xE0..<0xF0: LookUpIDs.firstHidden + UInt32(byte - 0xE0)
         default: UInt32.max - UInt32(0xFF - byte)
         }
     }

@@ -281,7 +281,7 @@ import Testing
                 }
                 // Nor by numbers.
                 try await withClient(endpoint) { client in
-                    for id: UInt32 in [2, 0xFFFF_0000, 0x8000_0000] {
+                    for id: UInt32 in [2, LookUpIDs.firstHidden, LookUpIDs.firstHidden + 1, LookUpIDs.first] {
                         let action = ActionAddress(.main(ofService: id), action: 100)
                         let answer = try await client.call(action, id: 9)
                         #expect(answer.errorText == "The call request could not be handled.")

@@ -11,6 +11,9 @@ final class FarDevice: DevicePaths {
 
     let server: DirectoryServer
     private let listener: any Channel
+    private let isThere = Mutex(true)
+    private let isKnown = Mutex(true)
+    private let comings = AsyncStream.makeStream(of: Void.self)
 
     private init(server: DirectoryServer, listener: any Channel) {
         self.server = server
@@ -34,12 +37,20 @@ final class FarDevice: DevicePaths {
         _ services: [String: ObjectBuilder] = [:],
         _ body: (_ near: DirectoryServer, _ endpoint: Endpoint, _ far: DirectoryServer) async throws -> Result
     ) async throws -> Result {
+        try await withDevice(services) { near, endpoint, device in try await body(near, endpoint, device.server) }
+    }
+
+    /// The same with the device itself.
+    static func withDevice<Result>(
+        _ services: [String: ObjectBuilder] = [:],
+        _ body: (_ near: DirectoryServer, _ endpoint: Endpoint, _ device: FarDevice) async throws -> Result
+    ) async throws -> Result {
         let far = try await start()
         do {
             for (name, object) in services { _ = try await far.server.register(object, as: name) }
             let result = try await withDirectory { near, endpoint in
                 try await near.connectDevices(through: far)
-                return try await body(near, endpoint, far.server)
+                return try await body(near, endpoint, far)
             }
             try await far.end()
             return result
@@ -47,6 +58,13 @@ final class FarDevice: DevicePaths {
             try await far.end()
             throw error
         }
+    }
+
+    /// It is reached from now on, or no more; known to the node, or not.
+    func set(isThere: Bool = true, isKnown: Bool = true) {
+        self.isKnown.withLock { $0 = isKnown }
+        self.isThere.withLock { $0 = isThere }
+        comings.continuation.yield()
     }
 
     private func end() async throws {
@@ -57,7 +75,7 @@ final class FarDevice: DevicePaths {
     // MARK: - DevicePaths
 
     func device(named name: String) throws(QiError) -> String {
-        guard name == "pepper" || name == Self.address else { throw QiError(.notFound, "no device \"\(name)\"") }
+        guard isKnown.withLock({ $0 }), name == "pepper" || name == Self.address else { throw QiError(.notFound, "no device \"\(name)\"") }
         return Self.address
     }
 
@@ -65,7 +83,7 @@ final class FarDevice: DevicePaths {
         _ device: String, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws(QiError) {
         do {
-            guard let port = listener.localAddress?.port else { throw QiError(.offline, "the device is gone") }
+            guard isThere.withLock({ $0 }), let port = listener.localAddress?.port else { throw QiError(.offline, "the device is gone") }
             _ = try await ClientBootstrap(group: eventLoop).channelInitializer(install).connect(host: "127.0.0.1", port: port).get()
         } catch {
             throw QiError(.offline, "no tunnel: \(error)")
@@ -75,7 +93,12 @@ final class FarDevice: DevicePaths {
     func credentials(for device: String) -> Capabilities { Capabilities() }
     func refusal(of device: String) -> QiError? { nil }
     func judge(_ answer: Capabilities, of device: String) throws(QiError) {}
-    func untilReachable(_ device: String) async {}
+    func untilReachable(_ device: String) async {
+        if isThere.withLock({ $0 }) { return }
+        for await _ in comings.stream {
+            if isThere.withLock({ $0 }) { return }
+        }
+    }
 }
 
 extension RawClient {
