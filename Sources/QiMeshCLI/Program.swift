@@ -26,7 +26,8 @@ enum Program {
         console.json = arguments.prefix { $0 != "--" }.contains("--json")
         if QiMeshCommand.exitCode(for: error) == .success {
             guard let failure = CommandFailure(help: arguments) else {
-                console.data(QiMeshCommand.fullMessage(for: error))
+                let columns = console.width ?? 80
+                console.data(HelpText.wrapped(QiMeshCommand.fullMessage(for: error, columns: columns), to: columns))
                 exit(0)
             }
             console.failure(failure)

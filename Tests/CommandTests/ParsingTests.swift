@@ -57,13 +57,22 @@ struct ParsingTests {
             [command] + command.configuration.subcommands.flatMap(all)
         }
         for command in all(QiMeshCommand.self) {
-            let lines = command.helpMessage(columns: 80).components(separatedBy: "\n")
+            let lines = HelpText.wrapped(command.helpMessage(columns: 80), to: 80).components(separatedBy: "\n")
             for line in lines { #expect(line.count <= 80, "\(command): \(line)") }
             // A line that ends early in the middle of a paragraph was wrapped twice.
             for paragraph in command.configuration.discussion.components(separatedBy: "\n\n") where !paragraph.hasPrefix(" ") {
                 #expect(!paragraph.contains("\n"), "\(command): \(paragraph)")
             }
         }
+    }
+
+    @Test("the line of usage is broken between options, below its beginning")
+    func usageIsWrapped() {
+        let text = "OVERVIEW: o\n\nUSAGE: qimesh x [--config <config>] [--listen <listen> ...] <a> [<b>]\n\nOPTIONS:\n\n"
+        #expect(HelpText.wrapped(text, to: 40).components(separatedBy: "\n") == [
+            "OVERVIEW: o", "", "USAGE: qimesh x [--config <config>]", "       [--listen <listen> ...] <a> [<b>]", "", "OPTIONS:",
+        ])
+        #expect(HelpText.wrapped("USAGE: qimesh x", to: 40) == "USAGE: qimesh x")
     }
 
     @Test func timeoutFromTheEnvironment() throws {

@@ -82,7 +82,7 @@ def test_unknown_verb_is_called_so(bus):
 
 
 def test_hints_can_be_pasted(bus):
-    for arguments in (("call", "Per.echo_string", "x"), ("call", "Zzz.echo_string", "x"), ("info", "Peer.nothing"), ("ls", "--url", bus.url, "zzz/")):
+    for arguments in (("call", "Per.echo_string", "x"), ("call", "Zzz.echo_string", "x"), ("info", "Peer.no_such_member"), ("ls", "--url", bus.url, "zzz/")):
         failed = bus.cli(*arguments, "--json")
         assert failed.code in (2, 3, 5), str(failed)
         if failed.error["hint"] and failed.error["hint"].startswith("qimesh "):
@@ -171,6 +171,9 @@ def test_a_peer_that_says_nothing_is_a_deadline(bus):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        threading.Thread(target=lambda: silent.accept(), daemon=True).start()
+        accepted = []
+        threading.Thread(target=lambda: accepted.append(silent.accept()), daemon=True).start()
         answer = bus.cli("ls", "--url", "127.0.0.1:%d" % silent.getsockname()[1], "--timeout", "1", "--json")
+        for connection, _ in accepted:
+            connection.close()
     assert answer.code == 6 and answer.error["retryable"] is True, str(answer)

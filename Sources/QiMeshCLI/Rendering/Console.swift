@@ -32,7 +32,7 @@ struct Console: Sendable {
     }
 
     /// The columns of the terminal on stdout, nil when there is none.
-    private var width: Int? { isTerminal.output ? Self.size(of: STDOUT_FILENO)?.columns : nil }
+    var width: Int? { isTerminal.output ? Self.size(of: STDOUT_FILENO)?.columns : nil }
 
     /// The size of the terminal on stderr, nil when there is none or it does not tell.
     var errorSize: (columns: Int, lines: Int)? { isTerminal.errors ? Self.size(of: STDERR_FILENO) : nil }
