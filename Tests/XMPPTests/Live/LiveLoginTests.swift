@@ -98,7 +98,8 @@ struct LiveLoginTests {
         defer { server.stop() }
         try await withReferral(to: { "127.0.0.1:\(server.port)" }) { port in
             let pepper = try Party("pepper", at: server) { $0.server = .init(host: "127.0.0.1", port: port) }
-            try await pepper.running { #expect(try pepper.full().bare == pepper.jid) }
+            let bound = try await pepper.running { try pepper.full().bare }
+            #expect(bound == pepper.jid)
             // The other host's certificate has to be the domain's, like that of any.
             let strict = try Party("pepper", at: server) {
                 $0.server = .init(host: "127.0.0.1", port: port)
