@@ -153,7 +153,7 @@ final class PeerDirectory: Sendable {
         if !client.resources(of: device).isEmpty {
             throw QiError(.offline, "\(name) is online, but with no program that carries tunnels", hint: "there: qimesh up")
         }
-        throw QiError(.offline, "\(name) is offline (\(lastSeenText(device)))", hint: "qimesh devices")
+        throw QiError(.offline, "\(name) is offline (\(lastSeenText(device)))")
     }
 
     private func lastSeenText(_ device: JID) -> String {

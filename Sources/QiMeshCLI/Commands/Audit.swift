@@ -36,7 +36,9 @@ struct Audit: Verb {
                 if found.count >= 2 * count { found.removeFirst(found.count - count) }
             }
         } catch {
-            throw CommandFailure(error)
+            // No file yet: nothing was written down since the node was set up.
+            guard error.code == .notFound else { throw CommandFailure(error) }
+            damaged = 0
         }
         let lines = found.suffix(count)
         if damaged > 0 { console.note("\(damaged) lines could not be read") }
@@ -68,7 +70,7 @@ struct Audit: Verb {
     }
 
     static func table(_ lines: some Sequence<AuditLine>) -> Table {
-        var table = Table(["TIME", "EVENT", "WHO", "ZONE", "ACCESS", "TARGET", "DECISION", "RULE", "PATH", .init("DETAIL", .words)])
+        var table = Table(["TIME", "EVENT", "WHO", "ZONE", "ACCESS", "TARGET", "DECISION", "RULE", "PATH", .init("DETAIL", .list)])
         for line in lines {
             let record = line.record
             table.add([

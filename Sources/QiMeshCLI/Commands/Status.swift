@@ -42,7 +42,7 @@ struct Status: NodeVerb {
         if accounts.isEmpty {
             console.line("no account: a local bus only")
         } else {
-            var table = Table(["ACCOUNT", "STATE", "SINCE", "RESOURCE", .init("REASON", .words)])
+            var table = Table(["ACCOUNT", "STATE", "SINCE", "RESOURCE", .init("REASON", .list)])
             for row in accounts {
                 let state = row.text("state")
                 table.add([

@@ -30,7 +30,8 @@ struct DeviceRow: Hashable {
         lastSeen = value.number("lastSeen").flatMap { $0 < 0 ? nil : $0 }
         note = value.text("note")
         account = value.text("account")
-        trouble = value.text("trouble")
+        // It becomes a part of a sentence.
+        trouble = String(value.text("trouble").reversed().drop { $0 == "." }.reversed())
     }
 
     /// Whether `text`, as typed, means this device: with an `@` its address, else its name. A JID may carry a resource, and its letters

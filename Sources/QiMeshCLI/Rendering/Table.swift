@@ -25,7 +25,7 @@ struct Table {
             case name
             /// Sentences, which may be cut to what is left of a line.
             case words
-            /// Several names with blanks between, which go on below each other.
+            /// Several names, or words that matter, with blanks between: they go on below each other.
             case list
         }
 

@@ -43,7 +43,10 @@ extension ObjectProxy {
                 } catch {
                     throw QiError(.invalid, "the result of \(label) cannot be read: \(error.message)")
                 }
-            case .answer(let answer): throw Self.describe(answer.failure(of: label), label, deadline)
+            case .answer(let answer):
+                // What the other side tells is whole; what is found out here says of which call it is.
+                if case .error = answer, let told = answer.failure(of: label) { throw told }
+                throw Self.describe(answer.failure(of: label), label, deadline)
             }
         }
     }
