@@ -49,7 +49,6 @@ final class XMPPGateway: Sendable {
         device: MeshConfiguration.Device, server: DirectoryServer, trust: TrustStore, identity: CurrentIdentity,
         enrollments: EnrollmentStore? = nil, limits: MeshConfiguration.Limits, logger: Logger
     ) throws(MeshError) {
-        try account.checkFiles()
         guard let jid = JID(account.jid) else { throw MeshError(.configuration, "\(account.jid) is not an XMPP address") }
         self.account = account
         self.server = server
@@ -64,6 +63,8 @@ final class XMPPGateway: Sendable {
             jid: jid,
             password: { () throws(XMPPError) in
                 do throws(MeshError) {
+                    // Both are read anew at every login.
+                    try account.checkFiles()
                     return try password().reveal()
                 } catch {
                     throw XMPPError(.configuration, error.description, cause: error)
