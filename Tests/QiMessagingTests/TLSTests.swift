@@ -114,6 +114,8 @@ struct TLSTests {
             try await withServer("tcps", TLSOptions(identity: certificates.identity("elsewhere"))) { url, _ in
                 let unchecked = try await origin(url, TLSOptions())
                 #expect(unchecked == "tls 127.0.0.1" || unchecked == "tls ::1")
+                let plain = await refusal(url.replacingOccurrences(of: "tcps:", with: "tcp:"), TLSOptions())
+                #expect(plain?.message.hasSuffix("it speaks TLS (tcps://)") == true, "\(String(describing: plain))")
                 // The right authority and another name.
                 let error = await refusal(url, TLSOptions(trust: .authorities([certificates.authority])))
                 #expect(error?.code == .denied)

@@ -32,7 +32,12 @@ struct DoorCheck {
     func trust(_ patience: Patience) async throws(CommandFailure) -> TLSOptions.Trust? {
         switch entrance.check {
         case .certificate(let path):
-            do throws(MeshError) { return .pinned([.pem(try Login.certificate(in: path))]) } catch { throw CommandFailure(error) }
+            let bytes: [UInt8]
+            do throws(MeshError) { bytes = try Login.certificate(in: path) } catch { throw CommandFailure(error) }
+            guard String(decoding: bytes, as: UTF8.self).contains("-----BEGIN CERTIFICATE-----") else {
+                throw CommandFailure(.configuration, "\(path) holds no certificate in PEM")
+            }
+            return .pinned([.pem(bytes)])
         case .insecure:
             if entrance.credentials != nil { console.note("whatever answers at \(url) gets the token: --insecure") }
             return .unchecked

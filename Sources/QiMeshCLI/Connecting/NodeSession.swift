@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import QiMesh
 import QiMessaging
 import QiWire
 
@@ -77,7 +78,13 @@ struct NodeSession: Sendable {
             if error.code == .disconnected { failure.code = .offline }
             // What a policy there says is no matter of the login.
             let isOfPolicy = error.message.hasPrefix("denied: ")
-            if error.code == .denied, failure.hint == nil, !isOfPolicy { failure.hint = entrance.advice(candidates, console.typed) }
+            // A handshake that failed has a cause, and no login mends it.
+            if error.code == .denied, failure.hint == nil, !isOfPolicy, error.cause == nil {
+                failure.hint = entrance.advice(candidates, console.typed)
+            }
+            if error.message.hasSuffix("it speaks TLS (tcps://)"), let url = candidates.urls.first, url.hasPrefix("tcp://") {
+                failure.hint = "qimesh ls --url \(word: "tcps" + url.dropFirst(3))"
+            }
             failure.message += " (\(source))"
             return failure
         }

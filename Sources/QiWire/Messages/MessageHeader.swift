@@ -108,6 +108,12 @@ extension ByteBuffer {
 extension WireError {
     @inline(never) @usableFromInline
     static func wrongMagic(_ magic: UInt32) -> WireError {
-        WireError(.frame, "wrong magic 0x\(String(magic, radix: 16)): the peer does not speak qi, or the stream is out of step")
+        switch magic {
+        // The first bytes of a record of TLS: an alert or a handshake, and the version (RFC 8446 §5.1).
+        case _ where magic & 0xFFFF == 0x0315 || magic & 0xFFFF == 0x0316: WireError(.frame, "it speaks TLS (tcps://)")
+        // "HTTP".
+        case 0x5054_5448: WireError(.frame, "it speaks HTTP")
+        default: WireError(.frame, "wrong magic 0x\(String(magic, radix: 16)): the peer does not speak qi, or the stream is out of step")
+        }
     }
 }
