@@ -63,6 +63,7 @@ import Testing
         let loop = EmbeddedEventLoop()
         let bus: Bus
         let directory: ServiceDirectory
+        private var channels: [EmbeddedChannel] = []
         private var decoders: [ObjectIdentifier: MessageDecoder] = [:]
 
         init() throws {
@@ -73,6 +74,7 @@ import Testing
 
         func client() throws -> EmbeddedChannel {
             let channel = EmbeddedChannel(loop: loop)
+            channels.append(channel)
             _ = try QiPipeline.install(
                 on: channel, bus: bus, role: .server, origin: .tcp(host: "127.0.0.1"), owner: directory, limits: ConnectionLimits())
             try channel.connect(to: SocketAddress(unixDomainSocketPath: "/turns")).wait()
@@ -83,6 +85,13 @@ import Testing
             send(bytes, to: channel)
             #expect(try answers(of: channel).count == 1)
             return channel
+        }
+
+        /// Nothing may be left that the loop would still do.
+        func end() throws {
+            bus.shutDown()
+            loop.run()
+            for channel in channels { _ = try channel.finish(acceptAlreadyClosed: true) }
         }
 
         func send(_ bytes: ByteBuffer, to channel: EmbeddedChannel) {
@@ -134,6 +143,7 @@ import Testing
         }
         #expect(served == Array(10..<20 + count))
         #expect(bench.bus.turns.count == 0)
+        try bench.end()
     }
 
     @Test func thoseWhoWaitGoOnInTurn() throws {
@@ -150,6 +160,7 @@ import Testing
                 served[place] += more
             }
         }
+        try bench.end()
     }
 
     @Test func aConnectionThatEndsWhileItWaitsIsPassedOver() throws {
@@ -164,5 +175,6 @@ import Testing
             count += try bench.answers(of: other).count
         }
         #expect(count == 1090 && bench.bus.turns.count == 0)
+        try bench.end()
     }
 }
