@@ -30,6 +30,9 @@ extension MeshConfiguration {
         /// Connections at once, over all and from one address, 1 to 65 536.
         public var connections = 1024
         public var connectionsPerAddress = 256
+
+        /// A door at `listen`, with everything else as in a file that says no more.
+        public init(listen: [String]) { self.listen = listen }
     }
 }
 

@@ -122,9 +122,7 @@ extension Live {
         @Test func doorWhosePortIsTakenIsWaitedFor() async throws {
             let taken = try Squatter()
             let change: (inout MeshConfiguration) -> Void = { configuration in
-                var gateway = MeshConfiguration.Gateway()
-                gateway.listen = ["tcps://127.0.0.1:\(taken.port)"]
-                configuration.gateway = gateway
+                configuration.gateway = MeshConfiguration.Gateway(listen: ["tcps://127.0.0.1:\(taken.port)"])
             }
             try await withNode(change: change) { node, _ in
                 let reason = try await eventually("the door says why it is not open") {
