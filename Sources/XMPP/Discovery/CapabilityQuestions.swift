@@ -43,6 +43,12 @@ struct CapabilityQuestions {
         waiting.append(Question(jid: jid, capabilities: capabilities))
     }
 
+    /// The connection showed itself anew: a pause is over. It may have refused to answer while we were no contact of its.
+    mutating func shown(_ jid: JID) {
+        guard let entry = paused.removeValue(forKey: jid), !waiting.contains(where: { $0.jid == jid }) else { return }
+        waiting.append(entry.question)
+    }
+
     /// The questions to be asked now.
     mutating func next(now: NIODeadline) -> [Question] {
         for (jid, entry) in paused where entry.until <= now {

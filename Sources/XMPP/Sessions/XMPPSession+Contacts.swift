@@ -57,7 +57,10 @@ extension XMPPSession {
             if stanza["type"] == nil && presenceMeter.received(from: from.bare, now: .now()) != .serve { return }
             let changed = contacts.received(stanza, from: from)
             for resource in changed { presenceChanged(resource) }
-            if changed.isEmpty, let known = contacts.resource(from), known.disco == nil { learnCapabilities(of: known) }
+            if changed.isEmpty, let known = contacts.resource(from), known.disco == nil {
+                capabilityQuestions.shown(from)
+                learnCapabilities(of: known)
+            }
         case "subscribe":
             subscriptionRequested(stanza, from: from.bare)
         case "unsubscribe":

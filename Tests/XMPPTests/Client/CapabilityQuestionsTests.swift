@@ -49,6 +49,21 @@ struct CapabilityQuestionsTests {
         #expect(questions.next(now: Self.zero).count == 4)
     }
 
+    @Test func aConnectionThatShowsItselfAnewIsAskedWithoutAPause() throws {
+        var questions = CapabilityQuestions()
+        let jid = try Self.jid(0)
+        questions.wanted(jid, Self.capabilities("v"))
+        let asked = questions.next(now: Self.zero)
+        #expect(questions.failed(asked[0], now: Self.zero) == .again(.seconds(5)))
+        #expect(questions.next(now: Self.zero).isEmpty)
+        questions.shown(jid)
+        questions.wanted(jid, Self.capabilities("v"))
+        let again = questions.next(now: Self.zero)
+        // Failures before count on.
+        #expect(again.map(\.jid) == [jid] && again.map(\.failures) == [1])
+        #expect(questions.next(now: Self.zero).isEmpty && questions.count == 1)
+    }
+
     @Test func failedQuestionIsAskedAgainWithGrowingPausesAndThenGivenUp() throws {
         var questions = CapabilityQuestions()
         var now = Self.zero
