@@ -69,7 +69,7 @@ import Testing
         ("internal:\n  listen: [\"tcp://127.0.0.1:1\"]\n", ["unix:/run/user/1/qimesh/sd.sock", "tcp://127.0.0.1:1"]),
         ("internal:\n  listen: []\n", ["unix:/run/user/1/qimesh/sd.sock"]),
         ("internal:\n  listen: [\"unix:/x\"]\n", ["unix:/run/user/1/qimesh/sd.sock", "unix:/x"]),
-        ("internal:\n  listen: [\"unix:///run/user/1/qimesh/sd.sock\"]\n", ["unix:///run/user/1/qimesh/sd.sock"]),
+        ("internal:\n  listen: [\"unix:///run/user/1/qimesh/sd.sock\"]\n", ["unix:/run/user/1/qimesh/sd.sock"]),
         ("internal:\n  unix-socket: false\n  listen: [\"tcp://127.0.0.1:1\"]\n", ["tcp://127.0.0.1:1"]),
         ("internal:\n  unix-socket: false\n", ["tcp://127.0.0.1:9559"]),
     ])
