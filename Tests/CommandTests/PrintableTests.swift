@@ -61,7 +61,7 @@ import Testing
         }
         #expect(text.split(separator: "\n").count == 2, "\(text)")
         #expect(!text.unicodeScalars.contains { $0 != "\n" && Printable.isHidden($0) }, "\(text)")
-        #expect(text.contains("own\\n=") && text.contains("key\\x07"))
+        #expect(text.contains("own\\n=") && text.contains("x07"))
     }
 
     @Test func aValueIsNotTakenForSeveral() {

@@ -99,14 +99,14 @@ struct DoorCheck {
 
     /// This command with the key, complete.
     static func command(_ arguments: [String], _ key: KeyFingerprint) -> String {
+        let end = arguments.firstIndex(of: "--") ?? arguments.endIndex
         var words: [String] = []
         var skips = false
-        for word in arguments {
+        for word in arguments[..<end] {
             if !skips, word != "--fingerprint", !word.hasPrefix("--fingerprint=") { words.append(word) }
             skips = !skips && word == "--fingerprint"
         }
-        let end = words.firstIndex(of: "--") ?? words.endIndex
-        words.insert(contentsOf: ["--fingerprint", "\(key)"], at: end)
+        words += ["--fingerprint", "\(key)"] + arguments[end...]
         return (["qimesh"] + words.map(ShellWord.quoted)).joined(separator: " ")
     }
 

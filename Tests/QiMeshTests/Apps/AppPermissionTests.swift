@@ -64,7 +64,8 @@ import Testing
             let hash = Base64URL.encode(Array(repeating: 7, count: 32))
             let app = #"{"manifest":""# + manifest + #"","session":""# + hash + #"","installed":"2026-11-01T00:00:00Z"}"#
             try write(#"{"version":1,"apps":["# + app + "]}", to: path)
-            let store = try AppStore(file: path)
+            // To the second, as the file has it.
+            let store = try AppStore(file: path, now: { Date(timeIntervalSince1970: 1_800_000_000) })
             #expect(try store.apps().map(\.manifest.permissions) == [[["allow A.*"]]])
             try store.approve("tablet")
             let text = try String(contentsOfFile: path, encoding: .utf8)

@@ -60,12 +60,19 @@ import Testing
     @Test(arguments: YAMLDocumentTests.readers.indices, [
         (YAMLDocumentTests.laughs, "x.yaml:1: anchors (&l1) are not taken"), ("a: *b\n", "x.yaml:1: aliases (*b) are not taken"),
         ("# x\n\n? [a, b]\n: c\n", "x.yaml:3: a key has to be a text"), ("a: {{b: c}: d}\n", "x.yaml:1: a key has to be a text"),
-        (String(repeating: "[", count: 100_000), "deep"), (String(repeating: "- ", count: 30_000), "deep"),
+        (String(repeating: "[", count: 500), "deep"), (String(repeating: "- ", count: 30_000), "deep"),
     ])
     func whatIsDangerousIsRefusedByEveryReader(_ reader: Int, _ mistake: (String, String)) {
         let error = #expect(throws: MeshError.self) { try Self.readers[reader].1(mistake.0) }
         let isTooLarge = error?.message.contains("is larger than") == true
         #expect(error?.code == .configuration && (isTooLarge || error?.message.contains(mistake.1) == true), "\(error?.message ?? "")")
+    }
+
+    /// The parser itself gives up before the shape is seen.
+    @Test(arguments: YAMLDocumentTests.readers.indices)
+    func bracketsWithoutEndAreRefused(_ reader: Int) {
+        let error = #expect(throws: MeshError.self) { try Self.readers[reader].1(String(repeating: "[", count: 60_000)) }
+        #expect(error?.code == .configuration)
     }
 
     @Test func placesOfMistakesAreThoseOfTheText() {
