@@ -329,7 +329,9 @@ import Testing
                     #expect(Set(try await outsider.services().map(\.name)) == ["ServiceDirectory", "Seen"])
                     let seen = try await outsider.service("Seen")
                     #expect(try await seen.call("inc", arguments: [.int32(1)]) == .int32(2))
-                    #expect(seen.metaObject.methods.contains { $0.name == "inc" } && !seen.metaObject.methods.contains { $0.name == "dyn" })
+                    #expect(["inc", "dyn"].allSatisfy { name in seen.metaObject.methods.contains { $0.name == name } })
+                    let denied = await #expect(throws: QiError.self) { _ = try await seen.call("dyn", arguments: [.int32(1)]) }
+                    #expect(denied?.code == .denied && denied?.message.hasSuffix("may not call Seen.dyn (no rule allows it)") == true)
                     let hidden = await #expect(throws: QiError.self) { _ = try await outsider.service("Hidden") }
                     #expect(hidden?.code == .notFound)
                     let added = try await outsider.directory().events(of: "serviceAdded")

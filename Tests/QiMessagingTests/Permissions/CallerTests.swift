@@ -25,7 +25,7 @@ import Testing
                     let object = ObjectAddress.main(ofService: try await client.lookUp("Who"))
                     let answer = try await client.call(ActionAddress(object, action: 100), id: 3)
                     #expect(try answer.value("s") == .string(QiString("host:127.0.0.1 \(zone) -")))
-                    #expect(try await client.refusal(of: 101, on: object) == "home only")
+                    #expect(try await client.refusal(of: 101, on: object) == "denied: home only")
                 }
             }
         }
