@@ -88,6 +88,11 @@ extension Connection {
         count(inFrame: 0)
     }
 
+    /// A frame has come as a whole: it is counted as what it asks for from now on.
+    func frameEnded() {
+        if argumentBytes.inFrame > 0 { count(inFrame: 0) }
+    }
+
     private func count(inFrame bytes: Int) {
         bus.argumentBytes += bytes - argumentBytes.inFrame
         argumentBytes.meter?.add(bytes - argumentBytes.inFrame)

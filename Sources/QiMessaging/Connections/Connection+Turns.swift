@@ -24,6 +24,7 @@ extension Connection {
         boundFrames()
         do {
             while !isClosed, !isHeld, !turn.isOver, var message = try decoder.next() {
+                frameEnded()
                 if let sharedMemory { message = try sharedMemory.resolve(message, on: self) }
                 let bytes = message.payload.readableBytes
                 if message.isCut {
