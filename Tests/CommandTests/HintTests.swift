@@ -87,6 +87,8 @@ private struct ShownCommand {
                 }
                 end = literal.index(after: end)
             }
+            // A blank at the end: the next literal goes on with it.
+            if end == literal.endIndex, literal.hasSuffix(" ") { continue }
             commands.append(ShownCommand(String(literal[match.lowerBound..<end]), isSpan: isSpan))
         }
         return commands.filter { !$0.text.hasPrefix("qimesh \u{FFFC}") }

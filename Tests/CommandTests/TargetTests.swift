@@ -42,7 +42,7 @@ struct TargetTests {
     @Test(
         "no service is an error of usage",
         arguments: ["", "pepper/", "/Peer", "tcp://10.0.0.5:9559", "tcp:///", ".x", "pepper/.x", "tcp://nowhere:x/Peer",
-            "10.0.0.5:9559", "tcp://10.0.0.5/", "localhost", "localhost:9559", "[::1]:9559", "http://a/Peer"])
+            "10.0.0.5:9559", "tcp://10.0.0.5/", "localhost:9559", "[::1]:9559", "http://a/Peer"])
     func refuses(_ text: String) {
         let failure = #expect(throws: CommandFailure.self) { try Target(text) }
         #expect(failure?.code == .usage)

@@ -37,6 +37,12 @@ struct DirectoryCandidates: Hashable {
         }
     }
 
+    /// - Throws: `usage` for what was named and is no address.
+    func check() throws(CommandFailure) {
+        guard let source, let url = urls.first, Endpoint.typed(url) == nil else { return }
+        throw .usage("\"\(url)\" (\(source)) is not the address of a directory: tcp://HOST:PORT, tcps://HOST:PORT or unix:/PATH")
+    }
+
     /// Where a node of this user, or of this machine, puts its directory's socket. Relative `XDG_*` count as unset.
     private static func sockets(_ environment: [String: String]) -> [String] {
         func absolute(_ name: String) -> String? { environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil } }

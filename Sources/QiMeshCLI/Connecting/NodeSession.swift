@@ -40,6 +40,7 @@ struct NodeSession: Sendable {
     private static func connect(
         _ candidates: DirectoryCandidates, _ entrance: Entrance, _ patience: Patience, _ console: Console
     ) async throws(CommandFailure) -> (Session, String) {
+        try candidates.check()
         var failures: [QiError] = []
         for url in candidates.urls {
             let door = try DoorCheck(url, entrance, console)

@@ -86,7 +86,8 @@ public final class Session: Sendable {
     /// - Throws: `.offline` when no listener answers, `.denied` when the directory refuses us, `.invalid` for a bad URL, and for
     ///   credentials that would go over plain TCP, or to a listener that is not checked.
     public static func connect(_ url: String = defaultURL, options: Options = Options()) async throws(QiError) -> Session {
-        guard let endpoint = Endpoint.typed(url) else {
+        // Transports of others have schemes of their own, and addresses that only they can complete.
+        guard let endpoint = Endpoint.typed(url) ?? Endpoint(url).flatMap({ $0.kind == .other ? $0 : nil }) else {
             throw QiError(.invalid, "\"\(url)\" is not the address of a directory", hint: "write it as tcp://HOST:PORT, tcps://HOST:PORT or unix:/PATH")
         }
         try options.checkCredentials(for: endpoint)

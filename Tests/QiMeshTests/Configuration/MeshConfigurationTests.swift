@@ -68,6 +68,7 @@ import Testing
     @Test(arguments: [
         ("internal:\n  listen: [\"tcp://127.0.0.1:1\"]\n", ["unix:/run/user/1/qimesh/sd.sock", "tcp://127.0.0.1:1"]),
         ("internal:\n  listen: []\n", ["unix:/run/user/1/qimesh/sd.sock"]),
+        ("internal:\n  listen: [\"localhost/\", \"[::1]:1\"]\n", ["unix:/run/user/1/qimesh/sd.sock", "tcp://localhost:9559", "tcp://[::1]:1"]),
         ("internal:\n  listen: [\"unix:/x\"]\n", ["unix:/run/user/1/qimesh/sd.sock", "unix:/x"]),
         ("internal:\n  listen: [\"unix:///run/user/1/qimesh/sd.sock\"]\n", ["unix:/run/user/1/qimesh/sd.sock"]),
         ("internal:\n  unix-socket: false\n  listen: [\"tcp://127.0.0.1:1\"]\n", ["tcp://127.0.0.1:1"]),
@@ -98,8 +99,8 @@ import Testing
             "qimesh.yaml:2: device.directory: only a member has another directory: add role: member, or remove this line"
         ),
         (
-            "device:\n  role: member\n  directory: 10.0.1.1\n",
-            #"qimesh.yaml:3: device.directory: "10.0.1.1" must name host and port: tcp://HOST:PORT"#
+            "device:\n  role: member\n  directory: 10.0.1.1:x\n",
+            #"qimesh.yaml:3: device.directory: "10.0.1.1:x" must name host and port: tcp://HOST:PORT"#
         ),
         // unknown keys
         ("devise:\n  name: x\n", #"qimesh.yaml:1: this version knows no key "devise" here; did you mean device?"#),
@@ -161,8 +162,8 @@ import Testing
             #"qimesh.yaml:2: internal.listen[0]: "http://x" is neither unix:/PATH nor tcp://HOST:PORT"#
         ),
         (
-            "internal:\n  listen: [\"tcp://x\"]\n",
-            #"qimesh.yaml:2: internal.listen[0]: "tcp://x" must name host and port: tcp://HOST:PORT"#
+            "internal:\n  listen: [\"tcp://x:y\"]\n",
+            #"qimesh.yaml:2: internal.listen[0]: "tcp://x:y" must name host and port: tcp://HOST:PORT"#
         ),
         (
             "internal:\n  listen: [\"unix:sd\"]\n",

@@ -95,8 +95,8 @@ import Testing
             "qimesh.yaml:3: gateway.key: certificate and key have to be given both, or neither"
         ),
         (
-            "gateway:\n  listen: [\"tcps://0.0.0.0:1\"]\n  naoqi: 127.0.0.1\n",
-            #"qimesh.yaml:3: gateway.naoqi: "127.0.0.1" must name host and port of a NAOqi directory: tcp://HOST:PORT"#
+            "gateway:\n  listen: [\"tcps://0.0.0.0:1\"]\n  naoqi: 127.0.0.1:x\n",
+            #"qimesh.yaml:3: gateway.naoqi: "127.0.0.1:x" must name host and port of a NAOqi directory: tcp://HOST:PORT"#
         ),
         (
             "gateway:\n  listen: [\"tcps://0.0.0.0:1\"]\n  zone: internal\n",

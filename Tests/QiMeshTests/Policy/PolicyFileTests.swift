@@ -111,7 +111,7 @@ import Testing
         ("groups: {operators: []}\nrules:\n  - who: group:operator\n    allow: [\"*\"]", ":3: there is no group \"operator\"; did you mean group:operators?"),
         ("rules:\n  - who:\n      - op@lab.example\n      - lab.example\n    allow: [\"*\"]", ":4: \"lab.example\" is no JID of the form NAME@DOMAIN; for everybody there write *@lab.example"),
         ("rules:\n  - who: zone:inside\n    allow: [\"*\"]", ":2: there is no zone \"inside\""),
-        ("rules:\n  - who: cert:abc\n    allow: [\"*\"]", ":2: \"abc\" is no fingerprint; it looks like SHA256:… and is shown by: qimesh identity"),
+        ("rules:\n  - who: cert:abc\n    allow: [\"*\"]", ":2: \"abc\" is no fingerprint; it looks like SHA256:…, as `qimesh identity` prints it"),
         ("groups:\n  a: [\"group:b\"]", ":2: groups.a[0]: a group cannot hold the group \"b\""),
         ("groups:\n  a: [\"x@y.z\"]\n  a: []", ":2: \"a\" is given twice"),
         ("rules:\n  - who: everyone\n    allow: [\"*\"]\n    limit: {calls: 20}", ":4: rules[0].limit.calls: \"20\" is no rate such as 20/s or 600/m"),
