@@ -204,7 +204,9 @@ def test_what_is_opened_to_other_machines_is_said(home):
     assert "try: qimesh tunnel pepper --listen tcp://0.0.0.0:0 --share" in refused.err, str(refused)
     home.write_config(internal={"listen": ["unix:%s" % home.unix_socket, "tcp://0.0.0.0:%d" % home.port]})
     home.up()
-    home.node.wait_log("programs on other machines may use every service here", seconds=10)
+    said = home.node.wait_log("programs on other machines may use every service here", seconds=10)
+    # One line of the node's own log handler: what has blanks is in quotes.
+    assert "from=\"every interface\"" in said, said
 
 
 def test_what_a_peer_says_is_text_and_no_advice(home):
