@@ -162,14 +162,21 @@ def test_unusable_configuration_names_its_line(home):
     assert answer.code == 7 and "qimesh.yaml:3" in answer.err and "model" in answer.err, str(answer)
 
 
-def test_password_file_that_others_can_read_is_refused(home, folder):
-    secret = home.folder / "pw"
-    secret.write_text("hush-hush\n")
-    secret.chmod(0o644)
-    home.write_config(xmpp=[{"jid": "x@mesh.test", "password-file": str(secret), "server": "127.0.0.1:1"}])
-    answer = home.cli("up", timeout=20)
-    assert answer.code in (4, 7) and "chmod 600" in answer.err + answer.out, str(answer)
-    assert "hush-hush" not in answer.err + answer.out
+@pytest.mark.parametrize("setting, mode, change", [("password-file", 0o644, "chmod 600"), ("ca-file", 0o666, "chmod go-w")])
+def test_files_of_an_account_that_others_can_use_are_refused(home, setting, mode, change):
+    """The account is, and says why; the bus goes on."""
+    files = {name: home.folder / name for name in ("password-file", "ca-file")}
+    for name, file in files.items():
+        file.write_text("hush-hush\n")
+        file.chmod(mode if name == setting else 0o600)
+    home.write_config(xmpp=[{"jid": "x@mesh.test", "server": "127.0.0.1:1", **{name: str(file) for name, file in files.items()}}])
+    home.up()
+
+    def reason():
+        rows = home.cli("status", "--json").ok().json["accounts"]
+        return next((row["reason"] for row in rows if change in row["reason"]), None)
+    until(reason, 20, lambda: "reason in %s" % home.cli("status", "--json").out)
+    assert str(files[setting]) in reason() and "hush-hush" not in home.node.log.read_text() + home.cli("status").out
 
 
 def test_configuration_that_others_can_change_is_refused(home):
