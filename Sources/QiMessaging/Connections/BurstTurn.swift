@@ -14,6 +14,8 @@ struct BurstTurn {
         /// Of one whose turns are measured before TLS (``ReadTurns``), with all that its frames begin: what is passed on there is taken
         /// here, but for what would hold up all others.
         static let measured = Bounds(time: .milliseconds(2), frames: .max)
+        /// Of one that has ended.
+        static let rest = Bounds(time: .hours(1), frames: .max)
     }
 
     /// Looking at the clock costs as much as some short frames: so many, or so many bytes, are taken in between.

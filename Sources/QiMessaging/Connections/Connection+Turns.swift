@@ -52,6 +52,14 @@ extension Connection {
         bus.turns.append(self)
     }
 
+    /// The channel has ended. What a peer that was let in has sent before is taken whole: it may have posted and gone.
+    func takeRest() {
+        guard isOpen, isHeld, !isClosed else { return }
+        turn = BurstTurn(at: .now(), .rest)
+        isHeld = false
+        takeMessages()
+    }
+
     /// The turn has come.
     func goOn() {
         guard !isClosed else { return }

@@ -44,7 +44,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        onBus { $0.ended(QiError(.disconnected, "the connection was closed by the other side")) }
+        onBus { connection in
+            connection.takeRest()
+            connection.ended(QiError(.disconnected, "the connection was closed by the other side"))
+        }
         context.fireChannelInactive()
     }
 
@@ -55,7 +58,10 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         let reason = error as? QiError ?? QiError(.disconnected, "the connection was lost: \(FailureReason.text(error))", cause: error)
-        onBus { $0.ended(reason) }
+        onBus { connection in
+            connection.takeRest()
+            connection.ended(reason)
+        }
         context.close(promise: nil)
     }
 }

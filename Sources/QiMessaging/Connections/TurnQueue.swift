@@ -1,8 +1,8 @@
 import DequeModule
 import NIOCore
 
-/// Connections with more to take than one turn holds (``BurstTurn``): one of them goes on at a time, and between two of them the loop
-/// looks what else there is. Confined to the bus loop.
+/// Connections with more to take than one turn holds (``BurstTurn``): they go on one after the other for as long as a turn takes, and then
+/// the loop looks what else there is. Confined to the bus loop.
 final class TurnQueue {
     /// Long enough that the loop looks at its sockets: a task that is due at once would run before them.
     static let pause = TimeAmount.microseconds(20)
@@ -29,9 +29,18 @@ final class TurnQueue {
         executor.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in
             guard let self else { return }
             isScheduled = false
-            waiting.popFirst()?.goOn()
+            serve()
             schedule()
             executor.scheduleDrain()
+        }
+    }
+
+    private func serve() {
+        let end = NIODeadline.now() + BurstTurn.Bounds.trusted.time
+        // Each once: who comes back waits behind the others.
+        for _ in 0..<waiting.count {
+            waiting.popFirst()?.goOn()
+            if NIODeadline.now() >= end { return }
         }
     }
 }
