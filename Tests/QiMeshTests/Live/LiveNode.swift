@@ -34,6 +34,9 @@ final class LiveNode: Sendable {
         try FileManager.default.createDirectory(
             atPath: home, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         if let password { try write(password, to: home + "/password") }
+        // Contacts may do here what there is to do; without a policy they may not write.
+        let policy = home + "/policy.yaml"
+        try write("rules:\n  - who: \"domain:\(xmpp.domain)\"\n    allow: [\"*\"]\n", to: policy)
         paths = try MeshPaths(environment: ["HOME": home])
         socket = "unix:" + paths.directorySocket
         var account = MeshConfiguration.Account(jid: jid)
@@ -41,6 +44,7 @@ final class LiveNode: Sendable {
         account.server = HostPort("\(xmpp.host):\(xmpp.port)")
         account.caFile = xmpp.caFile
         var configuration = MeshConfiguration()
+        configuration.policy = policy
         configuration.xmpp = [account]
         configuration.limits.pathLoss = pathLoss
         configuration.internal.listen = [socket, "tcp://127.0.0.1:0"]
