@@ -13,17 +13,19 @@ extension [XMPPGateway] {
             }
             return jid
         }
-        try requireOneMeaning(of: text)
+        try requireOneMeaning(of: text, code: .invalid)
         guard let jid = named(text).first else { throw unknown(text) }
         return jid
     }
 
     /// Refuses a name that means several devices.
-    func requireOneMeaning(of name: String) throws(QiError) {
+    ///
+    /// - Parameter code: `.conflict` for a call, which the command judges by the list of devices; `.invalid` for a verb.
+    func requireOneMeaning(of name: String, code: QiError.Code) throws(QiError) {
         let meant = named(name)
         guard meant.count > 1 else { return }
         let addresses = meant.map { "\($0)" }.joined(separator: ", ")
-        throw QiError(.invalid, "several devices are called \"\(name)\": \(addresses)", hint: "use one of these addresses instead")
+        throw QiError(code, "several devices are called \"\(name)\": \(addresses)", hint: "use one of these addresses instead")
     }
 
     /// Refuses a name that is to be given, when it cannot be one or another device has it.

@@ -14,7 +14,7 @@ final class AccountPaths: DevicePaths {
 
     func device(named name: String) throws(QiError) -> String {
         var refusal: QiError?
-        try gateways.requireOneMeaning(of: name)
+        try gateways.requireOneMeaning(of: name, code: .conflict)
         for gateway in gateways {
             do throws(QiError) {
                 if let jid = try gateway.peers.contact(named: name) { return "\(jid)" }

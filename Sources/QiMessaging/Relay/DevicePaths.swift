@@ -6,7 +6,7 @@ public import QiWire
 public protocol DevicePaths: Sendable {
     /// The device that this node's owner calls `name`.
     ///
-    /// - Throws: `.notFound` when there is none, `.denied` when the device and we have not both agreed (yet), `.invalid` when
+    /// - Throws: `.notFound` when there is none, `.denied` when the device and we have not both agreed (yet), `.conflict` when
     ///   several devices have the name.
     func device(named name: String) throws(QiError) -> String
 
