@@ -122,7 +122,8 @@ struct TrustTable: Equatable, Sendable {
     mutating func insert(_ entry: TrustEntry) throws(MeshError) {
         guard entries.count < Self.entryLimit else {
             throw MeshError(
-                .trust, "\(Self.entryLimit) keys are pinned, which is the most there can be", hint: "qimesh trust; then, for one that is not needed: qimesh trust JID --forget")
+                .trust, "\(Self.entryLimit) keys are pinned, which is the most there can be",
+                hint: "qimesh trust; then, for one that is not needed: qimesh trust JID --forget")
         }
         guard entries[entry.jid] == nil, owners[entry.key] == nil else {
             throw MeshError(.trust, "\(entry.jid) or its key \(entry.key) is pinned twice")

@@ -14,7 +14,8 @@ import XMPP
     }
 
     private static func item(
-        _ subscription: RosterItem.Subscription, name: String? = "lamp", asking: Bool = false, preapproved: Bool = false, groups: [String] = []
+        _ subscription: RosterItem.Subscription, name: String? = "lamp", asking: Bool = false, preapproved: Bool = false,
+        groups: [String] = []
     ) throws -> RosterItem {
         RosterItem(
             jid: try #require(JID("a@x")), name: name, subscription: subscription, isAsking: asking, isPreapproved: preapproved,

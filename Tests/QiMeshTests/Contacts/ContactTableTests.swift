@@ -69,7 +69,9 @@ import Testing
         let error = #expect(throws: MeshError.self) { try table.admit("more@x", of: own, name: nil, by: .accept, at: date) }
         #expect(error?.code == .tooLarge)
         try table.admit("more@x", of: own, name: nil, by: .approved, at: date)
-        for index in table.sorted.count..<ContactTable.limit { try table.admit("\(index)@y", of: own, name: "n\(index)", by: .invited, at: date) }
+        for index in table.sorted.count..<ContactTable.limit {
+            try table.admit("\(index)@y", of: own, name: "n\(index)", by: .invited, at: date)
+        }
         #expect(throws: MeshError.self) { try table.admit("last@x", of: own, name: nil, by: .paired, at: date) }
         #expect(table.sorted.count == ContactTable.limit)
     }

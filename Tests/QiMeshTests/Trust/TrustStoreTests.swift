@@ -206,7 +206,7 @@ import Testing
     }
 
     /// A version without contacts took them from the server. Its keys are taken over, and no contacts.
-    @Test func anEarlierVersionsKeysArePinnedAndNobodysContacts() throws {
+    @Test func keysOfAnEarlierVersionStayPinnedAndMakeNoContacts() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/trust.json"
             let refused = #"{"jid": "a@x", "key": "\#(key(9))", "seen": "2027-01-15T08:00:00Z"}"#
