@@ -97,7 +97,7 @@ def test_a_client_ends_in_order_while_it_holds_an_object(world, close):
     assert client.leave("--url", robot.door, *client.login, *close) == 0
 
 
-def test_a_service_that_closes_is_gone_for_its_users_at_once(world):
+def test_a_service_that_is_unregistered_is_gone_for_its_users_at_once(world):
     robot, client = world
     policy = robot.config.parent / "policy.yaml"
     text = policy.read_text()

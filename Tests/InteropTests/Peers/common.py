@@ -106,9 +106,8 @@ def finish(code):
     os._exit(code)
 
 
-def stay(leash, session=None):
-    """Serves until SIGTERM or SIGINT; with a leash also until stdin closes, so that no peer outlives who started it. Closes the session
-    then, if one is given: else the process just ends."""
+def stay(leash, at_the_end=lambda: None):
+    """Serves until SIGTERM or SIGINT; with a leash also until stdin closes, so that no peer outlives who started it."""
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
@@ -116,6 +115,5 @@ def stay(leash, session=None):
         threading.Thread(target=lambda: (sys.stdin.buffer.read(), done.set()), daemon=True).start()
     while not done.wait(0.5):  # A bounded wait, for Python runs signal handlers only between two steps of the main thread.
         pass
-    if session:
-        session.close()
+    at_the_end()
     finish(0)

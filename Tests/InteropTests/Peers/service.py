@@ -169,19 +169,25 @@ def main():
     options.add_argument("--name", action="append", help="service name, may be repeated (default: Peer)")
     options.add_argument("--listen", help="endpoint to host on (default: libqi's own choice)")
     options.add_argument("--leash", action="store_true", help="end when stdin closes")
-    options.add_argument("--orderly", action="store_true", help="close the session at the end, and do not just end")
+    options.add_argument("--orderly", action="store_true", help="unregister at the end, and do not just end")
     given = options.parse_args()
 
     session = qi.Session()
     session.connect(given.url)
     if given.listen:
         session.listen(given.listen)
-    peers = []
+    peers, ids = [], []
     for name in given.name or ["Peer"]:
         peers.append(Peer())
-        session.registerService(name, peers[-1])
+        ids.append(session.registerService(name, peers[-1]))
     say("ready")
-    stay(given.leash, session if given.orderly else None)
+
+    def unregister():
+        # libqi tells its directory nothing when a session closes.
+        for number in ids if given.orderly else []:
+            session.unregisterService(number)
+
+    stay(given.leash, unregister)
 
 
 if __name__ == "__main__":
