@@ -9,7 +9,7 @@ import Testing
 @Suite struct BurstTurnTests {
     private final class Clock { var now = NIODeadline.uptimeNanoseconds(1_000_000) }
 
-    @Test(arguments: [(BurstTurn.Bounds.judged, 128), (.trusted, 1024)])
+    @Test(arguments: [(BurstTurn.Bounds.judged, 64), (.trusted, 1024)])
     func aTurnEndsAfterSoManyFrames(_ bounds: BurstTurn.Bounds, _ most: Int) {
         let clock = Clock()
         var turn = BurstTurn(at: clock.now, bounds)
@@ -33,15 +33,24 @@ import Testing
         #expect(frames == expected)
     }
 
-    /// Where turns are measured before, frames are not counted.
-    @Test func aMeasuredTurnEndsAfterItsTimeOnly() {
+    /// The clock is looked at after eight: 56 frames of 10 us.
+    @Test func aJudgedTurnIsHalfAsLong() {
         let clock = Clock()
-        var turn = BurstTurn(at: clock.now, .measured)
-        for _ in 0..<100_000 { turn.took(0) { clock.now } }
+        var turn = BurstTurn(at: clock.now, .judged)
+        var frames = 0
+        while !turn.isOver, frames < 10_000 {
+            clock.now = clock.now + .microseconds(10)
+            turn.took(0) { clock.now }
+            frames += 1
+        }
+        #expect(frames == 56)
+    }
+
+    @Test func theRestOfAPeerThatEndedIsTakenWhole() {
+        let clock = Clock()
+        var turn = BurstTurn(at: clock.now, .rest)
+        for _ in 0..<100_000 { turn.took(1000) { clock.now } }
         #expect(!turn.isOver)
-        clock.now = clock.now + .milliseconds(2)
-        turn.took(1 << 20) { clock.now }
-        #expect(turn.isOver)
     }
 
     @Test func theClockIsReadOncePerSixteenShortFrames() {

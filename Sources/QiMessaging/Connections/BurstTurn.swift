@@ -2,24 +2,22 @@ import NIOCore
 
 /// How much of what a peer has sent is taken in one piece of the loop's time; the rest is left until others had theirs. Pure.
 struct BurstTurn {
-    /// How long a piece may be.
+    /// How long a piece may be. Looking at the clock costs as much as some short frames: `between` of them, or so many bytes, are taken
+    /// before it is looked at again.
     struct Bounds: Equatable {
         var time: TimeAmount
         var frames: Int
+        var between: Int
 
         /// Of a peer that may do everything.
-        static let trusted = Bounds(time: .milliseconds(1), frames: 1024)
-        /// Of one that is judged by a policy: what its frames begin runs after them, and takes its time as well.
-        static let judged = Bounds(time: .milliseconds(1), frames: 128)
-        /// Of one whose turns are measured before TLS (``ReadTurns``), with all that its frames begin: what is passed on there is taken
-        /// here, but for what would hold up all others.
-        static let measured = Bounds(time: .milliseconds(2), frames: .max)
+        static let trusted = Bounds(time: .milliseconds(1), frames: 1024, between: 16)
+        /// Of one from outside, or that is judged by a policy: what its frames begin runs after them, and takes its time as well. A record of
+        /// TLS holds hundreds of them, which no door can take apart.
+        static let judged = Bounds(time: .microseconds(500), frames: 64, between: 8)
         /// Of one that has ended.
-        static let rest = Bounds(time: .hours(1), frames: .max)
+        static let rest = Bounds(time: .hours(1), frames: .max, between: .max)
     }
 
-    /// Looking at the clock costs as much as some short frames: so many, or so many bytes, are taken in between.
-    private static let framesBetween = 16
     private static let bytesBetween = 16_384
 
     private let start: NIODeadline
@@ -41,7 +39,7 @@ struct BurstTurn {
         frames += 1
         bytes += count
         if taken >= bounds.frames { return isOver = true }
-        guard frames >= Self.framesBetween || bytes >= Self.bytesBetween else { return }
+        guard frames >= bounds.between || bytes >= Self.bytesBetween else { return }
         frames = 0
         bytes = 0
         if clock() - start >= bounds.time { isOver = true }

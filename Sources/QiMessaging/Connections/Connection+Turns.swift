@@ -17,7 +17,7 @@ extension Connection {
 
     private func beginTurn() {
         turnIsDue = false
-        turn = BurstTurn(at: lastReceived, isServedInTurns ? .measured : access == nil ? .trusted : .judged)
+        turn = BurstTurn(at: lastReceived, access == nil && !isOutside ? .trusted : .judged)
     }
 
     func takeMessages() {

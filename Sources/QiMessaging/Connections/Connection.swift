@@ -32,8 +32,6 @@ final class Connection {
     /// Frames of the peer, of which those of one burst may have to wait (``BurstTurn``).
     var decoder: MessageDecoder
     var turn = BurstTurn(at: .now(), .trusted)
-    /// Whether what the peer sends is passed on in turns already (``ReadTurns``).
-    var isServedInTurns = false
     private var handshake: Handshake
     private(set) var isOpen = false
     private(set) var isClosed = false

@@ -1,8 +1,8 @@
 import DequeModule
 import NIOCore
 
-/// Connections with more to take than one turn holds (``BurstTurn``): they go on one after the other for as long as a turn takes, and then
-/// the loop looks what else there is. Confined to the bus loop.
+/// Connections with more to take than one turn holds (``BurstTurn``): they go on one after the other for as long as one of them may, and
+/// then the loop looks what else there is. Confined to the bus loop.
 final class TurnQueue {
     /// Long enough that the loop looks at its sockets: a task that is due at once would run before them.
     static let pause = TimeAmount.microseconds(20)
@@ -36,7 +36,7 @@ final class TurnQueue {
     }
 
     private func serve() {
-        let end = NIODeadline.now() + BurstTurn.Bounds.trusted.time
+        let end = NIODeadline.now() + BurstTurn.Bounds.judged.time
         // Each once: who comes back waits behind the others.
         for _ in 0..<waiting.count {
             waiting.popFirst()?.goOn()

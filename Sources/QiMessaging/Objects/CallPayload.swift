@@ -21,7 +21,12 @@ struct CallPayload {
         let parameters = method.parameters
         if flags.contains(.dynamicPayload) {
             let given = try payload.readQiArguments(.dynamic, objects: objects)
-            if case .tuple = parameters.type {
+            if case .tuple(let tuple) = parameters.type {
+                // Before a type is made of as many members as a peer likes.
+                guard given.values.count == tuple.members.count else {
+                    throw WireError(
+                        .conversion, "\(given.values.count) arguments were given, \(parameters.text) takes \(tuple.members.count)")
+                }
                 let converted = try QiValue.tuple(given.values).converted(from: given.tupleType, to: parameters.type)
                 arguments = try QiArguments(converted, as: parameters.type).values
             } else {

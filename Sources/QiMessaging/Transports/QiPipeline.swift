@@ -52,7 +52,6 @@ enum QiPipeline {
                 if let turns { try channel.pipeline.syncOperations.addHandler(turns) }
                 let connection = try install(
                     on: channel, setup, bus: bound.value, role: role, origin: origin, authenticator: gate.authenticator(for: ticket))
-                connection.isServedInTurns = turns != nil
                 gate.watch(connection, as: ticket, turns)
                 return NIOLoopBound(connection, eventLoop: channel.eventLoop)
             } catch {

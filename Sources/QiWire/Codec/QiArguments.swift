@@ -29,7 +29,7 @@ public struct QiArguments: Hashable, Sendable {
                 values: entries.map { .tuple([$0.key, $0.value]) },
                 types: Array(repeating: .tuple([key, value]), count: entries.count))
         default:
-            throw WireError(.conversion, "Expected tuple, list or map, got \(type.signatureText)")
+            throw WireError(.conversion, "Expected tuple, list or map, got \(type.shownText)")
         }
     }
 

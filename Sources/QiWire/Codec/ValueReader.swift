@@ -153,7 +153,7 @@ struct ValueReader {
 
     @inline(never)
     static func untransportable(_ type: QiType) -> WireError {
-        WireError(.signature, "Cannot find a type to deserialize signature \(type.signatureText)")
+        WireError(.signature, "Cannot find a type to deserialize signature \(type.shownText)")
     }
 }
 

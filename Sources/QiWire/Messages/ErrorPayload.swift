@@ -16,7 +16,7 @@ extension ByteBuffer {
             // Only a text is read, whatever else a peer puts there.
             var signature = try readQiSignature()
             for _ in 0..<CodingLimits.standard.maximumDepth where signature.type == .dynamic { signature = try readQiSignature() }
-            guard signature.type == .string else { return "Type mismatch: the error held \(signature.text) instead of a string" }
+            guard signature.type == .string else { return "Type mismatch: the error held \(signature.type.shownText) instead of a string" }
             return try readQiString().lossyText
         } catch {
             return "The peer's error could not be read: \(error.message)"

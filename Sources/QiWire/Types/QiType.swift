@@ -115,6 +115,15 @@ extension QiType: CustomStringConvertible {
     /// The signature.
     public var description: String { signatureText }
 
+    /// The signature for an error's text: a peer's may be as long as its message, and would come back to it with every error.
+    var shownText: String {
+        let text = signatureText
+        guard text.utf8.count > QiType.longestShown else { return text }
+        return "\(text.prefix(QiType.longestShown))… (\(text.utf8.count) bytes)"
+    }
+
+    private static let longestShown = 80
+
     private func appendSignature(to text: inout String) {
         switch self {
         case .list(let element):

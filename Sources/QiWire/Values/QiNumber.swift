@@ -80,6 +80,6 @@ enum QiNumber {
 extension WireError {
     @inline(never)
     static func conversion(_ source: QiType, _ target: QiType) -> WireError {
-        WireError(.conversion, "cannot convert \(source.signatureText) to \(target.signatureText)")
+        WireError(.conversion, "cannot convert \(source.shownText) to \(target.shownText)")
     }
 }

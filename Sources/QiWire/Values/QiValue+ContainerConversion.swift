@@ -122,7 +122,7 @@ extension QiValue {
     }
 
     private static func missing(_ name: String, _ type: QiType) -> WireError {
-        WireError(.conversion, "\(type.signatureText) has no member \(name), and that has no default")
+        WireError(.conversion, "\(type.shownText) has no member \(name), and that has no default")
     }
 }
 

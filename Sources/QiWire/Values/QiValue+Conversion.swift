@@ -33,7 +33,7 @@ extension QiValue {
         if target == .dynamic { return .dynamic(dynamic) }
         let inner = dynamic.unwrapped()
         guard !inner.isEmpty else {
-            throw WireError(.conversion, "a dynamic without value cannot become \(target.signatureText)")
+            throw WireError(.conversion, "a dynamic without value cannot become \(target.shownText)")
         }
         // An optional may leave its wrapping only within a dynamic.
         if case .optional(let content?) = inner.value, case .optional(let element) = inner.signature.type, !target.isOptional {
