@@ -102,12 +102,17 @@ extension NodeSession {
     /// Runs `body`, and again when a limit has said how long to wait: as often as that fits into the time of one answer.
     func withinLimits<Value: Sendable>(_ body: () async throws(CommandFailure) -> Value) async throws(CommandFailure) -> Value {
         let end = ContinuousClock.now + patience.answer
+        var attempts = 0
         while true {
             do throws(CommandFailure) {
                 return try await body()
             } catch {
-                // Never at once: a peer that says "in 0 ms" for ever must not be asked without a pause.
-                guard let wait = error.retryAfter.map({ max($0, .milliseconds(10)) }), ContinuousClock.now + wait < end else { throw error }
+                guard let told = error.retryAfter else { throw error }
+                attempts += 1
+                // Longer each time: a look-up is several calls, and the first would use up for ever what the second waits for. And
+                // never at once, whatever a peer says.
+                let wait = max(told, .milliseconds(10)) * attempts
+                guard ContinuousClock.now + wait < end else { throw error }
                 console.detail("\(error.message): waiting")
                 do { try await Task.sleep(for: wait) } catch { throw CommandFailure(.cancelled, "gave up waiting for a limit") }
             }
