@@ -77,7 +77,7 @@ struct NodeSession: Sendable {
             var failure = CommandFailure(error)
             if error.code == .invalid { failure.code = .usage }
             if error.code == .disconnected { failure.code = .offline }
-            // What a policy there says is no matter of the login.
+            // What a policy there says is no matter of the login or the address, and ends with a command.
             let isOfPolicy = error.message.hasPrefix("denied: ")
             // A handshake that failed has a cause, and no login mends it.
             if error.code == .denied, failure.hint == nil, !isOfPolicy, error.cause == nil {
@@ -86,7 +86,7 @@ struct NodeSession: Sendable {
             if error.message.hasSuffix("it speaks TLS (tcps://)"), let url = candidates.urls.first, url.hasPrefix("tcp://") {
                 failure.hint = "qimesh ls --url \(word: "tcps" + url.dropFirst(3))"
             }
-            failure.message += " (\(source))"
+            if !isOfPolicy { failure.message += " (\(source))" }
             return failure
         }
         if let error = failures.first(where: { $0.code != .offline && $0.code != .disconnected }) { return CommandFailure(error) }
