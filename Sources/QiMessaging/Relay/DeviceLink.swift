@@ -119,7 +119,8 @@ final class DeviceLink: ConnectionOwner {
                 case .success: state = .down
                 case .failure(let error):
                     state = .down
-                    if error.code == .denied { refusal = (error, .now() + Self.refusalTime) }
+                    // Of the device's policy only: a key or a name that we refuse is judged anew each time.
+                    if error.code == .denied, error.message.hasPrefix("denied: ") { refusal = (error, .now() + Self.refusalTime) }
                 }
                 for handler in waiting { handler(result) }
             }

@@ -13,7 +13,7 @@ extension Live {
             do {
                 return "no error: \(try await body())"
             } catch {
-                return (error as? QiError)?.message ?? "\(error)"
+                return (error as? QiError)?.wireText ?? "\(error)"
             }
         }
 
