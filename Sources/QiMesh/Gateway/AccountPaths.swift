@@ -25,7 +25,7 @@ final class AccountPaths: DevicePaths {
         if let refusal { throw refusal }
         if gateways.isEmpty {
             throw QiError(
-                .notFound, "no device \"\(name)\": this node has no account", hint: "add one below xmpp: in the configuration")
+                .notFound, "no device \"\(name)\": this node has no account", hint: "add one below xmpp: in qimesh.yaml, then send the node SIGHUP")
         }
         throw gateways.unknown(name)
     }

@@ -65,7 +65,7 @@ final class ContactControl: ControlMembers {
         if let known = gateways.first(where: { $0.knows(jid) && $0.client.state.isOnline }) { return known }
         if let gateway = gateways.first(where: { $0.client.state.isOnline }) { return gateway }
         guard let first = gateways.first else {
-            throw QiError(.notFound, "this node has no account", hint: "add one below xmpp: in the configuration")
+            throw QiError(.notFound, "this node has no account", hint: "add one below xmpp: in qimesh.yaml, then send the node SIGHUP")
         }
         throw QiError(.offline, "\(first.own) is not online, and so no account of this node", hint: "qimesh status")
     }

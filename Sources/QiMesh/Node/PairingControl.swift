@@ -204,7 +204,7 @@ final class PairingControl: ControlMembers {
     private func gateway(of account: String) throws(QiError) -> XMPPGateway {
         if account.isEmpty {
             if let gateway = gateways.first(where: { $0.client.state.isOnline }) ?? gateways.first { return gateway }
-            throw QiError(.notFound, "this node has no account", hint: "add one below xmpp: in the configuration")
+            throw QiError(.notFound, "this node has no account", hint: "add one below xmpp: in qimesh.yaml, then send the node SIGHUP")
         }
         if let gateway = gateways.first(where: { $0.own == JID(account)?.bare }) { return gateway }
         let known = gateways.map { "\($0.own)" }.joined(separator: ", ")

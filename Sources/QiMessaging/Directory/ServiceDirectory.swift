@@ -98,7 +98,9 @@ final class ServiceDirectory: ConnectionOwner {
 
     func requireGateway() throws(QiError) -> DeviceGateway {
         guard let gateway else {
-            throw QiError(.offline, "this node has no account, so no device can be reached", hint: "add one below xmpp: in the configuration")
+            throw QiError(
+                .offline, "this node has no account, so no device can be reached",
+                hint: "add one below xmpp: in qimesh.yaml, then send the node SIGHUP")
         }
         return gateway
     }
