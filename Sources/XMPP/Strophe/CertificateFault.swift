@@ -59,7 +59,13 @@ extension CertificateFault {
             guard let name = xmpp_tlscert_get_dnsname(certificate, index) else { break }
             names.append(String(String(cString: name).prefix(253)))
         }
+        if names.isEmpty, let name = CertificateFault.commonName(text(XMPP_CERT_SUBJECT)) { names = [name] }
         clock = CertificateFault.now()
+    }
+
+    /// The name in OpenSSL's `/O=Lab/CN=xmpp.lab.example`: the library (0.12.2) does not tell the DNS names of every certificate.
+    static func commonName(_ subject: String?) -> String? {
+        subject?.split(separator: "/").last { $0.hasPrefix("CN=") }.map { String($0.dropFirst(3)) }
     }
 
     /// The time in OpenSSL's form.

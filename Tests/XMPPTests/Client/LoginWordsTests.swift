@@ -52,6 +52,12 @@ struct LoginWordsTests {
         #expect(!text.contains("error:0A"), "\(text)")
     }
 
+    @Test func certificateWithoutDNSNamesIsCalledByItsSubject() {
+        #expect(CertificateFault.commonName("/O=Lab/CN=xmpp.lab.example") == "xmpp.lab.example")
+        #expect(CertificateFault.commonName("/O=Lab") == nil)
+        #expect(CertificateFault.commonName(nil) == nil)
+    }
+
     @Test func libraryLogIsReadAndCredentialsAreNot() {
         var login = LoginRecord()
         login.received(
