@@ -102,9 +102,10 @@ public final class MeshNode: Service {
         door.withLock { $0 }?.reload(configuration)
         let before = current.value
         let later = before.settingsForRestart(against: configuration)
-        guard let running = running.withLock({ $0 }) else { return later }
         let taken = before.taking(configuration)
         current.set(taken)
+        // A node that is still starting takes it when its accounts are made.
+        guard let running = running.withLock({ $0 }) else { return later }
         let change = running.accounts.take(taken)
         if !change.text.isEmpty { logger.notice("accounts taken over", metadata: ["accounts": "\(change.text)"]) }
         if taken.deviceName != before.deviceName {
@@ -170,6 +171,10 @@ public final class MeshNode: Service {
         }
         running.withLock { $0 = Running(server: server, accounts: accounts) }
         defer { running.withLock { $0 = nil } }
+        // What came while the node was starting; nothing, as a rule.
+        let started = current.value
+        _ = accounts.take(started)
+        if started.deviceName != configuration.deviceName { try await server.nameBoard(started.deviceName) }
         try await server.connectDevices(through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss)
         let pairing = PairingControl(
             accounts: accounts, server: server, identity: identity, trust: trust, enrollments: enrollments, configuration: current)

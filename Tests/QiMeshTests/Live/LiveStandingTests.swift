@@ -106,12 +106,22 @@ extension Live {
             }
         }
 
+        @Test func whatIsReloadedWhileTheNodeStartsIsTakenOver() async throws {
+            try await withNode { node, _ in
+                var configuration = node.configuration
+                configuration.device.name = "early"
+                #expect(await node.reload(configuration) == [])
+                #expect(try await node.control("status")["name"]?.asString == "early")
+            }
+        }
+
         @Test func nameAndModelChangeWhileTheNodeRunsAndOthersAreListed() async throws {
             try await withNode { node, _ in
                 var configuration = node.configuration
                 configuration.device.name = "nao"
                 configuration.device.model = "NAO V6"
                 configuration.limits.callsPerPeer = 7
+                _ = try await node.url()
                 #expect(await node.reload(configuration) == ["limits"])
                 let status = try await node.control("status")
                 #expect(status["name"]?.asString == "nao" && status["model"]?.asString == "NAO V6")
