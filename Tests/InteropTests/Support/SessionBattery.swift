@@ -194,7 +194,7 @@ struct SessionBattery {
         let refused = await #expect(throws: QiError.self) {
             _ = try await service.call("recall", arguments: [.object(passed.reference), .string("x")])
         }
-        #expect(refused?.code == .remote)
+        #expect(refused?.code == .unsupported)
         #expect(refused?.message.contains("objects cannot be passed as arguments between devices yet") == true)
         #expect(try await service.call("echo_int32", Int32(1)) == Int32(1))
     }
