@@ -111,7 +111,8 @@ extension Live {
                 var configuration = node.configuration
                 configuration.device.name = "early"
                 #expect(await node.reload(configuration) == [])
-                #expect(try await node.control("status")["name"]?.asString == "early")
+                let status = try await node.control("status")
+                #expect(status["name"]?.asString == "early")
             }
         }
 
