@@ -1,3 +1,4 @@
+import NIOCore
 import QiWire
 
 /// One call of an asynchronous method, from its place in the pool's queue to its answer. Confined to the bus loop.

@@ -1,3 +1,4 @@
+import NIOCore
 import QiWire
 
 /// What one incoming message asks for, in the words of a policy.
