@@ -9,8 +9,8 @@ struct BurstTurn {
         var frames: Int
         var between: Int
 
-        /// Of a peer that may do everything.
-        static let trusted = Bounds(time: .milliseconds(1), frames: 1024, between: 16)
+        /// Of a peer that may do everything: longer than a burst of its calls takes, as each pause costs system calls (`.ci/guards`).
+        static let trusted = Bounds(time: .milliseconds(5), frames: 1024, between: 16)
         /// Of one from outside, or that is judged by a policy: what its frames begin runs after them, and takes its time as well. A record of
         /// TLS holds hundreds of them, which no door can take apart.
         static let judged = Bounds(time: .microseconds(500), frames: 64, between: 8)
