@@ -14,8 +14,6 @@ struct BurstTurn {
         /// Of one from outside, or that is judged by a policy: what its frames begin runs after them, and takes its time as well. A record of
         /// TLS holds hundreds of them, which no door can take apart.
         static let judged = Bounds(time: .microseconds(500), frames: 64, between: 8)
-        /// Of one that has ended.
-        static let rest = Bounds(time: .hours(1), frames: .max, between: .max)
     }
 
     private static let bytesBetween = 16_384

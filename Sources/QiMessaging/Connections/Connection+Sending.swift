@@ -9,7 +9,7 @@ extension Connection {
         _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer(),
         tail: ByteBuffer? = nil
     ) {
-        guard !isClosed else { return }
+        guard !isClosed, inputEnd == nil else { return }
         let length = payload.readableBytes + (tail?.readableBytes ?? 0)
         if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail, on: self) {
             append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags.union(.sharedMemory), address: address), place)
@@ -47,7 +47,7 @@ extension Connection {
     func flush() {
         guard isDirty else { return }
         isDirty = false
-        guard !isClosed else { return }
+        guard !isClosed, inputEnd == nil else { return }
         if outbound.readableBytes > 0 {
             channel.pipeline.syncOperations.writeAndFlush(NIOAny(outbound), promise: handOver(outbound.readableBytes))
             outbound.clear()
@@ -103,25 +103,6 @@ extension Connection {
             logger.debug("autoRead could not be set", metadata: [LogKeys.error: "\(error)"])
         }
         if isReading { channel.read() }
-    }
-
-    /// Takes no message of the peer for a while, not even what has arrived. Answers go out, and are not read.
-    func holdReading(for time: TimeAmount) {
-        guard !isHeld, !isClosed else { return }
-        isHeld = true
-        setReading(false)
-        _ = bus.schedule(at: .now() + time) { [weak self] in
-            guard let self, !isClosed else { return }
-            goOn()
-            bus.executor.scheduleDrain()
-        }
-    }
-
-    /// What was left for later is taken now.
-    func takeWhatWasHeld() {
-        isHeld = false
-        takeMessages()
-        if !isClosed, !isHeld, !isReadingPaused { setReading(true) }
     }
 
     func mayQueueEvent(_ bytes: Int) -> Bool {

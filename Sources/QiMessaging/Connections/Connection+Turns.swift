@@ -15,6 +15,9 @@ extension Connection {
     /// The burst has ended: what comes next begins a turn of its own.
     func burstEnded() { turnIsDue = true }
 
+    /// What the peer has sent is left for later.
+    var isHeld: Bool { hold != nil }
+
     private func beginTurn() {
         turnIsDue = false
         turn = BurstTurn(at: lastReceived, access == nil && !isOutside ? .trusted : .judged)
@@ -47,17 +50,38 @@ extension Connection {
 
     /// Leaves the rest until others had their turn.
     private func waitForTurn() {
-        isHeld = true
-        setReading(false)
-        bus.turns.append(self)
+        if inputEnd == nil { setReading(false) }
+        takeATurn()
     }
 
-    /// The channel has ended. What a peer that was let in has sent before is taken whole: it may have posted and gone.
-    func takeRest() {
-        guard isOpen, isHeld, !isClosed else { return }
-        turn = BurstTurn(at: .now(), .rest)
-        isHeld = false
-        takeMessages()
+    /// ``goOn()`` is called when the turn comes.
+    private func takeATurn() {
+        hold = .turn
+        (turnGiver ?? bus.turns).append(self)
+    }
+
+    /// Takes no message of the peer for a while, not even what has arrived. Answers go out, and are not read.
+    func holdReading(for time: TimeAmount) {
+        guard !isHeld, !isClosed, inputEnd == nil else { return }
+        hold = .time
+        setReading(false)
+        _ = bus.schedule(at: .now() + time) { [weak self] in
+            guard let self, !isClosed, hold == .time else { return }
+            takeATurn()
+            bus.executor.scheduleDrain()
+        }
+    }
+
+    /// The channel has ended. What a peer that was let in has sent before is taken first, in turns as well: it may have posted and gone.
+    /// As much may be there as the system keeps for a socket.
+    func inputEnded(_ reason: QiError) {
+        guard inputEnd == nil else { return }
+        guard isOpen, isHeld, decoder.hasUnsplitBytes else { return ended(reason) }
+        inputEnd = reason
+        if hold == .turn, turnGiver == nil { return }
+        // Its handler is no more.
+        turnGiver = nil
+        takeATurn()
     }
 
     /// The turn has come.
@@ -65,7 +89,11 @@ extension Connection {
         guard !isClosed else { return }
         lastReceived = .now()
         beginTurn()
-        takeWhatWasHeld()
+        hold = nil
+        takeMessages()
         turnIsDue = true
+        guard !isClosed, !isHeld else { return }
+        if let inputEnd { return ended(inputEnd) }
+        if !isReadingPaused { setReading(true) }
     }
 }

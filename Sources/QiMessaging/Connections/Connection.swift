@@ -60,13 +60,18 @@ final class Connection {
     var handedOver = 0
     var departed = 0
     var isReadingPaused = false
-    /// What the peer has sent is left for later (``holdReading(for:)``).
-    var isHeld = false
+    /// What the peer has sent is left until its turn comes, or for a time (``holdReading(for:)``).
+    enum Hold { case turn, time }
+    var hold: Hold?
+    /// Why the channel has ended, while what came before is taken (``inputEnded(_:)``).
+    var inputEnd: QiError?
     var lastContext: CallContext?
     var nextEventIDValue: UInt32 = 0x8000_0001
     var nextLink: UInt64 = 1
     var lastReceived = NIODeadline.now()
     var turnIsDue = true
+    /// Where it waits for its turn; nil for the queue of its bus.
+    weak var turnGiver: (any TurnGiver)?
     var eventsDropped = 0
     var postsRunning = 0
     var argumentBytes = ArgumentBytes()

@@ -1,9 +1,15 @@
 import DequeModule
 import NIOCore
 
+/// Whom a connection asks for a turn when it has more to take than one holds (``BurstTurn``).
+protocol TurnGiver: AnyObject {
+    /// Calls ``Connection/goOn()`` when the turn of this connection comes. The loop is drained after it.
+    func append(_ connection: Connection)
+}
+
 /// Connections with more to take than one turn holds (``BurstTurn``): they go on one after the other for as long as one of them may, and
 /// then the loop looks what else there is. Confined to the bus loop.
-final class TurnQueue {
+final class TurnQueue: TurnGiver {
     /// Long enough that the loop looks at its sockets: a task that is due at once would run before them.
     static let pause = TimeAmount.microseconds(20)
 

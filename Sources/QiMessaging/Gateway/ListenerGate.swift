@@ -113,6 +113,8 @@ final class ListenerGate {
         let (id, key) = (ticket.id, ObjectIdentifier(connection))
         guests[id] = Guest(connection: connection)
         tickets[key] = id
+        handler?.connection = connection
+        connection.turnGiver = handler
         connection.whenOpen { [weak self, weak connection] result in
             guard let self, let connection else { return }
             if case .failure(let error) = result { return notLetIn(connection, error) }

@@ -1,4 +1,5 @@
 import DequeModule
+import Logging
 import NIOCore
 
 /// Who at a gateway's listeners is served next (``TurnShares``). While nobody is out of his share everybody is served as he comes;
@@ -11,6 +12,12 @@ final class ReadTurns {
     private var order: Deque<TurnShares.Party> = []
     private var isScheduled = false
     private var connected: [[UInt8]: Int] = [:]
+
+    /// Bytes that connections of each place had sent when they ended, and that wait for their turns.
+    private var rests: [[UInt8]: Int] = [:]
+    /// More than the system keeps for one socket as it comes (`tcp_rmem`).
+    static let maximumRest = 8 << 20
+    static let maximumRests = 32 << 20
 
     /// Between two rounds: time for the loop to look what else there is.
     private static let pause = TimeAmount.microseconds(100)
@@ -35,6 +42,18 @@ final class ReadTurns {
         if count <= 0 { shares.forget(handler.place) }
     }
 
+    /// Whether what a connection had sent when it ended may wait for its turns; until it is done with that (``Connection/whenClosed(_:)``).
+    fileprivate func mayKeepRest(_ bytes: Int, of connection: Connection, from place: [UInt8]) -> Bool {
+        let known = rests[place, default: 0]
+        guard known + bytes <= Self.maximumRest, rests.values.reduce(bytes, +) <= Self.maximumRests else { return false }
+        rests[place] = known + bytes
+        connection.whenClosed { [weak self] _ in
+            guard let self, let kept = rests[place] else { return }
+            rests[place] = kept > bytes ? kept - bytes : nil
+        }
+        return true
+    }
+
     /// A connection has sent something that it holds until its turn.
     func wants(_ handler: ReadTurnHandler) {
         guard !handler.isWaiting else { return }
@@ -42,7 +61,7 @@ final class ReadTurns {
         if waiting[party] == nil, let time = shares.turn(of: party, beside: order.count, at: clock()) {
             serve(handler, party, time)
         }
-        if handler.holdsBytes { enqueue(handler) }
+        if handler.hasMore { enqueue(handler) }
     }
 
     private func serve(_ handler: ReadTurnHandler, _ party: TurnShares.Party, _ time: TimeAmount) {
@@ -92,7 +111,7 @@ final class ReadTurns {
             handler.isWaiting = false
             if waiting[party]?.isEmpty == true { waiting[party] = nil } else { order.append(party) }
             serve(handler, party, time)
-            if handler.holdsBytes { enqueue(handler) }
+            if handler.hasMore { enqueue(handler) }
         }
         order = blocked + order
         schedule()
@@ -100,8 +119,9 @@ final class ReadTurns {
 }
 
 /// The first handler of a connection at a gateway's listener, before TLS: holds what the peer sends until its turn, and reads no more
-/// meanwhile.
-final class ReadTurnHandler: ChannelDuplexHandler {
+/// meanwhile. What the connection has taken and not looked at yet (``BurstTurn``) comes first, and in the same turns: a record of TLS
+/// holds hundreds of frames, and what they cost is the place's as well.
+final class ReadTurnHandler: ChannelDuplexHandler, TurnGiver {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
     typealias OutboundIn = IOData
@@ -112,9 +132,14 @@ final class ReadTurnHandler: ChannelDuplexHandler {
     var isProven = false
     /// Whether it is in a queue; what else is there waits with it.
     var isWaiting = false
+    /// Gets nothing while it is held.
+    weak var connection: Connection?
     private let turns: ReadTurns
     private var context: ChannelHandlerContext?
     private var held: Deque<ByteBuffer> = []
+    /// The connection waits for a turn.
+    private var isAsked = false
+    private var isPassing = false
     private var wantsRead = false
 
     /// What is passed on between two looks at the clock.
@@ -126,8 +151,11 @@ final class ReadTurnHandler: ChannelDuplexHandler {
     }
 
     var party: TurnShares.Party { TurnShares.Party(place: place, isProven: isProven) }
+    /// Whether there is something to do at its turn.
+    var hasMore: Bool { isAsked || holdsBytes && !isHeld }
     var holdsBytes: Bool { !held.isEmpty }
     var isGone: Bool { context == nil }
+    private var isHeld: Bool { connection?.isHeld ?? false }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -137,40 +165,79 @@ final class ReadTurnHandler: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         held = []
+        isAsked = false
         turns.left(self)
+    }
+
+    func append(_: Connection) {
+        isAsked = true
+        if !isPassing { turns.wants(self) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { held.append(unwrapInboundIn(data)) }
 
     func channelReadComplete(context: ChannelHandlerContext) {
         if held.isEmpty { return context.fireChannelReadComplete() }
-        turns.wants(self)
+        if hasMore { turns.wants(self) }
     }
 
     func read(context: ChannelHandlerContext) {
-        if held.isEmpty { context.read() } else { wantsRead = true }
+        if held.isEmpty { return context.read() }
+        wantsRead = true
+        // A connection that was held reads again.
+        if !isPassing, hasMore { turns.wants(self) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         // Somebody known may have posted and gone. A handshake that is cut short is worth nothing.
-        if isProven { pass(until: .distantFuture) }
+        if isProven { passRest(context) }
         held = []
         context.fireChannelInactive()
     }
 
-    /// Passes on what is held, until `deadline`; at least one piece.
+    /// Has the connection go on with what it left, and passes on what is held, until `deadline`; at least one piece.
     func pass(until deadline: NIODeadline) {
-        guard let context, !held.isEmpty else { return }
-        repeat {
-            guard let piece = held[0].readSlice(length: min(Self.piece, held[0].readableBytes)) else { break }
-            if held[0].readableBytes == 0 { held.removeFirst() }
+        guard let context, hasMore else { return }
+        isPassing = true
+        defer { isPassing = false }
+        var isFirst = true
+        if isAsked {
+            isAsked = false
+            connection?.goOn()
+            isFirst = false
+        }
+        while !isHeld, isFirst || turns.clock() < deadline, let piece = nextPiece() {
             context.fireChannelRead(wrapInboundOut(piece))
-        } while !held.isEmpty && turns.clock() < deadline
+            isFirst = false
+        }
         context.fireChannelReadComplete()
         if held.isEmpty, wantsRead {
             wantsRead = false
             context.read()
         }
+    }
+
+    /// All at once, behind what the connection holds: it takes that in turns when it hears of the end.
+    private func passRest(_ context: ChannelHandlerContext) {
+        guard !held.isEmpty else { return }
+        let bytes = held.reduce(0) { $0 + $1.readableBytes }
+        if let connection, !turns.mayKeepRest(bytes, of: connection, from: place) {
+            return connection.logger.warning(
+                "dropped what a peer had sent when its connection ended: too much waits",
+                metadata: [LogKeys.peer: "\(connection.origin)", "qi.bytes": "\(bytes)"])
+        }
+        while !held.isEmpty {
+            // Each decrypted before the next, or all would be there twice.
+            context.fireChannelRead(wrapInboundOut(held.removeFirst()))
+            context.fireChannelReadComplete()
+        }
+    }
+
+    private func nextPiece() -> ByteBuffer? {
+        guard !held.isEmpty else { return nil }
+        let piece = held[0].readSlice(length: min(Self.piece, held[0].readableBytes))
+        if held[0].readableBytes == 0 { held.removeFirst() }
+        return piece
     }
 }
 

@@ -33,7 +33,8 @@ struct StropheContainmentTests {
         LowDescriptors.keep(1)
         let original = open("/dev/null", O_RDONLY | O_CLOEXEC)
         defer { close(original) }
-        func high() -> Int32 { fcntl(original, F_DUPFD, 2000) }
+        // Not the numbers of the test above, which looks whether one of them is free again.
+        func high() -> Int32 { fcntl(original, F_DUPFD, 3000) }
         let reserve = LowDescriptorReserve(next: high)
         defer { reserve.release() }
         let low = try #require(reserve.lowered(high()))
