@@ -142,14 +142,11 @@ def test_guessing_tokens(siege):
 
 
 def test_permitted_calls_at_full_speed(siege):
-    """One that has a right uses it without a pause, on four connections. No call of the well-behaved client fails; its p99 is judged in
-    release only, as a debug build takes some milliseconds for what one turn of the loop holds."""
+    """One that has a right uses it without a pause, on four connections."""
     attackers, best = siege.beside(lambda: [siege.hostile(siege.mallory, "granted")])
     for report in ended(siege, attackers):
         assert report["answers"]["reply"] > 100, report
-    if WORSE <= 3:
-        is_unharmed(best)
-    assert best[2]["calls"] > 0, best
+    is_unharmed(best)
 
 
 # Kilobytes: what allocators take beside, and what TLS does. A megabyte may cost eight.
