@@ -156,8 +156,115 @@ import Testing
                 try await client.send(#require(frame.getSlice(at: 0, length: 500_000)))
                 try await client.hangUp()
             }
-            #expect(meter.held == 0)
+            // The method that it called goes on.
+            #expect(meter.held == 1_000_004 && meter.calls == 1)
             slow.letGo()
+            try await withClient(directory.outside) { other in
+                for _ in 0..<1000 where meter.calls > 0 { try await other.expectAlive() }
+            }
+            #expect(meter.held == 0 && meter.calls == 0)
+        }
+    }
+
+    // MARK: - Calls in work
+
+    /// The first would be answered with an Error and go on at its owner, counted by nobody.
+    @Test func aSecondCallWithTheIDOfOneInFlightIsRefusedAtTheDoor() async throws {
+        let slow = Slow()
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])], ["Slow": slow.object]) { directory in
+            let meter = directory.control.arguments(of: Self.client)
+            try await withClient(directory.outside) { client in
+                let service = try await client.lookUp("Slow")
+                try await client.send(Self.call(10, service, 10))
+                for _ in 0..<20 {
+                    let refused = try await client.call(Self.call(10, service, 10))
+                    #expect(refused.errorText.contains("another call with the id 10 waits for its answer"), "\(refused.errorText)")
+                }
+                #expect(meter.calls == 1)
+                slow.letGo()
+                let answer = try #require(await client.next())
+                #expect(answer.id == 10 && answer.kind == .reply)
+                #expect(try await client.call(Self.call(10, service, 10)).kind == .reply)
+            }
+        }
+    }
+
+    /// On all its connections, and those whose caller has gone while their methods go on.
+    @Test func callsInWorkOfOnePrincipalAreBounded() async throws {
+        var limits = ConnectionLimits()
+        limits.maximumCallsInFlight = 5
+        let slow = Slow()
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])], ["Slow": slow.object], limits: limits) { directory in
+            let meter = directory.control.arguments(of: Self.client)
+            try await withClient(directory.outside) { client in
+                let service = try await client.lookUp("Slow")
+                for count in 1...2 {
+                    try await withClient(directory.outside) { other in
+                        _ = try await other.lookUp("Slow")
+                        for id in UInt32(10)..<12 { try await other.send(Self.call(id, service, 10)) }
+                        try await other.expectAlive()
+                        #expect(meter.calls == 2 * count)
+                        try await other.hangUp()
+                    }
+                }
+                try await client.send(Self.call(10, service, 10))
+                let refused = try await client.call(Self.call(11, service, 10))
+                #expect(refused.errorText == "limit: too many calls in flight on your connections (5): wait for answers")
+                slow.letGo()
+                #expect(await client.next()?.kind == .reply)
+                var answer = refused
+                for id in UInt32(12)..<1000 where answer.kind == .error { answer = try await client.call(Self.call(id, service, 10)) }
+                #expect(answer.kind == .reply)
+            }
+        }
+    }
+
+    @Test func subscriptionsOfOnePrincipalAreBoundedOverItsConnections() async throws {
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])], ["Arm": Arm().object]) { directory in
+            let meter = directory.control.arguments(of: Self.client)
+            try await withClient(directory.outside) { one in
+                try await withClient(directory.outside) { two in
+                    // All but three are held already.
+                    for _ in 3..<ArgumentMeter.mostSubscriptions { meter.subscribed() }
+                    var kinds: [MessageKind] = []
+                    for client in [one, two] {
+                        let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
+                        for id in UInt32(1)...2 {
+                            kinds.append(
+                                try await client.call(
+                                    ActionAddress(object, action: WellKnownActions.registerEvent), id: 100 + id,
+                                    [.uint32(object.service), .uint32(Arm.moved), .uint64(UInt64(id))], "(IIL)"
+                                ).kind)
+                        }
+                    }
+                    #expect(kinds == [.reply, .reply, .reply, .error] && meter.subscriptions == ArgumentMeter.mostSubscriptions)
+                    try await one.hangUp()
+                    let left = ArgumentMeter.mostSubscriptions - 2
+                    for _ in 0..<1000 where meter.subscriptions > left { try await two.expectAlive() }
+                    #expect(meter.subscriptions == left)
+                }
+            }
+        }
+    }
+
+    // MARK: - Names
+
+    /// Composing such a text takes seconds.
+    @Test func namesThatNoServiceCanHaveAreRefusedUnread() async throws {
+        let name = "x" + String(repeating: "\u{301}", count: 1_000_000)
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["*"])], ["Arm": Arm().object]) { directory in
+            for door in [directory.inside, directory.outside] {
+                try await withClient(door) { client in
+                    let service = ActionAddress(.serviceDirectory, action: WellKnownActions.service)
+                    let answer = try await client.call(service, id: 10, [.string(QiString(name))], "(s)")
+                    #expect(answer.errorText.contains("no service has a name of 2000001 bytes"), "\(answer.errorText.prefix(200).utf8.count)")
+                    let info = ServiceInfo(
+                        name: name, serviceID: 0, machineID: "m", processID: 1, endpoints: [], sessionID: "s", objectUID: [])
+                    let register = ActionAddress(.serviceDirectory, action: WellKnownActions.registerService)
+                    let refused = try await client.call(register, id: 11, [info.qiValue], Signature(.tuple([ServiceInfo.signature.type])))
+                    #expect(refused.kind == .error && refused.errorText.utf8.count < 1000)
+                }
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 import Synchronization
 
-/// Bytes of arguments that are kept for one principal over all its connections, whatever loop they are on, or for all principals
-/// together: of calls that wait for their answers, of posts that run, and of frames whose end has not come.
+/// What one principal has in work over all its connections, whatever loop they are on: its calls and posts, its subscriptions, and bytes
+/// of arguments that are kept, of calls that wait for their answers, of posts that run, and of frames whose end has not come. Or these
+/// bytes for all principals together.
 final class ArgumentMeter: Sendable {
     /// What one principal may have kept; a single frame of the largest size always may be.
     static let mostOfOne = 64 << 20
@@ -10,7 +11,12 @@ final class ArgumentMeter: Sendable {
     /// and what one may have when that is used up, so that none is locked out by others.
     static let least = 4 << 20
 
+    /// Subscriptions that one principal may hold.
+    static let mostSubscriptions = 4096
+
     private let count = Atomic<Int>(0)
+    private let callCount = Atomic<Int>(0)
+    private let subscriptionCount = Atomic<Int>(0)
     private let most: Int
     private let all: ArgumentMeter?
 
@@ -20,6 +26,9 @@ final class ArgumentMeter: Sendable {
     }
 
     var held: Int { count.load(ordering: .relaxed) }
+    /// Calls and posts that somebody serves.
+    var calls: Int { callCount.load(ordering: .relaxed) }
+    var subscriptions: Int { subscriptionCount.load(ordering: .relaxed) }
 
     /// How many bytes more may be kept; below zero when too many are.
     ///
@@ -40,4 +49,14 @@ final class ArgumentMeter: Sendable {
         count.subtract(bytes, ordering: .relaxed)
         all?.remove(bytes)
     }
+
+    func callBegan() { callCount.add(1, ordering: .relaxed) }
+
+    func callEnded(owing bytes: Int) {
+        callCount.subtract(1, ordering: .relaxed)
+        if bytes > 0 { remove(bytes) }
+    }
+
+    func subscribed() { subscriptionCount.add(1, ordering: .relaxed) }
+    func unsubscribed() { subscriptionCount.subtract(1, ordering: .relaxed) }
 }

@@ -48,6 +48,12 @@ extension Connection {
         return min(room, meter.room(single: single))
     }
 
+    /// - Throws: `.limit` when the peer holds as many subscriptions as it may.
+    func checkSubscriptions() throws(QiError) {
+        guard subscriptions < limits.maximumSubscriptions, argumentBytes.meter.map({ $0.subscriptions < ArgumentMeter.mostSubscriptions }) ?? true
+        else { throw QiError(.limit, "too many subscriptions: end some first") }
+    }
+
     func keepArguments(_ bytes: Int) {
         argumentBytes.inFlight += bytes
         bus.argumentBytes += bytes
@@ -107,9 +113,9 @@ extension Connection {
                 + "try again when one was answered")
     }
 
-    private func droppedCut(_ message: Message) {
+    func droppedCut(_ message: Message) {
         logger.debug(
-            "message dropped: too many bytes wait for their answers",
+            "message dropped: too much waits for its answer",
             metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(message.kind), \(message.header.payloadLength) bytes"])
     }
 }

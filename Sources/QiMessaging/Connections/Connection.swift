@@ -78,6 +78,8 @@ final class Connection {
     /// Only on unix sockets between processes of one user.
     private(set) var sharedMemory: SharedMemoryLink?
     var relayedCallers = RelayedCallers()
+    /// What the peer listens to, on all objects.
+    var subscriptions = 0
 
     init(
         bus: Bus, channel: any Channel, role: Role, origin: ConnectionOrigin, owner: (any ConnectionOwner)?,
@@ -203,7 +205,8 @@ final class Connection {
                 access?.noteHidden("\(message.address)", Access.emit.rawValue)
                 return
             }
-            hand(IncomingCall(connection: self, message: access == nil ? message : message.compacted()), to: receiver)
+            guard mayBeginCall else { return droppedCut(message) }
+            hand(incomingCall(message), to: receiver)
         case .cancel:
             var payload = message.payload
             guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
@@ -223,8 +226,10 @@ final class Connection {
     }
 
     private func callReceived(_ message: Message) {
-        // Two outstanding calls with one id: the first is answered with an Error, as libqi does (reference §29).
+        // Two outstanding calls with one id: the first is answered with an Error, as libqi does (reference §29). One that a policy judges
+        // would not be counted any more, while its owner goes on with it: there the second is.
         if !incoming.isEmpty, let first = incoming[message.id] {
+            if access != nil { return refuse(message, "another call with the id \(message.id) waits for its answer: use another id") }
             first.cancel()
             first.fail("another call with the id \(message.id) took the place of this one")
         }
@@ -245,9 +250,13 @@ final class Connection {
             let most = limits.maximumCallsInFlight
             return refuse(message, QiError(.limit, "too many calls in flight on this connection (\(most)): wait for answers").wireText)
         }
+        guard mayBeginCall else {
+            let most = limits.maximumCallsInFlight
+            return refuse(message, QiError(.limit, "too many calls in flight on your connections (\(most)): wait for answers").wireText)
+        }
         if access == nil, message.flags.isEmpty, relayedCallers.announced == nil, receiver.serveAtOnce(message, on: self) { return }
         if let reason = refusal(ofArguments: message.payload.readableBytes) { return refuse(message, reason) }
-        let call = IncomingCall(connection: self, message: access == nil ? message : message.compacted())
+        let call = incomingCall(message)
         hand(call, to: receiver)
         // Most calls of methods that stay on the loop have their answer by now.
         if !call.isAnswered, !isClosed {
@@ -257,6 +266,17 @@ final class Connection {
             call.abandon()
         }
     }
+
+    /// What a receiver gets. One that a policy judges is counted for as long as somebody serves it.
+    private func incomingCall(_ message: Message) -> IncomingCall {
+        guard access != nil else { return IncomingCall(connection: self, message: message) }
+        let call = IncomingCall(connection: self, message: message.compacted())
+        if let meter = argumentBytes.meter { call.count(in: meter) }
+        return call
+    }
+
+    /// Whether the principal may have one more call or post in work, over all its connections.
+    private var mayBeginCall: Bool { argumentBytes.meter.map { $0.calls < limits.maximumCallsInFlight } ?? true }
 
     private func refuse(_ message: Message, _ text: String) { IncomingCall(connection: self, message: message).fail(text) }
 

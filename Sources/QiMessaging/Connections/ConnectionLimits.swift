@@ -17,8 +17,8 @@ public struct ConnectionLimits: Sendable {
     public var maximumEventBacklog = 32 << 20
     /// Objects sent as values that the peer may hold.
     public var maximumHostedObjects = 16_384
-    /// Subscriptions the peer may hold on one object.
-    public var maximumSubscriptions = 4096
+    /// Subscriptions the peer may hold. A principal that a policy judges may hold 4096 over all its connections.
+    public var maximumSubscriptions = 16_384
     /// Services the peer may register in a directory.
     public var maximumServices = 1024
     /// Services behind a gateway that the peer may have looked up.

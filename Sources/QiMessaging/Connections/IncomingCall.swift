@@ -21,6 +21,10 @@ final class IncomingCall {
     /// What it counts for under a limit, until it is answered and for as long as what it subscribed to is subscribed.
     var ticket: CallTicket?
     var subscription: SubscriptionTicket?
+    /// What its principal has in work. It is part of that until nobody serves it any more: one whose caller has gone goes on at its owner.
+    private var meter: ArgumentMeter?
+    /// Bytes counted there for a caller that has gone.
+    private var owed = 0
 
     init(connection: Connection, message: Message) {
         self.connection = connection
@@ -28,6 +32,13 @@ final class IncomingCall {
         payload = message.payload
         isAnswered = message.header.kind == .post
         relayed = connection.takeRelayedCaller(of: message.id)
+    }
+
+    deinit { meter?.callEnded(owing: owed) }
+
+    func count(in meter: ArgumentMeter) {
+        self.meter = meter
+        meter.callBegan()
     }
 
     var isPost: Bool { header.kind == .post }
@@ -92,14 +103,17 @@ final class IncomingCall {
         connection.send(kind, id: header.id, address: header.address, flags: flags, payload: payload, tail: tail)
     }
 
-    /// The connection is gone: nobody can be answered any more.
+    /// The connection is gone: nobody can be answered any more. What serves the call may not know how to end it, so that it still counts.
     func abandon() {
         guard !isAnswered else { return }
         isAnswered = true
+        if let meter {
+            owed = payload.readableBytes
+            meter.add(owed)
+        }
         let (cancel, execution) = (onCancel, execution)
         onCancel = nil
         self.execution = nil
-        ticket = nil
         execution?.cancel()
         cancel?()
     }

@@ -5,6 +5,10 @@ import QiWire
 extension ServiceDirectory {
     /// Answers service(name) for a connection, and makes the service reachable on it.
     func lookUp(_ name: String, for connection: Connection, completion: @escaping (Result<ServiceInfo, QiError>) -> Void) {
+        // Before anything looks for it.
+        guard name.utf8.count <= ServiceInfo.longestName else {
+            return completion(.failure(QiError(.invalid, "no service has a name of \(name.utf8.count) bytes")))
+        }
         if name == "ServiceDirectory" { return completion(.success(ownInfo(for: connection))) }
         // First, or whoever registers that name would be taken for it by those who may use it.
         if let (id, service) = hidden[name], service.mayUse(connection) {

@@ -26,6 +26,7 @@ final class ListenerGate {
     private var refusals: [AdmissionTable.Refusal: Int] = [:]
     /// Connections that are about to end, whose refusal was written down.
     private var told: Set<ObjectIdentifier> = []
+    private var lines = RepeatedLines()
     private var check: Scheduled<Void>?
     private let turns: ReadTurns
     private let sockets = SocketOwners()
@@ -267,7 +268,11 @@ final class ListenerGate {
     }
 
     private func refused(_ origin: ConnectionOrigin, _ reason: String, presented: String? = nil, isProven: Bool = false) {
-        bus.logger.notice("connection refused", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(reason)"])
+        if let count = lines.count("\(origin.host.map(IPAddress.place(of:)) ?? "") \(reason)") {
+            var metadata: Logger.Metadata = [LogKeys.peer: "\(origin)", LogKeys.error: "\(reason)"]
+            if count > 1 { metadata["qi.repeats"] = "\(count)" }
+            bus.logger.notice("connection refused", metadata: metadata)
+        }
         guard let audit = rules.audit else { return }
         let zone = rules.zone(of: origin.host)
         let principal = presented ?? Principal(origin, zone: zone).description

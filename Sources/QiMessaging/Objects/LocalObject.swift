@@ -195,9 +195,7 @@ final class LocalObject: ObjectReceiver {
         guard let signalID = arguments[1].asUInt32, let signal = members.signal(signalID) else {
             throw QiError(.notFound, "No such signal")
         }
-        guard subscriptions.count(on: call.connection) < call.connection.limits.maximumSubscriptions else {
-            throw QiError(.limit, "too many subscriptions on this object: end some first")
-        }
+        try call.connection.checkSubscriptions()
         var wanted: Signature?
         if arguments.count > 3, let text = arguments[3].asString, text != signal.signature.text {
             wanted = try Signature(text)

@@ -13,6 +13,7 @@ final class SubscriptionTable {
         let wanted: Signature?
         /// What it counts for under a limit.
         let ticket: SubscriptionTicket?
+        private let meter: ArgumentMeter?
 
         init(connection: Connection, address: ObjectAddress, link: UInt64, wanted: Signature?, ticket: SubscriptionTicket?) {
             self.connection = connection
@@ -20,6 +21,14 @@ final class SubscriptionTable {
             self.link = link
             self.wanted = wanted
             self.ticket = ticket
+            meter = connection.argumentBytes.meter
+            meter?.subscribed()
+            connection.subscriptions += 1
+        }
+
+        deinit {
+            meter?.unsubscribed()
+            connection.subscriptions -= 1
         }
 
         /// Whether one more event may go out, by the bounds of its connection and by its own.
@@ -92,10 +101,6 @@ final class SubscriptionTable {
 
     /// The signals that have a subscriber.
     var signals: Set<UInt32> { Set(rows.keys) }
-
-    func count(on connection: Connection) -> Int {
-        rows.values.reduce(0) { $0 + $1.remote.count { $0.connection === connection } }
-    }
 
     func add(_ subscriber: Subscriber, to signal: UInt32) { rowForAdding(signal).remote.append(subscriber) }
 

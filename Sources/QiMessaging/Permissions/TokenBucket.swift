@@ -9,6 +9,8 @@ struct TokenBucket {
 
     /// What floating point may lose.
     private static let rounding = 1e-6
+    /// A century, in nanoseconds.
+    private static let longestWait = 3e18
 
     init(_ rate: PrincipalLimits.Rate, at now: NIODeadline) {
         capacity = Double(max(rate.count, 1))
@@ -33,7 +35,12 @@ struct TokenBucket {
             level -= Double(amount)
             return nil
         }
-        return .nanoseconds(Int64(((wanted - level) / perNanosecond).rounded()))
+        return wait(for: wanted - level)
+    }
+
+    private func wait(for amount: Double) -> TimeAmount {
+        // What was used before it was counted may take longer than a number of nanoseconds holds.
+        .nanoseconds(Int64(min(amount / perNanosecond, Self.longestWait).rounded()))
     }
 
     /// Takes what has been used already, whether it was there or not.
@@ -46,7 +53,7 @@ struct TokenBucket {
     mutating func overdraw(at now: NIODeadline) -> TimeAmount? {
         owe(1, at: now)
         level = max(level, -2 * capacity)
-        return level >= 0 ? nil : .nanoseconds(Int64((-level / perNanosecond).rounded()))
+        return level >= 0 ? nil : wait(for: -level)
     }
 
     /// Whether anything is left.

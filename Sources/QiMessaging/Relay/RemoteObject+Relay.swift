@@ -140,9 +140,7 @@ extension RemoteObject: ObjectReceiver {
             guard let signalID = arguments[1].asUInt32, let signal = members.signal(signalID) else {
                 return call.fail("No such signal")
             }
-            guard subscriptions.count(on: call.connection) < call.connection.limits.maximumSubscriptions else {
-                return call.fail(QiError(.limit, "too many subscriptions on this object: end some first").wireText)
-            }
+            try call.connection.checkSubscriptions()
             let link = arguments[2].asLink
             var wanted: Signature?
             if arguments.count > 3, let text = arguments[3].asString, text != signal.signature.text { wanted = try Signature(text) }
@@ -160,7 +158,7 @@ extension RemoteObject: ObjectReceiver {
                 call.reply(payload)
             }
         } catch {
-            call.fail(error.message)
+            call.fail(error.callText)
         }
     }
 

@@ -41,9 +41,13 @@ extension ServiceInfo: QiConvertible {
         ])
     }
 
+    /// Bytes that a name may have: more than that of any service on another device, behind its address and a slash. What looks a text up
+    /// composes its characters first, each of which may be as long as the text.
+    public static var longestName: Int { 4096 }
+
     /// Takes a value of either form, or a dynamic holding one.
     ///
-    /// - Throws: `.conversion` for another shape.
+    /// - Throws: `.conversion` for another shape, `.limit` for a name that is longer than ``longestName``.
     public init(qiValue: QiValue) throws(WireError) { try self.init(members: qiValue.unwrapped) }
 
     private init(members value: QiValue) throws(WireError) {
@@ -52,6 +56,9 @@ extension ServiceInfo: QiConvertible {
             let machineID = members[2].asQiString, let processID = members[3].asUInt32,
             let endpoints = members[4].asList, let sessionID = members[5].asQiString
         else { throw WireError(.conversion, "a service info has the form \(ServiceInfo.signature.text)") }
+        guard name.bytes.count <= ServiceInfo.longestName else {
+            throw WireError(.limit, "the name of a service has \(name.bytes.count) bytes: at most \(ServiceInfo.longestName) are read")
+        }
         self.init(name: "", serviceID: serviceID, machineID: "", processID: processID, endpoints: [], sessionID: "")
         nameBytes = name
         machineIDBytes = machineID

@@ -14,12 +14,13 @@ struct GuardedDirectory: Sendable {
     let audit: RecordedAudit
 
     static func with<Result>(
-        _ rules: [PermissionRule], _ services: [String: ObjectBuilder] = [:], _ body: (GuardedDirectory) async throws -> Result
+        _ rules: [PermissionRule], _ services: [String: ObjectBuilder] = [:], limits: ConnectionLimits = ConnectionLimits(),
+        _ body: (GuardedDirectory) async throws -> Result
     ) async throws -> Result {
         let audit = RecordedAudit()
         let control = AccessControl(PermissionPolicy(rules: rules), audit: audit)
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
-        let server = try await DirectoryServer.make(on: loop, machineID: "test-machine", access: control)
+        let server = try await DirectoryServer.make(on: loop, machineID: "test-machine", limits: limits, access: control)
         let address = try #require(Endpoint("tcp://127.0.0.1:0"))
         let inside = try await server.listen(at: address)
         let outside = try await server.listen(at: address, zone: .lan)
