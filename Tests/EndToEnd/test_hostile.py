@@ -156,7 +156,7 @@ TIMES = 2
 STALL = 50 if WORSE <= 3 else 2500
 FRAMES = [
     "call", "dynamic-call", "post", "event", "reply", "error", "cancel", "unknown", "capability", "keys", "authenticate",
-    "dynamic-authenticate", "subscribe", "subscribe-plain", "read", "write", "describe", "register", "announce"]
+    "dynamic-authenticate", "subscribe", "subscribe-plain", "read", "write", "describe", "register", "announce", "name", "closing"]
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,13 @@ final class RemoteObject: EventSink {
 
     var metaObject: MetaObject { members.metaObject }
 
+    /// The metaobject as it is sent, encoded at its first use.
+    private(set) lazy var metaObjectBytes: ByteBuffer = {
+        var bytes = ByteBuffer()
+        metaObject.write(to: &bytes)
+        return bytes
+    }()
+
     // MARK: - The path
 
     /// Uses `connection` from now on, and subscribes there to what somebody here listens to.

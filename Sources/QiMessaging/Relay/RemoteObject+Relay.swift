@@ -117,15 +117,7 @@ extension RemoteObject: ObjectReceiver {
 
     // MARK: - Generic members answered here
 
-    private func describe(_ call: IncomingCall) {
-        var payload = ByteBuffer()
-        do {
-            try payload.writeQi(metaObject.qiValue, as: MetaObject.signature.type)
-            call.reply(payload)
-        } catch {
-            call.fail(error.message)
-        }
-    }
+    private func describe(_ call: IncomingCall) { call.reply(metaObjectBytes) }
 
     private static func genericArguments(of call: IncomingCall) throws(WireError) -> [QiValue] {
         guard let method = MemberTable.generic.method(call.address.action) else {

@@ -303,7 +303,8 @@ class Harm:
     async def do_megabyte(self):
         """Sends frames of the kind `what`, as costly as their bytes can be, up to a megabyte, and sees each connection to its end. Those
         of a stranger are its first; a user sends them when it is logged in, and asks for something at last."""
-        left = 1_000_000
+        # Each of its calls is answered a hundred times as long.
+        most = left = 50_000 if self.given.what == "closing" else 1_000_000
         while left > 0:
             await self.pause(0)
             try:
@@ -312,14 +313,14 @@ class Harm:
                 pass
             if self.tried > 40:
                 break
-        self.sent = 1_000_000 - left
+        self.sent = most - left
 
     async def costly(self, most):
         """One connection; returns how many bytes were sent."""
         known = self.credentials[0] is not None
         reader, writer = await (self.logged_in() if known else self.connect(tls=True))
         sent, answers = 0, asyncio.create_task(self.until_ended(reader))
-        contents = [b""] * 40_000 if self.given.what == "shortest" else costly_payloads(60_000) * 8
+        contents = [b""] * 40_000 if self.given.what in ("shortest", "closing") else costly_payloads(60_000) * 8
         for number, content in enumerate(contents):
             message = costly_frame(self.given.what, content, 10 + number)
             if sent + len(message) > most or answers.done():
@@ -328,7 +329,7 @@ class Harm:
             sent += len(message)
             if sent % 50 == 0 or len(message) > 1000:
                 await asyncio.wait({asyncio.create_task(writer.drain()), answers}, return_when=asyncio.FIRST_COMPLETED)
-        if not answers.done():
+        if self.given.what != "closing" and not answers.done():
             # As all before is done when this is: the door has had everything then, and may have ended the connection for it.
             writer.write(frame(CALL, text("Nobody"), 1, 1, 100, 9999) if known else frame(CALL, b"", 1, 1, 100, 9999))
             await asyncio.wait({answers, asyncio.create_task(self.last.wait())}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
@@ -392,6 +393,10 @@ def costly_frame(kind, content, id):
         "subscribe": lambda: frame(CALL, content, 1, 1, 0, id, flags=1), "subscribe-plain": lambda: frame(CALL, member + content, 1, 1, 0, id),
         "read": lambda: frame(CALL, content, 1, 1, 5, id), "write": lambda: frame(CALL, dynamic("s", text("x")) + content, 1, 1, 6, id),
         "describe": lambda: frame(CALL, content, 1, 1, 2, id, flags=1), "register": lambda: frame(CALL, content, 1, 1, 102, id, flags=1),
+        # A text whose one character has many parts: of what a name may have, and more.
+        "name": lambda: frame(CALL, text("x" + "\u0301" * (2000 if id % 2 else len(content) // 2)), 1, 1, 100, id),
+        # What costs the most to answer, and the end of the connection right behind it.
+        "closing": lambda: frame(CALL, number("I", 0), 1, 1, 2, id),
         "announce": lambda: frame(CALL, content, 1, 1, 100, id, size=3_900_000),
     }[kind]()
 
