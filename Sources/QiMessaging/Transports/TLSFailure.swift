@@ -32,6 +32,12 @@ enum TLSFailure {
         return reason(error)
     }
 
+    /// Why a certificate and a key, each of which could be read, cannot be used.
+    static func text(ofUsing error: any Error) -> String {
+        (error as? NIOSSLError) == .failedToLoadPrivateKey
+            ? "the private key does not belong to the certificate" : FailureReason.text(error)
+    }
+
     /// Of reading certificates and keys, and of what has no name.
     private static func reason(_ error: any Error) -> String {
         switch error as? NIOSSLError {

@@ -92,14 +92,23 @@ final class TLSLayer: Sendable {
     }
 
     private static func context(_ use: Use, _ options: TLSOptions) throws(QiError) -> NIOSSLContext {
+        let configuration: TLSConfiguration
         do {
-            return try NIOSSLContext(configuration: configuration(use, options))
+            configuration = try Self.configuration(use, options)
         } catch let error as QiError {
             throw error
         } catch {
-            throw QiError(
-                .invalid, "TLS cannot be set up: \(FailureReason.text(error))", hint: "check certificate, key and trust files", cause: error)
+            throw unusable(FailureReason.text(error), error)
         }
+        do {
+            return try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw unusable(TLSFailure.text(ofUsing: error), error)
+        }
+    }
+
+    private static func unusable(_ reason: String, _ cause: any Error) -> QiError {
+        QiError(.invalid, "TLS cannot be set up: \(reason)", hint: "check certificate, key and trust files", cause: cause)
     }
 
     private static func trusted(_ options: TLSOptions) throws(QiError) -> Set<[UInt8]> {
