@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import NIOCore
 import NIOSSL
@@ -69,6 +70,29 @@ struct FailureReasonTests {
                 #expect(error?.message.contains("\(file) \(reason)") == true && Self.isPlain(error?.message ?? ""), "\(error?.message ?? "")")
             }
         }
+    }
+
+    @Test func aKeyOfAnotherCertificateIsNotSaidToBeDamaged() async throws {
+        try await withFolder { folder in
+            let authority = try TestAuthority(in: URL(fileURLWithPath: folder))
+            let (one, other) = (try authority.issue(for: "one"), try authority.issue(for: "other"))
+            func failure(_ certificate: URL, _ key: URL) async throws -> String? {
+                let identity = TLSOptions.Identity(certificates: [.file(certificate.path)], privateKey: .file(key.path))
+                let error = await #expect(throws: QiError.self) {
+                    try await withDirectory(at: "tcps://127.0.0.1:0", tls: TLSOptions(identity: identity)) { _, _ in }
+                }
+                return error?.message
+            }
+            let mixed = try await failure(one.certificate, other.key)
+            #expect(mixed == "TLS cannot be set up: the private key does not belong to the certificate")
+            let damaged = try await failure(one.certificate, one.certificate)
+            #expect(damaged?.contains("it is no private key, or damaged") == true, "\(damaged ?? "")")
+        }
+    }
+
+    @Test func aNameOfAListenerThatIsNotKnownIsSaidToBeNone() async throws {
+        let error = await #expect(throws: QiError.self) { try await withDirectory(at: "tcp://no-such-host.invalid:0") { _, _ in } }
+        #expect(error?.message == "cannot listen at tcp://no-such-host.invalid:0: the name no-such-host.invalid is not known")
     }
 
     private func write(_ text: String, to path: String) throws {

@@ -121,12 +121,3 @@ extension MeshConfiguration.Gateway: Decodable {
         }
     }
 }
-
-extension Endpoint {
-    fileprivate var isWildcard: Bool {
-        switch kind {
-        case .tcp(let host, _), .tls(let host, _, _): host == "0.0.0.0" || host == "::"
-        case .unix, .relative, .other: false
-        }
-    }
-}

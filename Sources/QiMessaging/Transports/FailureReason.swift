@@ -12,6 +12,7 @@ enum FailureReason {
         case let error as NIOConnectionError: text(error)
         case let error as ChannelError: text(error)
         case let error as SocketAddressError: text(error)
+        case let error as SocketAddressError.UnknownHost: "the name \(error.host) is not known"
         case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: TLSFailure.text(error)
         default: "\(error)"
         }

@@ -16,6 +16,7 @@ public final class Listener: Sendable {
     public let endpoint: Endpoint
     private let state: Mutex<State>
     private let loop: BusLoop
+    var eventLoop: any EventLoop { loop.eventLoop }
     private let transport: any Transport
     private let configure: @Sendable (any Channel) -> EventLoopFuture<Void>
 
@@ -42,12 +43,7 @@ public final class Listener: Sendable {
     }
 
     /// Whether ``endpoints`` may change while it listens.
-    var isWildcard: Bool {
-        switch endpoint.kind {
-        case .tcp("0.0.0.0", _), .tls("0.0.0.0", _, _), .tcp("::", _), .tls("::", _, _): true
-        default: false
-        }
-    }
+    package var isWildcard: Bool { endpoint.isWildcard }
 
     /// Listens at `endpoint`; `configure` sets up every accepted channel, on the loop. A failed accept ends only itself.
     ///
@@ -78,7 +74,7 @@ public final class Listener: Sendable {
         if let error = error as? IOError, error.errnoCode == EADDRINUSE {
             return QiError(
                 .conflict, "\(endpoint) is in use by another process",
-                hint: "stop it, if it is another node or NAOqi; or listen elsewhere: internal.listen in the configuration", cause: error)
+                hint: "stop it, or listen elsewhere", cause: error)
         }
         return QiError(.invalid, "cannot listen at \(endpoint): \(FailureReason.text(error))", cause: error)
     }

@@ -47,10 +47,36 @@ public struct SocketTransport: Transport {
         at endpoint: Endpoint, on eventLoop: any EventLoop,
         configure: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> EventLoopFuture<TransportListening> {
+        Descriptors.fillReserve()
+        switch endpoint.kind {
+        case .tcp(let host, let port), .tls(let host, let port, _):
+            return SocketNames.address(of: host, port: port, on: eventLoop)
+                .flatMap { address in
+                    bootstrap(for: endpoint, on: eventLoop, configure: configure)
+                        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1).bind(to: address)
+                }
+                .flatMapThrowing { channel in
+                    let actual = UInt16(channel.localAddress?.port ?? Int(port))
+                    guard let real = endpoint.replacing(host: host, port: actual) else {
+                        channel.close(promise: nil)
+                        throw QiError(.invalid, "\(host) is no host that an endpoint can name")
+                    }
+                    return Self.listening(channel, real)
+                }
+        case .unix(let path):
+            return bootstrap(for: endpoint, on: eventLoop, configure: configure).bind(unixDomainSocketPath: path)
+                .map { Self.listening($0, endpoint) }
+        case .relative, .other:
+            return eventLoop.makeFailedFuture(QiError(.unsupported, "\(endpoint) is no socket that can be listened at"))
+        }
+    }
+
+    private func bootstrap(
+        for endpoint: Endpoint, on eventLoop: any EventLoop, configure: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) -> ServerBootstrap {
         // The owner's own socket lets him in to look what is wrong.
         let rules = AcceptPauseHandler.Rules(logger: logger, usesReserve: endpoint.isUnix, makeRoom: makeRoom)
-        Descriptors.fillReserve()
-        let bootstrap = ServerBootstrap(group: eventLoop)
+        return ServerBootstrap(group: eventLoop)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler(rules))
@@ -68,23 +94,6 @@ public struct SocketTransport: Transport {
                 }
                 return configure(channel)
             }
-        switch endpoint.kind {
-        case .tcp(let host, let port), .tls(let host, let port, _):
-            return bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .bind(host: host, port: Int(port))
-                .flatMapThrowing { channel in
-                    let actual = UInt16(channel.localAddress?.port ?? Int(port))
-                    guard let real = endpoint.replacing(host: host, port: actual) else {
-                        channel.close(promise: nil)
-                        throw QiError(.invalid, "\(host) is no host that an endpoint can name")
-                    }
-                    return Self.listening(channel, real)
-                }
-        case .unix(let path):
-            return bootstrap.bind(unixDomainSocketPath: path).map { Self.listening($0, endpoint) }
-        case .relative, .other:
-            return eventLoop.makeFailedFuture(QiError(.unsupported, "\(endpoint) is no socket that can be listened at"))
-        }
     }
 
     private static func listening(_ channel: any Channel, _ endpoint: Endpoint) -> TransportListening {
