@@ -16,6 +16,14 @@ struct Backoff {
         pause = min(TimeAmount.nanoseconds(pause.nanoseconds * 2), most)
         return .nanoseconds(base.nanoseconds / 2 + Int64.random(in: 0...base.nanoseconds / 2))
     }
+
+    /// The longest time that another node's word makes us wait.
+    private static let longestTold = TimeAmount.seconds(60)
+
+    /// The next pause after an error: not shorter than the error says, up to 60 s.
+    mutating func next(after error: QiError) -> TimeAmount {
+        max(next(), error.retryAfter.map { min(TimeAmount($0), Self.longestTold) } ?? .zero)
+    }
 }
 
 extension TimeAmount {

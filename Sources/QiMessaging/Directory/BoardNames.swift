@@ -120,7 +120,7 @@ extension MasterLink {
     private nonisolated(nonsending) func master(
         _ action: UInt32, _ arguments: [QiValue], on connection: Connection
     ) async throws(QiError) -> QiValue {
-        guard let master, master.connection === connection else { throw QiError(.offline, "the master directory is away") }
+        guard let master, master.connection === connection else { throw QiError(.offline, "\(name) is away") }
         let deadline = NIODeadline.now() + BoardNames.patience
         let found = try await master.value(of: WellKnownActions.service, [.string(QiString(BoardNames.serviceName))], deadline: deadline)
         guard let info = try? ServiceInfo(qiValue: found) else { throw QiError(.invalid, "the master's answer cannot be read") }

@@ -30,6 +30,8 @@ final class DirectoryFollower: ConnectionOwner {
     let endpoint: Endpoint
     /// What errors and logs call the directory: `the master directory`.
     let name: String
+    /// Whether the log says that it went or came; not where another follower of the same directory says it.
+    private let isTold: Bool
     private let limits: ConnectionLimits
     /// Weak: the user may end while an answer is awaited here, and then nothing is followed any more.
     private weak var user: (any DirectoryFollowing)?
@@ -52,10 +54,11 @@ final class DirectoryFollower: ConnectionOwner {
     /// How long one attempt to connect may take: a node that stops waits for it.
     private static let dialTime = TimeAmount.seconds(3)
 
-    init(bus: Bus, endpoint: Endpoint, name: String, limits: ConnectionLimits) {
+    init(bus: Bus, endpoint: Endpoint, name: String, limits: ConnectionLimits, isTold: Bool = true) {
         self.bus = bus
         self.endpoint = endpoint
         self.name = name
+        self.isTold = isTold
         self.limits = limits
         away = QiError(.offline, "\(name) at \(endpoint) has not answered yet")
     }
@@ -78,7 +81,7 @@ final class DirectoryFollower: ConnectionOwner {
         arriving = []
         user?.left(error)
         guard !isEnded else { return }
-        bus.logger.warning("directory lost", metadata: logged(error))
+        bus.logger.log(level: isTold ? .warning : .debug, "directory lost", metadata: logged(error))
         connectUntilReached()
     }
 
@@ -93,14 +96,19 @@ final class DirectoryFollower: ConnectionOwner {
     private func connectUntilReached() {
         bus.enqueue { [self] in
             var backoff = Backoff(first: .milliseconds(100), most: .seconds(5))
+            var reason = ""
             while !bus.isShutDown, !isEnded, user != nil {
                 do throws(QiError) {
                     return try await connect()
                 } catch {
                     away = QiError(.offline, "\(name) at \(endpoint) is away: \(error.message)")
-                    bus.logger.debug("directory not reached", metadata: logged(error))
+                    // Said once, however often it is tried.
+                    let isNews = isTold && error.message != reason && !isEnded
+                    bus.logger.log(
+                        level: isNews ? .warning : .debug, "a directory is not reached, and is tried again", metadata: logged(error))
+                    reason = error.message
+                    await bus.pause(backoff.next(after: error))
                 }
-                await bus.pause(backoff.next())
             }
             wakeWaiting()
         }
@@ -138,7 +146,7 @@ final class DirectoryFollower: ConnectionOwner {
             connection.close(error)
             throw error
         }
-        bus.logger.info("directory joined", metadata: logged())
+        bus.logger.log(level: isTold ? .info : .debug, "directory joined", metadata: logged())
         wakeWaiting()
     }
 

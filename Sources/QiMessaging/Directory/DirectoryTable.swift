@@ -96,7 +96,7 @@ struct DirectoryTable {
         let id: UInt32
         if let assigned {
             guard entries[assigned] == nil, assigned >= 2, assigned < ServiceIDs.end else {
-                throw QiError(.conflict, "the master directory gave \"\(info.name)\" the id \(assigned), which is taken here")
+                throw QiError(.conflict, "\"\(info.name)\" was given the id \(assigned), which is taken here")
             }
             id = assigned
         } else if let known = wish(for: info, of: holder, at: now) {

@@ -4,20 +4,25 @@ import QiWire
 
 /// This board's services in the master's list.
 extension MasterLink {
-    /// Registers a service there, and waits for a master that is away. `completion` runs exactly once, with the id there.
+    /// Registers a service there, and waits for a master that is away, or that wants to be asked later. `completion` runs exactly once,
+    /// with the id there.
     ///
     /// - Parameter caller: the principal outside that registers it.
     func register(_ info: ServiceInfo, for caller: RelayedCaller?, completion: @escaping (Result<UInt32, QiError>) -> Void) {
         guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
         let deadline = NIODeadline.now() + Self.registrationTime
         bus.enqueue { [self] in
+            var backoff = Backoff(first: .milliseconds(100), most: .seconds(2))
             while true {
                 do throws(QiError) {
                     let master = try await follower.joined(until: deadline)
                     return completion(.success(try await register(info, for: caller, at: master)))
                 } catch {
-                    if error.isRetryable, !bus.isShutDown, NIODeadline.now() < deadline { continue }
-                    return completion(.failure(error))
+                    let pause = backoff.next(after: error)
+                    guard error.isRetryable, !bus.isShutDown, NIODeadline.now() + pause < deadline else {
+                        return completion(.failure(error))
+                    }
+                    await bus.pause(pause)
                 }
             }
         }
@@ -31,11 +36,11 @@ extension MasterLink {
             let value = try await master.value(
                 of: WellKnownActions.registerService, [published(info).qiValue], deadline: .now() + Self.registrationTime,
                 for: connection?.relayedCallers.areTold == true ? caller : nil)
-            guard let id = value.asUInt32 else { throw QiError(.invalid, "the master directory gave \"\(info.name)\" no id") }
+            guard let id = value.asUInt32 else { throw QiError(.invalid, "\(name) gave \"\(info.name)\" no id") }
             return id
         } catch {
             // It may have registered all the same: the end of the connection takes that back.
-            if error.code == .timedOut { connection?.close(QiError(.offline, "the master directory does not answer")) }
+            if error.code == .timedOut { connection?.close(QiError(.offline, "\(name) does not answer")) }
             throw error
         }
     }
@@ -77,7 +82,7 @@ extension MasterLink {
             do throws(QiError) {
                 _ = try await object.value(of: action, [argument], deadline: .now() + Self.registrationTime)
             } catch {
-                bus.logger.debug("the master directory was not told", metadata: [LogKeys.error: "\(error.message)"])
+                bus.logger.debug("a directory was not told", metadata: [LogKeys.peer: "\(name)", LogKeys.error: "\(error.message)"])
             }
         }
     }
@@ -124,7 +129,7 @@ extension MasterLink {
         guard given == id else {
             unregister(given, isOrderly: true)
             return directory.evict(
-                now, QiError(.conflict, "the master directory has given the id of \"\(entry.info.name)\" to another: register it again"))
+                now, QiError(.conflict, "\(name) has given the id of \"\(entry.info.name)\" to another: register it again"))
         }
         guard now.isReady else { return }
         _ = try await master.value(of: WellKnownActions.serviceReady, [.uint32(id)], deadline: .now() + Self.registrationTime)
@@ -133,15 +138,17 @@ extension MasterLink {
     /// The master said no. It may still hold this board's connection of before, whose end it has not noticed: it will within 30 s.
     private func retry(_ entry: DirectoryTable.Entry, _ first: QiError) {
         bus.logger.warning(
-            "a service is not registered with the master yet",
-            metadata: [LogKeys.service: "\(entry.info.name)", LogKeys.error: "\(first.message)"])
+            "a service is not registered there yet",
+            metadata: [
+                LogKeys.peer: "\(name)", LogKeys.service: "\(entry.info.name)", LogKeys.error: "\(first.message)",
+            ])
         let end = NIODeadline.now() + DirectoryTable.reservationTime + .seconds(10)
         guard let connection = master?.connection else { return }
         bus.enqueue { [self] in
             var backoff = Backoff(first: .milliseconds(250), most: .seconds(5))
             var error = first
             while NIODeadline.now() < end {
-                await bus.pause(backoff.next())
+                await bus.pause(backoff.next(after: error))
                 // Whoever joins again registers everything.
                 guard let master, master.connection === connection, !bus.isShutDown,
                     directory?.table.entries[entry.info.serviceID]?.owner == entry.owner

@@ -11,13 +11,20 @@ final class MasterLink: DirectoryFollowing {
     /// Services that are reached through us alone, by id.
     private var objects: [UInt32: RemoteObject] = [:]
 
+    /// What the directory of a robot's first board is called. A gateway's is called otherwise.
+    static let masterName = "the master directory"
+    var name: String { follower.name }
+
     /// How long a registration waits for a master that is away.
     static let registrationTime = TimeAmount.seconds(10)
 
-    init(bus: Bus, endpoint: Endpoint, directory: ServiceDirectory) {
+    /// - Parameters:
+    ///   - name: what errors and logs call the directory there.
+    ///   - isTold: whether the log says that it went or came.
+    init(bus: Bus, endpoint: Endpoint, directory: ServiceDirectory, name: String = masterName, isTold: Bool = true) {
         self.bus = bus
         self.directory = directory
-        follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: "the master directory", limits: directory.limits)
+        follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: name, limits: directory.limits, isTold: isTold)
     }
 
     /// Connects to the master, now and after every loss.
@@ -43,7 +50,9 @@ final class MasterLink: DirectoryFollowing {
             do throws(QiError) {
                 completion(try await follower.ask(for: name, until: .now() + .seconds(10)))
             } catch {
-                bus.logger.debug("the master was asked in vain", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error.message)"])
+                bus.logger.debug(
+                    "a directory was asked in vain",
+                    metadata: [LogKeys.peer: "\(self.name)", LogKeys.service: "\(name)", LogKeys.error: "\(error.message)"])
                 completion(nil)
             }
         }
@@ -85,7 +94,7 @@ final class MasterLink: DirectoryFollowing {
     func object(of info: ServiceInfo, completion: @escaping (Result<RemoteObject, QiError>) -> Void) {
         let id = info.serviceID
         if let known = objects[id] { return completion(.success(known)) }
-        guard let connection = follower.connection else { return completion(.failure(away ?? QiError(.offline, "the master is away"))) }
+        guard let connection = follower.connection else { return completion(.failure(away ?? QiError(.offline, "\(name) is away"))) }
         connection.describe(.main(ofService: id), name: info.name) { [self] result in
             completion(
                 result.map { metaObject in

@@ -9,6 +9,9 @@ import QiWire
 /// and its metaobject are: they address its members by the numbers in the metaobject they have (wire reference §25). Else, and when
 /// it does not come back in time, they are told that it is gone.
 final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
+    /// What errors and logs call the directory inside.
+    static let name = "the directory behind the gateway"
+
     let bus: Bus
     /// The directory inside.
     let endpoint: Endpoint
@@ -37,7 +40,7 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
         self.limits = limits
         self.returnTime = returnTime
         self.presented = presented
-        follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: "the directory behind the gateway", limits: limits)
+        follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: Self.name, limits: limits)
     }
 
     private var dialContext: Dialer.Context {
@@ -113,7 +116,7 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
     /// id that goes by.
     nonisolated(nonsending) func connection(for info: ServiceInfo, deadline: NIODeadline) async throws(QiError) -> Connection {
         guard let directory = follower.directory else {
-            throw follower.away ?? QiError(.offline, "the directory behind the gateway is away")
+            throw follower.away ?? QiError(.offline, "\(Self.name) is away")
         }
         let isHere = endpoint.isLoopback && info.machineID == directoryMachineID
         let choice = EndpointSelection.choose(
