@@ -81,6 +81,20 @@ public final class DirectoryServer: Sendable {
         return Door(gate: try await gate(rules), zone: .internal)
     }
 
+    /// Changes which addresses `door` lets in, beside those of this machine; nil: all. Whoever is in already stays.
+    package func setNetworks(_ networks: [IPNetwork]?, of door: Door) {
+        let gate = door.gate
+        loop.submit { _ in gate.value.networks = networks }
+    }
+
+    /// Has the directory tell the addresses of these listeners, as they are now, and no others. For whoever opens and closes listeners
+    /// while it runs.
+    package func tell(_ listeners: [Listener]) {
+        let directory = self.directory
+        let endpoints = listeners.flatMap { $0.endpoints.map(\.text) }
+        loop.submit { _ in directory.value.listens(at: endpoints) }
+    }
+
     /// Listens at `tcp://host:port` or `unix:/path`, as ``listen(at:tls:transport:zone:)``, for those whom `door` lets in.
     public func listen(at endpoint: Endpoint, door: Door) async throws(QiError) -> Listener {
         // Its peers are of one user, whose own socket must not be taken from him.
@@ -168,6 +182,16 @@ extension DirectoryServer {
             let link = MasterLink(bus: bus, endpoint: endpoint, directory: directory.value)
             directory.value.master = link
             link.join()
+        }
+    }
+
+    /// As ``join(master:)`` for a gateway, whose ``GatewayUpstream`` follows the same directory and says how that stands. Nothing is
+    /// connected before the link is told to join.
+    func prepareToJoin(behind endpoint: Endpoint) async throws(QiError) {
+        let directory = self.directory
+        try await loop.run { (bus) async throws(QiError) in
+            directory.value.master = MasterLink(
+                bus: bus, endpoint: endpoint, directory: directory.value, name: GatewayUpstream.name, isTold: false)
         }
     }
 

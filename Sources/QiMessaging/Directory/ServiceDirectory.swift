@@ -87,6 +87,9 @@ final class ServiceDirectory: ConnectionOwner {
 
     func listening(at endpoint: String) { endpoints.append(endpoint) }
 
+    /// It listens there, and nowhere else any more.
+    func listens(at endpoints: [String]) { self.endpoints = endpoints }
+
     // MARK: - Devices
 
     func setResolver(_ resolver: any NameResolver) { self.resolver = resolver }

@@ -20,6 +20,8 @@ final class ListenerGate {
 
     private let bus: Bus
     let rules: ListenerRules
+    /// Which addresses are let in, beside those of this machine; nil: all.
+    var networks: [IPNetwork]?
     private var table: AdmissionTable
     private var guests: [UInt64: Guest] = [:]
     private var tickets: [ObjectIdentifier: UInt64] = [:]
@@ -37,6 +39,7 @@ final class ListenerGate {
     init(bus: Bus, _ rules: ListenerRules) {
         self.bus = bus
         self.rules = rules
+        networks = rules.networks
         table = AdmissionTable(rules.limits)
         turns = ReadTurns(bus)
     }
@@ -53,7 +56,7 @@ final class ListenerGate {
     func enter(_ origin: ConnectionOrigin, on channel: any Channel, at now: NIODeadline = .now()) throws(QiError) -> Ticket {
         let address = origin.host.flatMap { IPAddress($0) }
         let owner = isInside ? sockets.owner(of: channel) : .elsewhere
-        if case .elsewhere = owner, let networks = rules.networks, let address, !address.isLoopback,
+        if case .elsewhere = owner, let networks, let address, !address.isLoopback,
             !networks.contains(where: { $0.contains(address) })
         {
             let error = QiError(.denied, "\(origin) is in none of this listener's networks")

@@ -46,29 +46,39 @@ public final class TCPGateway: Sendable {
     let upstream: NIOLoopBound<GatewayUpstream>
     private let gate: NIOLoopBound<ListenerGate>
     private let tls: TLSLayer
-    private let listeners = Mutex<[Listener]>([])
+    private let listeners = Mutex(Listeners())
+
+    private struct Listeners {
+        var open: [Listener] = []
+        /// What cannot be listened at now, and why.
+        var late: [(endpoint: Endpoint, error: QiError)] = []
+    }
 
     private init(
-        server: DirectoryServer, upstream: NIOLoopBound<GatewayUpstream>, gate: NIOLoopBound<ListenerGate>, tls: TLSOptions
+        server: DirectoryServer, upstream: NIOLoopBound<GatewayUpstream>, gate: NIOLoopBound<ListenerGate>, tls: TLSLayer
     ) {
-        self.tls = TLSLayer(tls)
+        self.tls = tls
         self.server = server
         self.upstream = upstream
         self.gate = gate
     }
 
-    /// Opens a gateway that listens at all of `endpoints`. The directory inside may come later, and go and come back. Ends with
-    /// ``close()``; `loop` stays the caller's.
+    /// Opens a gateway that listens at those of `endpoints` where that is possible now; ``late`` are the others. The directory inside may
+    /// come later, and go and come back. Ends with ``close()``; `loop` stays the caller's.
     ///
-    /// - Throws: `.invalid` for an endpoint that a gateway may not have or that cannot be listened at, `.conflict` for one that is
-    ///   taken.
+    /// - Throws: `.invalid` for an endpoint that a gateway may not have, and for certificates that cannot be used. Where nothing can be
+    ///   listened at the reason: `.conflict` for an endpoint that is taken, else `.invalid`.
     public static func open(_ options: Options, at endpoints: [Endpoint], on loop: BusLoop) async throws(QiError) -> TCPGateway {
-        for endpoint in endpoints { try check(endpoint, options) }
+        let tls = TLSLayer(options.tls)
+        for endpoint in endpoints {
+            try check(endpoint, options)
+            try tls.prepare(for: endpoint, isServer: true)
+        }
         let server = try await DirectoryServer.make(
             on: loop, machineID: options.machineID, limits: options.limits,
             readOnlyReason: options.mayRegister ? nil : registrationRefusal, access: options.access)
         // What those outside host is registered inside, as a board's services are with its master.
-        if options.mayRegister { try await server.join(master: options.directory) }
+        if options.mayRegister { try await server.prepareToJoin(behind: options.directory) }
         let gate = try await server.gate(options.rules)
         let directory = server.directory
         let upstream = try await loop.run { (bus) async throws(QiError) in
@@ -79,17 +89,26 @@ public final class TCPGateway: Sendable {
                 returnTime: TimeAmount(options.returnTime), presented: directory.value)
             directory.value.setResolver(upstream)
             directory.value.outsideAddresses = GatewayAddresses(advertised: options.advertised)
-            upstream.begin()
             return NIOLoopBound(upstream, eventLoop: bus.eventLoop)
         }
-        let gateway = TCPGateway(server: server, upstream: upstream, gate: gate, tls: options.tls)
-        do throws(QiError) {
-            for endpoint in endpoints { try await gateway.listen(at: endpoint) }
-            return gateway
-        } catch {
+        let gateway = TCPGateway(server: server, upstream: upstream, gate: gate, tls: tls)
+        gateway.listeners.withLock { $0.late = endpoints.widestFirst(\.self).map { ($0, QiError(.offline, "\($0) is not open yet")) } }
+        await gateway.openLate()
+        if gateway.endpoints.isEmpty, let error = gateway.reasonForNone {
             await gateway.close()
             throw error
         }
+        loop.submit { _ in
+            directory.value.master?.join()
+            upstream.value.begin()
+        }
+        return gateway
+    }
+
+    /// One that is taken is said before one that may come by itself.
+    private var reasonForNone: QiError? {
+        let late = listeners.withLock { $0.late }
+        return (late.first { !$0.error.isOfLateAddress } ?? late.first)?.error
     }
 
     private static let registrationRefusal =
@@ -109,16 +128,45 @@ public final class TCPGateway: Sendable {
         }
     }
 
-    private func listen(at endpoint: Endpoint) async throws(QiError) {
-        // The real zone is the gate's word, for each peer.
-        let listener = try await server.listen(at: endpoint, TransportSet([], tls: tls), zone: .internet, gate: gate)
-        listeners.withLock { $0.append(listener) }
+    /// Tries again what could not be listened at. Not from two tasks at once.
+    ///
+    /// - Returns: where it listens since.
+    @discardableResult
+    public func openLate() async -> [Endpoint] {
+        var opened: [Endpoint] = []
+        for (endpoint, _) in listeners.withLock({ $0.late }) {
+            do throws(QiError) {
+                // The real zone is the gate's word, for each peer.
+                let listener = try await server.listen(at: endpoint, TransportSet([], tls: tls), zone: .internet, gate: gate)
+                opened.append(listener.endpoint)
+                listeners.withLock { listeners in
+                    listeners.open.append(listener)
+                    listeners.late.removeAll { $0.endpoint == endpoint }
+                }
+            } catch {
+                let isCovered = error.isOfTakenAddress ? await covers(endpoint) : false
+                listeners.withLock { listeners in
+                    guard let index = listeners.late.firstIndex(where: { $0.endpoint == endpoint }) else { return }
+                    if isCovered { listeners.late.remove(at: index) } else { listeners.late[index].error = error }
+                }
+            }
+        }
+        return opened
     }
+
+    /// Whether it is itself who has that address, under another name.
+    private func covers(_ endpoint: Endpoint) async -> Bool {
+        for listener in listeners.withLock({ $0.open }) where await listener.covers(endpoint) { return true }
+        return false
+    }
+
+    /// What cannot be listened at now, and why; ``openLate()`` tries it again.
+    public var late: [(endpoint: Endpoint, error: QiError)] { listeners.withLock { $0.late } }
 
     var loop: BusLoop { server.loop }
 
     /// Where it listens, with the real ports.
-    public var endpoints: [Endpoint] { listeners.withLock { $0.map(\.endpoint) } }
+    public var endpoints: [Endpoint] { listeners.withLock { $0.open.map(\.endpoint) } }
 
     /// Changes what clients are told from now on; empty: the address each of them used. Nobody is disconnected.
     public func advertise(_ endpoints: [Endpoint]) {
@@ -138,8 +186,8 @@ public final class TCPGateway: Sendable {
     /// Ends every connection from outside, and the gateway's own.
     public func close() async {
         let open = listeners.withLock { listeners in
-            defer { listeners = [] }
-            return listeners
+            defer { listeners = Listeners() }
+            return listeners.open
         }
         for listener in open { await listener.close() }
         let (upstream, directory) = (upstream, server.directory)

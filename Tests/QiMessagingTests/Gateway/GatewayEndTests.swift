@@ -26,6 +26,60 @@ import Testing
         try await squatter.close()
     }
 
+    private func open(_ addresses: [String], on loop: BusLoop) async throws -> TCPGateway {
+        var options = TCPGateway.Options(directory: try #require(Endpoint("unix:/nonexistent/sd")), machineID: "gateway-machine")
+        options.allowsPlain = true
+        return try await TCPGateway.open(options, at: addresses.map { try #require(Endpoint($0)) }, on: loop)
+    }
+
+    /// 192.0.2.0/24 is nobody's (RFC 5737), and `.invalid` no name (RFC 6761).
+    @Test func oneAddressThatIsNotThereKeepsNoOtherClosed() async throws {
+        let squatter = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()
+        let taken = "tcp://127.0.0.1:\(try #require(squatter.localAddress?.port))"
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+        let gateway = try await open(["tcp://192.0.2.1:9503", "tcp://127.0.0.1:0", taken, "tcp://no-such-host.invalid:9503"], on: loop)
+        #expect(gateway.endpoints.count == 1)
+        #expect(gateway.late.map(\.error.message) == [
+            "cannot listen at tcp://192.0.2.1:9503: Cannot assign requested address", "\(taken) is in use by another process",
+            "cannot listen at tcp://no-such-host.invalid:9503: the name no-such-host.invalid is not known",
+        ])
+        #expect(gateway.late.map(\.error.isOfLateAddress) == [true, false, true])
+        var opened = await gateway.openLate()
+        #expect(opened.isEmpty && gateway.late.count == 3)
+        try await squatter.close()
+        opened = await gateway.openLate()
+        #expect(opened.map(\.text) == [taken] && gateway.late.count == 2 && gateway.endpoints.count == 2)
+        let client = try await RawClient(try #require(Endpoint(taken)))
+        try await client.authenticate()
+        try await client.close()
+        await gateway.close()
+        await loop.shutDown()
+    }
+
+    @Test func withoutAnyAddressItDoesNotOpen() async throws {
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+        let error = await #expect(throws: QiError.self) { _ = try await open(["tcp://192.0.2.1:9503", "tcp://192.0.2.2:9503"], on: loop) }
+        #expect(error?.isOfLateAddress == true && error?.message.contains("192.0.2.1") == true)
+        await loop.shutDown()
+    }
+
+    /// One address under several names is one.
+    @Test func anAddressThatItHasItselfIsNotTaken() async throws {
+        let squatter = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(squatter.localAddress?.port)
+        try await squatter.close()
+        for (addresses, open) in [
+            (["127.0.0.1", "localhost"], ["127.0.0.1"]), (["localhost", "127.0.0.1"], ["localhost"]),
+            (["127.0.0.1", "0.0.0.0", "localhost"], ["0.0.0.0"]), (["127.0.0.1", "127.0.0.2"], ["127.0.0.1", "127.0.0.2"]),
+        ] {
+            let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+            let gateway = try await self.open(addresses.map { "tcp://\($0):\(port)" }, on: loop)
+            #expect(gateway.endpoints.map(\.text) == open.map { "tcp://\($0):\(port)" } && gateway.late.isEmpty, "\(gateway.late)")
+            await gateway.close()
+            await loop.shutDown()
+        }
+    }
+
     /// A look-up waits for a host that does not answer: the asker is told, and nothing else happens.
     @Test(arguments: [true, false]) func aGatewayMayEndWhileALookUpWaits(isInsideFirst: Bool) async throws {
         for _ in 0..<10 {
