@@ -30,53 +30,69 @@ struct InternalInterfaces: Equatable {
         }
     }
 
-    /// The addresses of the interfaces called `names`.
-    ///
-    /// - Throws: `configuration` for one that is not there, or has no address.
-    func named(_ names: [String]) throws(MeshError) -> InternalInterfaces {
-        let known = Set(addresses.map(\.interface))
-        if let missing = names.first(where: { !known.contains($0) }) {
-            throw MeshError(
-                .configuration, "internal.interfaces: \(missing) is not there, or has no address",
-                hint: "there are \(known.sorted().joined(separator: ", "))")
-        }
-        return InternalInterfaces(addresses.filter { names.contains($0.interface) })
-    }
+    /// The interfaces called `names`, as far as they are there.
+    func named(_ names: [String]) -> Named { Named(names: names, addresses: addresses.filter { names.contains($0.interface) }) }
 
-    /// Who is on these interfaces' networks.
-    var networks: [IPNetwork] { addresses.map(\.network) }
+    /// Some interfaces of this machine by name, of which some may not be there, or have no address yet.
+    struct Named {
+        let names: [String]
+        let addresses: [Address]
 
-    /// The URLs to listen at for `listen`, none of them elsewhere: a wildcard becomes one for each address.
-    ///
-    /// - Throws: `configuration` for an address of another interface, and for a host name, which may come to mean one.
-    func listeners(_ listen: [String]) throws(MeshError) -> [String] {
-        var urls: [String] = []
-        for text in listen {
-            guard case .tcp(let host, let port)? = Endpoint(text)?.kind else {
-                urls.append(text)
-                continue
+        /// Who is on these interfaces' networks.
+        var networks: [IPNetwork] { addresses.map(\.network) }
+
+        /// The URLs to listen at for `listen`, none of them elsewhere: a wildcard becomes one for each address that there is.
+        ///
+        /// - Returns: `missing` is what more there would be to listen at, in words: `the interface eth1`.
+        /// - Throws: `configuration` for a host name, which may come to mean an address elsewhere, and for a loopback address that none
+        ///   of the interfaces has.
+        func listeners(_ listen: [String]) throws(MeshError) -> (urls: [String], missing: [String]) {
+            var urls: [String] = []
+            let present = Set(addresses.map(\.interface))
+            var missing = names.filter { !present.contains($0) }.map { "the interface \($0)" }
+            for text in listen {
+                guard case .tcp(let host, let port)? = Endpoint(text)?.kind else {
+                    urls.append(text)
+                    continue
+                }
+                let usable = try addresses(host, text)
+                urls += usable.map { "tcp://\($0.address.bytes.count == 16 ? "[\($0.address)]" : "\($0.address)"):\(port)" }
+                if Self.isWildcard(host) {
+                    let served = Set(usable.map(\.interface))
+                    let kind = host == "::" ? "an address" : "an IPv4 address"
+                    missing += names.filter { present.contains($0) && !served.contains($0) }.map { "\(kind) of \($0), for \(text)" }
+                } else if usable.isEmpty {
+                    missing.append("\(text) at \(names.joined(separator: ", "))")
+                }
             }
-            urls += try hosts(host, text).map { "tcp://\($0.bytes.count == 16 ? "[\($0)]" : "\($0)"):\(port)" }
+            return (urls, missing)
         }
-        return urls
-    }
 
-    private func hosts(_ host: String, _ text: String) throws(MeshError) -> [IPAddress] {
-        let own = addresses.map(\.address)
-        switch host {
-        case "0.0.0.0": return own.filter { $0.bytes.count == 4 }
-        // Link-local addresses mean nothing without their interface.
-        case "::": return own.filter { $0.bytes.count == 4 || !$0.isLocal || $0.isLoopback || $0.bytes[0] & 0xFE == 0xFC }
-        default: break
+        private static func isWildcard(_ host: String) -> Bool { host == "0.0.0.0" || host == "::" }
+
+        private func addresses(_ host: String, _ text: String) throws(MeshError) -> [Address] {
+            switch host {
+            case "0.0.0.0": return addresses.filter { $0.address.bytes.count == 4 }
+            // Link-local addresses mean nothing without their interface.
+            case "::":
+                return addresses.filter { own in
+                    let address = own.address
+                    return address.bytes.count == 4 || !address.isLocal || address.isLoopback || address.bytes[0] & 0xFE == 0xFC
+                }
+            default: break
+            }
+            guard let address = IPAddress(host == "localhost" ? "127.0.0.1" : host) else {
+                throw MeshError(
+                    .configuration, "internal.listen: \(text) must name an address, since internal.interfaces says where it has to be")
+            }
+            let own = addresses.first { $0.address == address }
+            // One that is not there may come, but not that of another kind of interface.
+            if own == nil, address.isLoopback, Set(addresses.map(\.interface)).isSuperset(of: names) {
+                throw MeshError(
+                    .configuration, "internal.listen: \(text) is at no address of \(names.joined(separator: ", ")) (internal.interfaces)",
+                    hint: "add the interface lo: internal.interfaces: [\((names + ["lo"]).joined(separator: ", "))]")
+            }
+            return own.map { [$0] } ?? []
         }
-        guard let address = IPAddress(host == "localhost" ? "127.0.0.1" : host) else {
-            throw MeshError(
-                .configuration, "internal.listen: \(text) must name an address, since internal.interfaces says where it has to be")
-        }
-        guard own.contains(address) else {
-            let names = Set(addresses.map(\.interface)).sorted().joined(separator: ", ")
-            throw MeshError(.configuration, "internal.listen: \(text) is at no address of \(names) (internal.interfaces)")
-        }
-        return [address]
     }
 }

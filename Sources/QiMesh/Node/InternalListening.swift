@@ -1,24 +1,28 @@
 import QiMessaging
 
-/// Where the robot's own bus is listened at, and for whom.
-struct InternalListening {
-    let urls: [String]
+/// Where the robot's own bus is to be listened at, and for whom, as the network interfaces of this machine are now.
+struct InternalListening: Equatable, Sendable {
+    var urls: [String]
     /// Which addresses are let in, beside those of this machine; `nil`: all.
-    let networks: [IPNetwork]?
-    /// Which users of this machine are let in by TCP; `nil`: all.
-    let users: LocalUsers?
+    var networks: [IPNetwork]?
+    /// What the configuration names and this machine does not have, in words: `the interface eth1`.
+    var missing: [String] = []
 
-    /// - Parameter listen: the URLs as configured.
-    /// - Throws: `configuration` when they are not on the configured interfaces, and for a user that is not there.
-    init(_ configuration: MeshConfiguration.Internal, _ listen: [String]) throws(MeshError) {
-        users = try configuration.users.resolved()
-        guard let names = configuration.interfaces else {
+    /// - Parameters:
+    ///   - names: `internal.interfaces`; nil: all that there are and will be.
+    ///   - listen: the URLs as configured.
+    ///   - interfaces: what this machine has; asked only where `names` are given.
+    /// - Throws: `configuration` where the two settings can never be met together, `system` when the interfaces cannot be listed.
+    init(
+        _ names: [String]?, _ listen: [String],
+        interfaces: () throws(MeshError) -> InternalInterfaces = { () throws(MeshError) in try .current() }
+    ) throws(MeshError) {
+        guard let names else {
             urls = listen
-            networks = nil
             return
         }
-        let interfaces = try InternalInterfaces.current().named(names)
-        urls = try interfaces.listeners(listen)
-        networks = interfaces.networks
+        let named = try interfaces().named(names)
+        (urls, missing) = try named.listeners(listen)
+        networks = named.networks
     }
 }

@@ -54,11 +54,11 @@ public final class MeshNode: Service {
 
     /// Opens everything, serves until shutdown, and closes everything again.
     ///
-    /// What a server says of an account, and a public door that cannot be opened yet, are states that `status` tells; neither ends the
-    /// node.
+    /// What a server says of an account, a public door that cannot be opened yet, and addresses, names and network interfaces that are
+    /// not there yet are states that `status` tells; none of them ends the node.
     ///
     /// - Throws: ``MeshError``: `configuration`, `identity` or `trust` before anything is opened, `system` when an address of the
-    ///   directory cannot be listened on.
+    ///   directory is there at the start and cannot be listened on.
     public func run() async throws {
         try paths.prepareDirectories()
         LowDescriptors.keep(Self.lowDescriptors)
@@ -189,20 +189,31 @@ public final class MeshNode: Service {
             additions: additions)
         try await server.registerPrivate(control.object, as: NodeControl.name)
         try await onServer?(server)
-        let inside = try InternalListening(configuration.internal, configuration.listeners(paths: paths))
-        let entrance = try await server.internalDoor(networks: inside.networks, users: inside.users)
-        let listeners = DirectoryListeners(server, door: entrance, logger: logger) { [self] in warn(about: $0) }
+        let listeners = try await internalListeners(server)
+        do throws(MeshError) {
+            try await listeners.open()
+        } catch {
+            await listeners.close()
+            throw error
+        }
+        control.setEndpoints(listeners.endpoints, missing: listeners.missing)
+        onReady(listeners.endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
         do {
-            try await listeners.open(inside.urls)
-            let endpoints = listeners.endpoints
-            control.setEndpoints(endpoints)
-            onReady(endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-            try await run(accounts, door, listeners) { control.setEndpoints($0) }
+            try await run(accounts, door, listeners) { control.setEndpoints(listeners.endpoints, missing: listeners.missing) }
         } catch {
             await listeners.close()
             throw error
         }
         await listeners.close()
+    }
+
+    /// Nobody is let in before it is known who may come in.
+    private func internalListeners(_ server: DirectoryServer) async throws -> DirectoryListeners {
+        let (names, listen) = (configuration.internal.interfaces, configuration.listeners(paths: paths))
+        let door = try await server.internalDoor(networks: names.map { _ in [] }, users: try configuration.internal.users.resolved())
+        return DirectoryListeners(server, door: door, follows: names != nil, logger: logger) { () throws(MeshError) in
+            try InternalListening(names, listen)
+        } onOpen: { [self] in warn(about: $0) }
     }
 
     /// What is opened to other machines is said; the policy may say less for `zone:internal`.
@@ -230,10 +241,10 @@ public final class MeshNode: Service {
     /// Returns at the shutdown: accounts and the door live by themselves, and the directory through whatever happens to them. Only a
     /// configuration of the door that cannot be used at all ends the node.
     private func run(
-        _ accounts: AccountSet, _ door: StandingDoor?, _ listeners: DirectoryListeners, onEndpoints: @escaping @Sendable ([String]) -> Void
+        _ accounts: AccountSet, _ door: StandingDoor?, _ listeners: DirectoryListeners, onChange: @escaping @Sendable () -> Void
     ) async throws {
         try await withThrowingTaskGroup { group in
-            group.addTask { await listeners.run(onChange: onEndpoints) }
+            group.addTask { await listeners.run(onChange: onChange) }
             group.addTask { await accounts.run() }
             if let door { group.addTask { try await door.run() } }
             while try await group.next() != nil {}

@@ -19,7 +19,7 @@ final class NodeControl: Sendable {
     private let trust: TrustStore
     private let additions: [any ControlMembers]
     private let started = Date()
-    private let endpoints = Mutex<[String]>([])
+    private let places = Mutex<(open: [String], missing: [String])>(([], []))
 
     init(
         configuration: CurrentConfiguration, server: DirectoryServer, accounts: AccountSet, identity: CurrentIdentity,
@@ -33,7 +33,10 @@ final class NodeControl: Sendable {
         self.additions = additions
     }
 
-    func setEndpoints(_ endpoints: [String]) { self.endpoints.withLock { $0 = endpoints } }
+    /// - Parameters:
+    ///   - endpoints: where the directory listens.
+    ///   - missing: where it will when that is there, in words.
+    func setEndpoints(_ endpoints: [String], missing: [String]) { places.withLock { $0 = (endpoints, missing) } }
 
     /// The members; every result is a map with string keys, or a list of them.
     var object: ObjectBuilder {
@@ -111,7 +114,8 @@ final class NodeControl: Sendable {
             ("role", .string(configuration.device.role.rawValue)), ("master", .string(configuration.device.directory ?? "")),
             ("masterTrouble", .string(try await server.masterTrouble()?.message ?? "")),
             ("version", .string(MeshNode.version)), ("machineId", .string(server.machineID)),
-            ("directory", .list(endpoints.withLock { $0 }.map { .string($0) })),
+            ("directory", .list(places.withLock { $0.open }.map { .string($0) })),
+            ("directoryMissing", .list(places.withLock { $0.missing }.map { .string(QiString($0)) })),
             ("services", .int64(Int64(try await server.services().count))),
             ("since", .double(started.timeIntervalSince1970)),
             ("accounts", .list(gateways.map(Self.describe))), ("tunnels", .list(outgoing + incoming)),

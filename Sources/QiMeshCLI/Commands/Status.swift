@@ -25,6 +25,9 @@ struct Status: NodeVerb {
             status.text("name") + (model.isEmpty ? "" : "  \(model)") + "  qimesh \(status.text("version"))"
                 + "  machine \(status.text("machineId"))"))
         for url in status.texts("directory") { console.line("directory  " + Printable.line(url)) }
+        for what in status.texts("directoryMissing") {
+            console.line("directory  " + Printable.line("not there yet, and waited for: \(what)"))
+        }
         for url in status.texts("gateway") { console.line("gateway    " + Printable.line(url)) }
         let key = status.text("gatewayKey")
         if !key.isEmpty { console.line("  its key  " + key) }
@@ -32,7 +35,10 @@ struct Status: NodeVerb {
             console.line("no file descriptor is left of \(descriptors.integer("limit") ?? 0): new connections wait until others end")
         }
         let closed = status.text("gatewayTrouble")
-        if !closed.isEmpty { console.line("gateway    " + Printable.line("not open, and tried again: \(closed)")) }
+        if !closed.isEmpty {
+            let extent = status.texts("gateway").isEmpty ? "not open" : "not open everywhere"
+            console.line("gateway    " + Printable.line("\(extent), and tried again: \(closed)"))
+        }
         let master = status.text("master")
         if !master.isEmpty {
             let trouble = status.text("masterTrouble")

@@ -1,0 +1,1 @@
+../../../QiMessagingTests/Support/RecordedLog.swift
