@@ -246,7 +246,7 @@ def test_another_address_is_told_without_a_restart(world):
         robot.config.write_text(yaml.safe_dump(content))
         robot.gateway.process.send_signal(1)  # SIGHUP
         until(lambda: crowd.ask("state")["endpoints"] == ["qi:ServiceDirectory", "tcps://robot.example:9503"], 10, "the other address")
-        assert "settings=limits" in robot.gateway.wait_log("take effect when the node is started again", seconds=5)
+        assert "settings=limits" in robot.gateway.wait_log("takes effect when the node is started again", seconds=5)
         robot.config.write_text("gateway: nonsense")
         robot.gateway.process.send_signal(1)
         robot.gateway.wait_log("configuration not reloaded", seconds=5)

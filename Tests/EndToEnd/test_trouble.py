@@ -1,10 +1,15 @@
 """What a bad network, a restarted server and a wrong password do to nodes. Each test has homes and a server of its own."""
 import json
+import os
+import signal
+import ssl
 import time
 
 import pytest
-from homes.home import Home, failures, meet
-from homes.processes import until
+from homes.boards import Switch, run
+from homes.home import Home, binary, failures, meet
+from homes.keys import Key
+from homes.processes import free_port, until
 from homes.prosody import Prosody
 
 ACCOUNTS = {"pepper": "pepper-secret", "desk": "desk-secret"}
@@ -145,3 +150,130 @@ def refusal(desk):
     answer = desk.cli("call", "pepper/Peer.echo_int32", "2", "--json")
     assert answer.code != 0, "a changed key was accepted"
     return answer if answer.code == 4 else None
+
+
+def status(home):
+    return home.cli("status", "--json").ok().json
+
+
+def wait_door(home, seconds=40):
+    """Until the door is open everywhere. Returns where."""
+    def opened():
+        now = status(home)
+        return not now["gatewayTrouble"] and now["gateway"]
+    return until(opened, seconds, lambda: "open door: %s" % home.node.describe())
+
+
+def wait_trouble(home, text):
+    until(lambda: text in status(home)["gatewayTrouble"], 10, lambda: "%r in %s" % (text, status(home)["gatewayTrouble"]))
+
+
+@pytest.fixture
+def door(folder):
+    """`(home, section)`: a robot that is not up, and a `gateway:` with a certificate of its own. `home.door_port` is where."""
+    with Home(folder, "robot") as home:
+        home.door_port = free_port()
+        key = Key(folder, "shown")
+        key.file.chmod(0o600)
+        yield home, {"listen": ["tcps://127.0.0.1:%d" % home.door_port], "certificate": str(key.certificate), "key": str(key.file)}
+
+
+def shown(home):
+    return ssl.get_server_certificate(("127.0.0.1", home.door_port)).strip()
+
+
+@pytest.mark.parametrize("setting", ["certificate", "key", "trust"])
+def test_a_file_of_the_door_that_comes_late_is_waited_for(door, folder, setting):
+    home, section = door
+    source = folder / "shown.crt" if setting == "trust" else folder / section[setting].rsplit("/", 1)[1]
+    late = folder / "late.pem"
+    home.write_config(gateway={**section, setting: str(late)}).up()
+    wait_trouble(home, "there is no file %s" % late)
+    home.host("Peer")
+    assert home.call("Peer.echo_string", "still here") == "still here"
+    late.touch(mode=0o600)
+    late.write_bytes(source.read_bytes())
+    wait_door(home)
+    assert shown(home) == (folder / "shown.crt").read_text().strip()
+    assert home.node.log.read_text().count("the gateway is not open") in (1, 2), home.node.describe()
+    assert home.down() == 0
+
+
+def test_a_file_of_the_door_that_cannot_be_used_is_waited_for(door, folder):
+    """Users that anybody can read; and after them a key of another certificate."""
+    home, section = door
+    other = Key(folder, "other")
+    other.file.chmod(0o600)
+    users = folder / "users"
+    users.write_text("")
+    users.chmod(0o666)
+    home.write_config(gateway={**section, "users": str(users), "key": str(other.file)}).up()
+    wait_trouble(home, str(users))
+    users.unlink()
+    wait_trouble(home, "the private key does not belong to the certificate")
+    other.file.write_bytes((folder / "shown.key").read_bytes())
+    wait_door(home)
+    assert home.down() == 0
+
+
+def test_what_a_waiting_door_is_given_by_sighup_is_what_it_opens_with(door, folder):
+    home, section = door
+    home.write_config(gateway={**section, "certificate": str(folder / "none.pem")}).up()
+    wait_trouble(home, "none.pem")
+    home.write_config(gateway=section)
+    os.kill(home.node.pid, signal.SIGHUP)
+    wait_door(home)
+    assert shown(home) == (folder / "shown.crt").read_text().strip()
+    assert "not taken over" not in home.node.log.read_text()
+
+
+def test_a_taken_port_of_the_door_says_which_setting(door):
+    home, section = door
+    with Home(home.folder, "second") as second:
+        home.write_config(gateway=section).up()
+        wait_door(home)
+        second.write_config(gateway={**section, "separate": True})
+        gateway = second.start("gateway", [binary(), "gateway"])
+        assert gateway.wait_end(20) != 0
+        said = gateway.log.read_text()
+        assert "in use by another process" in said and "gateway.listen" in said and "internal.listen" not in said, said
+
+
+def test_networks_that_come_late_and_change(folder):
+    """An interface without an address, one that is not there, and a door at the address of that one."""
+    with Switch(folder) as switch:
+        robot, other = switch.board("robot"), switch.board("other")
+        run("ip", "-n", robot.namespace, "-4", "address", "flush", "dev", "eth0")
+        robot.write_config(
+            device={"name": "robot"},
+            internal={"interfaces": ["lo", "eth0", "inner"], "listen": ["unix:%s" % robot.unix_socket, "tcp://0.0.0.0:9559"]},
+            gateway={"listen": ["tcps://10.88.0.1:9503"], "separate": True})
+        robot.up()
+        gateway = robot.start("gateway", [binary(), "gateway"])
+        gateway.wait_log("the gateway is not open, and is tried again", seconds=20)
+        until(lambda: "tcp://127.0.0.1:9559" in status(robot)["directory"], 10, "loopback")
+        missing = status(robot)["directoryMissing"]
+        assert len(missing) == 2 and any("eth0" in what for what in missing) and "the interface inner" in missing, missing
+
+        def wait_address(address):
+            url = "tcp://%s:9559" % address
+            until(lambda: url in status(robot)["directory"], 20, lambda: "%s: %s" % (url, robot.node.describe()))
+            return url
+
+        robot.add_address("10.77.0.9")
+        url = wait_address("10.77.0.9")
+        other.cli("ls", "-u", url, "--json").ok()
+        # Another network: its address, and who is on it.
+        run("ip", "-n", robot.namespace, "-4", "address", "flush", "dev", "eth0")
+        robot.add_address("10.79.0.9")
+        other.add_address("10.79.0.2")
+        url = wait_address("10.79.0.9")
+        until(lambda: other.cli("ls", "-u", url, "--json").code == 0, 10, lambda: "way in: %s" % robot.node.describe())
+        assert "tcp://10.77.0.9:9559" not in status(robot)["directory"]
+        robot.add_network("inner", "10.88.0.1/24")
+        wait_address("10.88.0.1")
+        assert status(robot)["directoryMissing"] == []
+        gateway.wait_log("ready: gateway tcps://10.88.0.1:9503", seconds=60)
+        log = robot.node.log.read_text()
+        assert log.count("is waited for") == 2, log
+        assert robot.down() == 0 and gateway.stop() == 0

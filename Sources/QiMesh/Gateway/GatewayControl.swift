@@ -27,7 +27,7 @@ final class GatewayControl: ControlMembers {
         return [
             ("gateway", .list(service.endpoints.map { .string($0) })), ("gatewayKey", .string(service.key.map { "\($0)" } ?? "")),
             ("gatewayTrouble", .string(trouble?.text ?? "")),
-            ("gatewayTroubleSince", .double(trouble?.since.timeIntervalSince1970 ?? -1)),
+            ("gatewayTroubleSince", .double(trouble?.since?.timeIntervalSince1970 ?? -1)),
         ]
     }
 }

@@ -12,20 +12,23 @@ public final class GatewayNode: Service {
     private let onReady: @Sendable ([String]) -> Void
     private let policies = Mutex<PolicyStore?>(nil)
     private let door = Mutex<GatewayService?>(nil)
+    private let current: CurrentConfiguration
 
     /// - Parameter onReady: called once with the addresses it listens at.
     public init(
         configuration: MeshConfiguration, paths: MeshPaths, logger: Logger, onReady: @escaping @Sendable ([String]) -> Void = { _ in }
     ) {
         self.configuration = configuration
+        current = CurrentConfiguration(configuration)
         self.paths = paths
         self.logger = logger
         self.onReady = onReady
     }
 
-    /// Opens the door, serves until shutdown, and closes it again.
+    /// Opens the door, serves until shutdown, and closes it again. An address that is not there yet, and a file that is missing or cannot
+    /// be used, is waited for.
     ///
-    /// - Throws: as ``GatewayService/run()``, and `configuration` for a policy that cannot be read.
+    /// - Throws: `configuration` for a policy that cannot be read, `system` when another program listens at its addresses.
     public func run() async throws {
         try paths.prepareDirectories()
         let audit = AuditLog(file: paths.gatewayAuditFile, logger: logger)
@@ -33,16 +36,19 @@ public final class GatewayNode: Service {
         self.policies.withLock { $0 = policies }
         let apps = try AppStore(file: paths.appFile, logger: logger, onChanged: { policies.setGrants($0) })
         let service = try GatewayService(
-            configuration: configuration, paths: paths, access: policies.control, stores: [apps], logger: logger, onReady: onReady)
+            configuration: current.value, paths: paths, access: policies.control, stores: [apps], logger: logger, onReady: onReady)
         door.withLock { $0 = service }
-        try await audit.whileWriting { try await service.run() }
+        // What came meanwhile.
+        _ = service.reload(current.value)
+        try await audit.whileWriting { try await StandingDoor(service, logger: logger).runAlone() }
     }
 
     /// Takes over what can change while it runs; see ``MeshNode/reload(_:)``.
     public func reload(_ configuration: MeshConfiguration) async -> [String] {
         policies.withLock { $0 }?.follow(configuration)
-        door.withLock { $0 }?.reload(configuration)
-        return self.configuration.settingsForRestart(against: configuration)
+        current.set(current.value.taking(configuration))
+        let refused = door.withLock { $0 }?.reload(configuration) ?? []
+        return self.configuration.settingsForRestart(against: configuration) + refused
     }
 
     /// Reads the policy file again, as SIGHUP asks for; see ``MeshNode/reloadPolicy(by:)``.

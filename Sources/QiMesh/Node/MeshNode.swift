@@ -54,8 +54,8 @@ public final class MeshNode: Service {
 
     /// Opens everything, serves until shutdown, and closes everything again.
     ///
-    /// What a server says of an account, a public door that cannot be opened yet, and addresses, names and network interfaces that are
-    /// not there yet are states that `status` tells; none of them ends the node.
+    /// What a server says of an account, a public door that cannot be opened yet, whatever the reason, and addresses, names and network
+    /// interfaces that are not there yet are states that `status` tells; none of them ends the node.
     ///
     /// - Throws: ``MeshError``: `configuration`, `identity` or `trust` before anything is opened, `system` when an address of the
     ///   directory is there at the start and cannot be listened on.
@@ -95,17 +95,17 @@ public final class MeshNode: Service {
     /// clients, its certificates, and where the policy file is, which ``reloadPolicy(by:)`` reads. No connection ends but those of an
     /// account that changed, and those made with a certificate that is not trusted any more.
     ///
-    /// - Returns: the settings that differ from those the node runs with, and take effect when it is started again; an account that
-    ///   cannot be used with its reason.
+    /// - Returns: the settings that differ from those the node runs with, and take effect when it is started again; accounts and
+    ///   certificates that cannot be used with the reason.
     public func reload(_ configuration: MeshConfiguration) async -> [String] {
         policies.withLock { $0 }?.follow(configuration)
-        door.withLock { $0 }?.reload(configuration)
+        let refused = door.withLock { $0 }?.reload(configuration) ?? []
         let before = current.value
         let later = before.settingsForRestart(against: configuration)
         let taken = before.taking(configuration)
         current.set(taken)
         // A node that is still starting takes it when its accounts are made.
-        guard let running = running.withLock({ $0 }) else { return later }
+        guard let running = running.withLock({ $0 }) else { return later + refused }
         let change = running.accounts.take(taken)
         if !change.text.isEmpty { logger.notice("accounts taken over", metadata: ["accounts": "\(change.text)"]) }
         if taken.deviceName != before.deviceName {
@@ -116,7 +116,7 @@ public final class MeshNode: Service {
                 logger.error("the device keeps its name", metadata: ["error": "\(error)"])
             }
         }
-        return later + change.refused
+        return later + refused + change.refused
     }
 
     private func serve(
@@ -180,6 +180,8 @@ public final class MeshNode: Service {
             accounts: accounts, server: server, identity: identity, trust: trust, enrollments: enrollments, configuration: current)
         let door = try publicDoor(policies, apps).map { StandingDoor($0, logger: logger) }
         self.door.withLock { $0 = door?.service }
+        // What came meanwhile.
+        _ = door?.service.reload(current.value)
         var additions: [any ControlMembers] = [
             DescriptorControl(), pairing, ContactControl(accounts), AppControl(apps, access: policies.control), PolicyControl(policies),
         ]
@@ -198,12 +200,7 @@ public final class MeshNode: Service {
         }
         control.setEndpoints(listeners.endpoints, missing: listeners.missing)
         onReady(listeners.endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-        do {
-            try await run(accounts, door, listeners) { control.setEndpoints(listeners.endpoints, missing: listeners.missing) }
-        } catch {
-            await listeners.close()
-            throw error
-        }
+        await run(accounts, door, listeners) { control.setEndpoints(listeners.endpoints, missing: listeners.missing) }
         await listeners.close()
     }
 
@@ -230,6 +227,7 @@ public final class MeshNode: Service {
 
     /// The door of the configuration, unless it is a process of its own.
     private func publicDoor(_ policies: PolicyStore, _ apps: AppStore) throws(MeshError) -> GatewayService? {
+        let configuration = current.value
         guard let gateway = configuration.gateway, !gateway.isSeparate else { return nil }
         return try GatewayService(
             configuration: configuration, paths: paths, access: policies.control, stores: [apps], logger: logger
@@ -238,16 +236,15 @@ public final class MeshNode: Service {
         }
     }
 
-    /// Returns at the shutdown: accounts and the door live by themselves, and the directory through whatever happens to them. Only a
-    /// configuration of the door that cannot be used at all ends the node.
+    /// Returns at the shutdown: accounts and the door live by themselves, and the directory through whatever happens to them.
     private func run(
         _ accounts: AccountSet, _ door: StandingDoor?, _ listeners: DirectoryListeners, onChange: @escaping @Sendable () -> Void
-    ) async throws {
-        try await withThrowingTaskGroup { group in
+    ) async {
+        await withTaskGroup { group in
             group.addTask { await listeners.run(onChange: onChange) }
             group.addTask { await accounts.run() }
-            if let door { group.addTask { try await door.run() } }
-            while try await group.next() != nil {}
+            if let door { group.addTask { await door.run() } }
+            await group.waitForAll()
         }
     }
 }

@@ -91,7 +91,7 @@ private struct InterruptibleNode: Service {
             }
             guard !later.isEmpty else { return }
             logger.warning(
-                "these settings were changed, and take effect when the node is started again",
+                "not taken over; what is named without a reason takes effect when the node is started again",
                 metadata: ["settings": "\(later.joined(separator: ", "))"])
         } catch {
             logger.error("configuration not reloaded: that of before stays in force", metadata: ["error": "\(error.message)"])

@@ -10,7 +10,8 @@ struct PublicDoor: Verb {
             Runs in the foreground until Ctrl-C. It knows the directory by its socket alone (or the NAOqi directory named as \
             gateway.naoqi), and comes back by itself when that is restarted; clients outside stay connected meanwhile. With \
             gateway.separate: true, `qimesh up` leaves the door to this command. SIGHUP has it read policy.yaml, \
-            its certificates and gateway.advertise again.
+            its certificates and gateway.advertise again. An address or a file that is not there yet is waited for. Exit status 1: \
+            another program has its port; 7: the configuration cannot be used.
             """)
 
     @Option(help: "The configuration file (default: $QIMESH_CONFIG, ~/.config/qimesh/qimesh.yaml, /etc/qimesh/qimesh.yaml).")
