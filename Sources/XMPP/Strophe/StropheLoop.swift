@@ -21,6 +21,8 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
     private struct Inbox: ~Copyable {
         var work: [Work] = []
         var isStopped = false
+        /// What wakes the thread: an eventfd, or -1 while the process has no descriptor left for one.
+        var wakeup: Int32 = -1
     }
 
     /// Deeply nested stanzas are released recursively by the library: 512 KiB crash at 10 000 levels, which servers let
@@ -28,13 +30,15 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
     private static let stackSize = 32 << 20
     /// Longest sleep; the library's own timers and ours need it.
     private static let longestSleep: Int32 = 250
+    /// The same while nothing can wake the thread.
+    private static let shortestSleep: Int32 = 10
 
     private let inbox = Mutex(Inbox())
     private let threadID = Atomic<UInt>(0)
     /// Whether the inbox holds something, for a look without the lock.
     private let hasWork = Atomic<Bool>(false)
-    private let wakeup: Int32
     private let logger: Logger
+    private let makeWakeup: @Sendable () -> Int32
 
     // The thread's own:
     private var context: StropheContext?
@@ -45,19 +49,27 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
     let descriptors: LowDescriptorReserve
 
     /// Starts the thread. It ends after ``stop()``.
-    init(name: String, logger: Logger) {
+    /// - Parameter makeWakeup: makes an eventfd that does not block; -1 when there is no descriptor for it. Asked again until there is.
+    init(name: String, logger: Logger, makeWakeup: @escaping @Sendable () -> Int32 = StropheLoop.newWakeup) {
         StropheLibrary.prepare()
         self.logger = logger
         descriptors = LowDescriptorReserve()
-        wakeup = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
-        precondition(wakeup >= 0, "no eventfd: errno \(errno)")
+        self.makeWakeup = makeWakeup
+        let first = makeWakeup()
+        inbox.withLock { $0.wakeup = first }
         let thread = Thread { [self] in main() }
         thread.name = name
         thread.stackSize = StropheLoop.stackSize
         thread.start()
     }
 
-    deinit { close(wakeup) }
+    /// An eventfd that does not block, or -1.
+    @Sendable static func newWakeup() -> Int32 { eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC)) }
+
+    deinit {
+        let wakeup = inbox.withLock { $0.wakeup }
+        if wakeup >= 0 { close(wakeup) }
+    }
 
     // MARK: From any thread
 
@@ -72,8 +84,11 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
 
     /// Ends the thread after the work handed in before. Nothing may be handed in later.
     func stop() {
-        inbox.withLock { $0.isStopped = true }
-        wake()
+        let wakeup = inbox.withLock { inbox in
+            inbox.isStopped = true
+            return inbox.wakeup
+        }
+        wake(wakeup)
     }
 
     var isOnThread: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
@@ -85,16 +100,18 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
     func isIsolatingCurrentContext() -> Bool? { isOnThread }
 
     private func push(_ work: Work) {
-        let mustWake = inbox.withLock { inbox in
+        let wakeup = inbox.withLock { inbox -> Int32 in
             inbox.work.append(work)
             hasWork.store(true, ordering: .relaxed)
-            return inbox.work.count == 1
+            return inbox.work.count == 1 ? inbox.wakeup : -1
         }
         // The thread empties the inbox before it sleeps, so its own pushes need no system call.
-        if mustWake && !isOnThread { wake() }
+        if wakeup >= 0 && !isOnThread { wake(wakeup) }
     }
 
-    private func wake() {
+    /// It stays open as long as this lives.
+    private func wake(_ wakeup: Int32) {
+        guard wakeup >= 0 else { return }
         var one: UInt64 = 1
         // EAGAIN means that a wake-up is pending already.
         _ = write(wakeup, &one, MemoryLayout<UInt64>.size)
@@ -221,13 +238,26 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
         ticker?.tick(now: now)
     }
 
+    /// The eventfd, made now if there was no descriptor for it before; nil when it is missing and work has come that it did not tell of.
+    private func currentWakeup() -> Int32? {
+        let known = inbox.withLock { $0.wakeup }
+        if known >= 0 { return known }
+        let made = makeWakeup()
+        return inbox.withLock { inbox in
+            inbox.wakeup = made
+            return inbox.work.isEmpty && !inbox.isStopped ? made : nil
+        }
+    }
+
     private func sleep() {
+        guard let wakeup = currentWakeup() else { return }
+        // poll() passes over a descriptor below zero.
         var descriptors = [pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0)]
         if let connection, connection.socket >= 0 {
             let events = connection.isDirty || connection.isTCPConnecting ? POLLIN | POLLOUT : POLLIN
             descriptors.append(pollfd(fd: connection.socket, events: Int16(events), revents: 0))
         }
-        _ = poll(&descriptors, nfds_t(descriptors.count), StropheLoop.longestSleep)
+        _ = poll(&descriptors, nfds_t(descriptors.count), wakeup >= 0 ? StropheLoop.longestSleep : StropheLoop.shortestSleep)
         if descriptors[0].revents & Int16(POLLIN) != 0 {
             var count: UInt64 = 0
             _ = read(wakeup, &count, MemoryLayout<UInt64>.size)

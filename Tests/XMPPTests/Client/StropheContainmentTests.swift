@@ -83,6 +83,23 @@ struct StropheContainmentTests {
         loop.stop()
     }
 
+    /// A process at its limit of descriptors gets none for the wake-up, now or for long: the account waits, and nothing ends.
+    @Test func loopWithoutADescriptorForItsWakeUpRunsAllTheSame() async {
+        let asked = Atomic<Int>(0)
+        let loop = StropheLoop(name: "test", logger: Logger(label: "test")) {
+            asked.add(1, ordering: .relaxed).newValue < 20 ? -1 : StropheLoop.newWakeup()
+        }
+        // Some while there is none, some after it was made.
+        var afterwards = 0
+        while afterwards < 100 {
+            await withCheckedContinuation { continuation in loop.execute { continuation.resume() } }
+            if asked.load(ordering: .relaxed) >= 20 { afterwards += 1 }
+        }
+        // Once there is one, no other is made.
+        #expect(asked.load(ordering: .relaxed) == 20)
+        loop.stop()
+    }
+
     @Test func numericAddressesResolveToThemselves() {
         #expect(ServerAddresses.resolve("127.0.0.1") == ["127.0.0.1"])
         #expect(ServerAddresses.resolve("::1") == ["::1"])
