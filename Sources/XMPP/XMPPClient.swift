@@ -53,8 +53,9 @@ public final class XMPPClient: Sendable {
     }
 
     /// Ends ``run()`` in the orderly way. Any thread; returns at once.
-    public func shutdown() {
-        host.shutdown()
+    /// - Parameter reason: what bytestreams, and whatever else still waits, fail with.
+    public func shutdown(_ reason: String = "the client is stopping") {
+        host.shutdown(reason)
     }
 
     /// Ends a pause before the next attempt to log in: something may have changed. Any thread; returns at once.

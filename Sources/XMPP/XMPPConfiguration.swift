@@ -48,6 +48,9 @@ public struct XMPPConfiguration: Sendable {
     /// Bounds on what others may make the client do.
     public var limits: XMPPLimits
 
+    /// How names become addresses, where ``server`` says where to connect.
+    var lookUp: ServerAddresses.LookUp = ServerAddresses.lookUp
+
     /// Makes a configuration for an account.
     public init(jid: JID, password: String, resource: String = "qimesh", server: Server? = nil) {
         self.init(jid: jid, password: { () throws(XMPPError) in password }, resource: resource, server: server)

@@ -7,6 +7,8 @@ actor SessionHost {
     nonisolated let loop: StropheLoop
     private nonisolated let interruptible = InterruptibleAttempt()
     private nonisolated let contacts: ContactBook
+    private nonisolated let timekeeper: any EventLoop
+    private nonisolated let outcome = Outcome()
     private let session: XMPPSession
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -16,6 +18,7 @@ actor SessionHost {
         status: ClientStatus, logger: Logger, timekeeper: any EventLoop
     ) {
         self.contacts = contacts
+        self.timekeeper = timekeeper
         loop = StropheLoop(name: "xmpp", logger: logger)
         session = XMPPSession(
             configuration: configuration, delegate: delegate, contacts: contacts, status: status, logger: logger,
@@ -35,30 +38,40 @@ actor SessionHost {
         loop.execute { self.assumeIsolated { work($0.session) } }
     }
 
-    nonisolated func shutdown() {
-        // The thread may be inside a TLS handshake that never ends.
-        interruptible.interrupt()
-        enqueue { $0.shutdown() }
+    /// - Parameter reason: what is still under way fails with.
+    nonisolated func shutdown(_ reason: String) {
+        // The thread may be inside a TLS handshake that never ends, or look up a name where nobody answers.
+        interruptible.shutDown()
+        enqueue { $0.shutdown(reason) }
+        timekeeper.scheduleTask(in: SessionHost.lookUpPatience) { [interruptible, outcome] in
+            if interruptible.isLookingUp { outcome.set(.success(())) }
+        }
     }
 
-    /// The session's lifetime; peers' requests run as children of the caller's task.
-    func run() async throws(XMPPError) {
+    /// How long a client that is to stop waits for a thread that looks up a name: the system gives up after 5 s to a minute, and nothing
+    /// interrupts it. The thread goes on alone: it keeps its loop, session and host until the look-up returns, then ends.
+    private static let lookUpPatience: TimeAmount = .seconds(2)
+
+    /// The session's lifetime; peers' requests run as children of the caller's task. Not on the session's thread, which may be held up.
+    nonisolated func run() async throws(XMPPError) {
         let (work, continuation) = AsyncStream.makeStream(
             of: (@Sendable () async -> Void).self, bufferingPolicy: .bufferingOldest(256))
-        let outcome = Outcome()
-        session.start(runHandler: { handler in
-            if case .enqueued = continuation.yield(handler) { true } else { false }
-        }, whenStopped: { result in
-            outcome.set(result)
-            continuation.finish()
-        })
+        guard outcome.begin({ continuation.finish() }) else {
+            if let result = outcome.result { return try result.get() }
+            throw XMPPError(.invalidInput, "run() was called twice; make another client.")
+        }
+        enqueue { [outcome] session in
+            session.start(runHandler: { handler in
+                if case .enqueued = continuation.yield(handler) { true } else { false }
+            }, whenStopped: { outcome.set($0) })
+        }
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in
                 for await handler in work { group.addTask(operation: handler) }
                 group.cancelAll()
             }
         } onCancel: {
-            shutdown()
+            shutdown("the client was cancelled")
         }
         // A cancelled task leaves the loop above at once; the goodbye to the server takes a little longer.
         try await withCheckedContinuation { continuation in
@@ -159,20 +172,39 @@ final class CancellationTicket<ID: Sendable>: Sendable {
     }
 }
 
-/// How a run ended, for one listener, whichever comes first.
+/// How a run ended, for one listener, whichever comes first. The first end counts.
 private final class Outcome: Sendable {
     private struct State: Sendable {
+        var hasBegun = false
         var result: Result<Void, XMPPError>?
+        var ended: (@Sendable () -> Void)?
         var listener: (@Sendable (Result<Void, XMPPError>) -> Void)?
     }
 
     private let state = Mutex(State())
 
-    func set(_ result: Result<Void, XMPPError>) {
-        let listener = state.withLock { state in
-            state.result = result
-            return state.listener
+    /// The run begins; `ended` runs once at its end. False when it began before.
+    func begin(_ ended: @escaping @Sendable () -> Void) -> Bool {
+        let (isFirst, isOver) = state.withLock { state in
+            guard !state.hasBegun else { return (false, false) }
+            state.hasBegun = true
+            state.ended = ended
+            return (true, state.result != nil)
         }
+        if isOver { ended() }
+        return isFirst
+    }
+
+    /// How it ended; nil while it runs.
+    var result: Result<Void, XMPPError>? { state.withLock { $0.result } }
+
+    func set(_ result: Result<Void, XMPPError>) {
+        let (ended, listener) = state.withLock { state -> ((@Sendable () -> Void)?, (@Sendable (Result<Void, XMPPError>) -> Void)?) in
+            guard state.result == nil else { return (nil, nil) }
+            state.result = result
+            return (state.ended, state.listener)
+        }
+        ended?()
         listener?(result)
     }
 

@@ -1,6 +1,5 @@
 import Logging
 import NIOCore
-import Synchronization
 
 /// The stream of one account, over all its reconnects: executes what ``XMPPSessionStateMachine`` decides, answers requests,
 /// keeps contacts current. Confined to the thread of its ``StropheLoop``; ``SessionHost`` is the way in.
@@ -122,7 +121,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     }
 
     /// Ends everything in the orderly way.
-    func shutdown() {
+    func shutdown(_ reason: String = "the client is stopping") {
         switch machine.shutdown() {
         case .stop: stop(nil)
         case .abort:
@@ -131,7 +130,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
             retriesAtOnce = false
             connectionClosed(StreamEnd())
         case .close:
-            multiplexer.disconnected(XMPPError(.cancelled, "The client is stopping."))
+            multiplexer.disconnected(XMPPError(.cancelled, reason))
             send(Element("presence", namespace: Namespaces.client, attributes: ["type": "unavailable"]))
             connection?.disconnect()
         case .nothing: break
@@ -139,6 +138,8 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     }
 
     private func connect() {
+        // The request to stop is on its way to this thread.
+        guard !interruptible.isShutDown else { return shutdown() }
         if refusedSince == nil { publish(.connecting) }
         let password: String
         do throws(XMPPError) {
@@ -151,11 +152,13 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         }
         var server: (host: String, port: UInt16)?
         if let known = place.server {
-            guard let address = addresses.next(for: known.host) else {
+            let next = interruptible.lookingUp { addresses.next(for: known.host, by: configuration.lookUp) }
+            guard let address = next else {
                 return attemptFailed(StreamEnd(error: -1, resolving: addresses.fault ?? "no address"))
             }
             server = (address, known.port)
         }
+        guard !interruptible.isShutDown else { return shutdown() }
         let connection = loop.makeConnection(
             StropheParameters(
                 jid: login, password: password, allowsPlain: configuration.allowsPlain, server: server,
@@ -167,7 +170,9 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         watchdog = timekeeper.scheduleTask(in: XMPPSession.attemptLimit) { [socketGuard = connection.socketGuard] in
             socketGuard.interrupt()
         }
-        if !connection.connect() { attemptFailed(connection.failure) }
+        // Without a server the library looks for one in DNS.
+        let hasBegun = server == nil ? interruptible.lookingUp { connection.connect() } : connection.connect()
+        if !hasBegun { attemptFailed(connection.failure) }
     }
 
     /// Where the account's server is said to be.
@@ -177,9 +182,10 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
 
     private func attemptFailed(_ end: StreamEnd) {
         var end = end
-        if !end.hadSocket && end.localFault == nil && end.resolving == nil {
+        if !end.hadSocket && end.localFault == nil && end.resolving == nil && !interruptible.isShutDown {
             // The library does not tell why a name did not resolve.
-            end.resolving = ServerAddresses.lookUp(end.login.host ?? configuration.jid.domain).fault
+            let host = end.login.host ?? configuration.jid.domain
+            end.resolving = interruptible.lookingUp { configuration.lookUp(host).fault }
         }
         connectionClosed(end)
     }
@@ -367,14 +373,4 @@ extension XMPPSession.Waiter {
         case .block(let completion): completion(.failure(error))
         }
     }
-}
-
-/// The attempt that another thread may cut short.
-final class InterruptibleAttempt: Sendable {
-    private let socketGuard = Mutex<SocketGuard?>(nil)
-
-    func set(_ new: SocketGuard?) { socketGuard.withLock { $0 = new } }
-
-    /// Any thread.
-    func interrupt() { socketGuard.withLock { $0 }?.interrupt() }
 }

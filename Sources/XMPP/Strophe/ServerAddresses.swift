@@ -5,14 +5,17 @@ import Glibc
 /// libstrophe stops at the first address whose connect() is under way, and an address that fails later is not followed by
 /// the next (reference `xmpp.md` §1.3): with a broken IPv6 it never connects. So it gets one numeric address at a time.
 struct ServerAddresses {
+    /// Finds the addresses of a name, or says why there are none; blocks.
+    typealias LookUp = @Sendable (String) -> (addresses: [String], fault: String?)
+
     private var remaining: [String] = []
     /// What the system said when a name did not resolve.
     private(set) var fault: String?
 
     /// The next address to try; resolves the name (blocking) when all of the last answer were tried. Nil when the name does
     /// not resolve.
-    mutating func next(for host: String) -> String? {
-        if remaining.isEmpty { (remaining, fault) = ServerAddresses.lookUp(host) }
+    mutating func next(for host: String, by lookUp: LookUp = ServerAddresses.lookUp) -> String? {
+        if remaining.isEmpty { (remaining, fault) = lookUp(host) }
         return remaining.isEmpty ? nil : remaining.removeFirst()
     }
 
