@@ -6,13 +6,14 @@ import ssl
 import time
 
 import pytest
+import yaml
 from homes.boards import Switch, run
 from homes.home import Home, binary, failures, meet
 from homes.keys import Key
 from homes.processes import free_port, until
 from homes.prosody import Prosody
 
-ACCOUNTS = {"pepper": "pepper-secret", "desk": "desk-secret"}
+ACCOUNTS = {"pepper": "pepper-secret", "desk": "desk-secret", "second": "second-secret"}
 
 
 @pytest.fixture
@@ -277,3 +278,63 @@ def test_networks_that_come_late_and_change(folder):
         log = robot.node.log.read_text()
         assert log.count("is waited for") == 2, log
         assert robot.down() == 0 and gateway.stop() == 0
+
+
+def take_over(home, **changes):
+    """Changes the accounts in the configuration, and has the node read it as systemd does. `accounts` are all, else the first is changed."""
+    document = yaml.safe_load(home.config.read_text())
+    if "accounts" in changes:
+        document["xmpp"] = changes["accounts"]
+    else:
+        document["xmpp"][0].update(changes)
+    home.config.write_text(yaml.safe_dump(document))
+    os.kill(home.node.pid, signal.SIGHUP)
+
+
+def test_what_waits_for_a_device_is_told_of_it_after_the_account_began_anew(pair, own_server):
+    """libqi's waitForService, begun before the account is changed: what waits at the old one looks for the device at the new one."""
+    pepper, desk = pair
+    meet(desk, pepper, own_server)
+    pepper.host("Peer")
+    assert desk.call("pepper/Peer.echo_int32", 1) == 1
+    assert pepper.down() == 0
+    desk.wait_device("pepper", state="offline")
+    waiter = desk.peer("waiter", "--url", desk.url, "--service", "pepper/Peer", name="waiter")
+    waiter.wait_line(lambda line: line == "waiting")
+    # The first look-up of the waiter has failed, and what waits for the device waits.
+    assert desk.cli("call", "pepper/Peer.echo_int32", "1", "--json").code == 5
+    take_over(desk, resource="another")
+    until(lambda: account(desk)["resource"] == "another" and account(desk)["state"] == "online", 30, "online with another resource")
+    pepper.up(name="node-later").wait_online()
+    pepper.host("Peer")
+    waiter.wait_line(lambda line: line == "it is there", 60)
+    # Why the tunnel ended was told in words.
+    lost = desk.node.wait_log("tunnel lost")
+    assert "offline" in lost and "streamClosed" not in desk.node.log.read_text(), lost
+
+
+def test_an_account_that_goes_leaves_the_tunnels_of_another_alone(folder, own_server):
+    """Two accounts of desk have the same contact: when the second is taken out, what runs over the first goes on."""
+    with Home(folder, "pepper") as pepper, Home(folder, "desk") as desk:
+        pepper.write_account(own_server, "pepper", accept=["*@" + own_server.domain]).up().wait_online()
+        pepper.host("Peer")
+        desk.write_account(own_server, "desk")
+        first = yaml.safe_load(desk.config.read_text())["xmpp"][0]
+        secret = desk.folder / "second.pw"
+        secret.touch(mode=0o600)
+        secret.write_text(own_server.accounts["second"] + "\n")
+        second = {**first, "jid": own_server.jid("second"), "password-file": str(secret), "accept": ["*@" + own_server.domain]}
+        desk.write_config(xmpp=[first, second]).up().wait_online()
+        desk.cli("invite", own_server.jid("pepper"), "--name", "pepper", "--json").ok()
+        desk.wait_device("pepper")
+        pepper.cli("invite", own_server.jid("second"), "--name", "second", "--json").ok()
+
+        def met():
+            rows = [row for row in desk.devices() if row.get("jid") == own_server.jid("pepper")]
+            return len(rows) == 2 and all(row["state"] == "online" for row in rows)
+        until(met, 30, lambda: "pepper at both accounts: %s" % desk.devices())
+        assert desk.call("pepper/Peer.echo_int32", 1) == 1
+        take_over(desk, accounts=[first])
+        until(lambda: len(desk.cli("status", "--json").ok().json["accounts"]) == 1, 20, "one account")
+        assert desk.call("pepper/Peer.echo_int32", 2) == 2
+        assert "tunnel lost" not in desk.node.log.read_text(), desk.node.describe()

@@ -11,6 +11,8 @@ final class PeerDirectory: Sendable {
         var descriptions: [JID: DeviceDescription] = [:]
         var waiters: [JID: [UInt64: UnsafeContinuation<Void, Never>]] = [:]
         var nextWaiter: UInt64 = 1
+        /// The account is no more: nothing will be seen here.
+        var hasEnded = false
         var onlineSince: ContinuousClock.Instant?
         /// Devices that are said to be there and did not answer.
         var silent: Set<JID> = []
@@ -111,7 +113,23 @@ final class PeerDirectory: Sendable {
         }
     }
 
-    /// Returns at the next sign of life of a device, or when the task is cancelled.
+    /// The account is no more: whatever waits here for a device goes on, and nothing waits here again.
+    func end() {
+        state.withLock { $0.hasEnded = true }
+        wakeAll()
+    }
+
+    /// Whatever waits for a device goes on, and looks again how it can be reached.
+    func wakeAll() {
+        let waiters = state.withLock { state in
+            defer { state.waiters = [:] }
+            return state.waiters.values.flatMap(\.values)
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns when a device carries tunnels, at once if it does, or at its next sign of life; also when the account has ended, when
+    /// another one may reach the device, or when the task is cancelled.
     func nextPresence(of device: JID) async {
         let id = state.withLock { state in
             defer { state.nextWaiter += 1 }
@@ -120,16 +138,28 @@ final class PeerDirectory: Sendable {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 let isOver = state.withLock { state in
-                    if Task.isCancelled { return true }
+                    if Task.isCancelled || state.hasEnded { return true }
                     state.waiters[device, default: [:]][id] = continuation
                     return false
                 }
-                if isOver { continuation.resume() }
+                if isOver { return continuation.resume() }
+                // It may have come between the caller's look and this, and does not come again.
+                if tunnelResource(of: device) != nil { takeWaiter(id, for: device)?.resume() }
             }
         } onCancel: {
-            state.withLock { $0.waiters[device]?.removeValue(forKey: id) }?.resume()
+            takeWaiter(id, for: device)?.resume()
         }
     }
+
+    private func takeWaiter(_ id: UInt64, for device: JID) -> UnsafeContinuation<Void, Never>? {
+        state.withLock { state in
+            let waiter = state.waiters[device]?.removeValue(forKey: id)
+            if state.waiters[device]?.isEmpty == true { state.waiters[device] = nil }
+            return waiter
+        }
+    }
+
+    private var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
     /// The connection of a device that carries tunnels; waits a moment for presences right after a login.
     ///
@@ -139,7 +169,7 @@ final class PeerDirectory: Sendable {
         if isSettling || !client.resources(of: device).isEmpty {
             await withTaskGroup { group in
                 group.addTask { [self] in
-                    while tunnelResource(of: device) == nil, !Task.isCancelled { await nextPresence(of: device) }
+                    while tunnelResource(of: device) == nil, !hasEnded, !Task.isCancelled { await nextPresence(of: device) }
                 }
                 group.addTask {
                     // Ends early only by cancellation, which is the point.

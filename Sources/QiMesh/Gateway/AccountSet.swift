@@ -114,6 +114,8 @@ final class AccountSet: Sendable {
             if !isReplaced { change.removed.append(gateway.account.jid) }
             gateway.end("the account \(gateway.own) " + (isReplaced ? "begins anew" : "was taken out of the configuration"))
         }
+        // A device that was waited for at one account may be reached over another one now.
+        if !new.isEmpty { for gateway in kept { gateway.peers.wakeAll() } }
         for gateway in kept { gateway.setDevice(configuration.device) }
         news.continuation.yield()
         return change

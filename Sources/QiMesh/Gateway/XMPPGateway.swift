@@ -120,11 +120,12 @@ final class XMPPGateway: Sendable {
         }
     }
 
-    /// The account is no more: says goodbye, and ends what runs over it.
+    /// The account is no more: says goodbye, and ends what runs over it, and nothing else: a device may be a contact of another account,
+    /// and its tunnels may run over that one. To be called when the account is in the list of accounts no more, so that whatever waits for
+    /// a device looks for it elsewhere.
     func end(_ reason: String) {
-        let contacts = client.roster()
-        client.shutdown()
-        for item in contacts { server.dropDevice("\(item.jid)", QiError(.disconnected, reason)) }
+        client.shutdown(reason)
+        peers.end()
     }
 
     /// What this device says of itself.
