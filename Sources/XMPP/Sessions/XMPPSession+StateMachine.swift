@@ -11,7 +11,7 @@ import NIOCore
 ///                     └─ waiting ◀──────────────────────────┘      any ─shutdown─▶ closing ▶ stopped
 /// ```
 /// Nothing that a server says ends it: what a person has to mend is tried again after minutes, everything else soon. A login ends both
-/// back-offs.
+/// back-offs, unless the streams after it end at once again and again.
 struct XMPPSessionStateMachine {
     /// How far a connection attempt has come.
     enum Progress: Int, Comparable, Sendable {
@@ -64,7 +64,8 @@ struct XMPPSessionStateMachine {
     /// A stream that ends sooner is suspicious; after ``suddenEndsAllowed`` of them in a row the pauses grow although each login went well.
     static let suddenEnd: TimeAmount = .seconds(10)
     static let suddenEndsAllowed = 2
-    /// Most other hosts that are followed, one after the other, before a login.
+    /// Most other hosts that are followed, one after the other, before a stream that lasts longer than ``suddenEnd``: a cluster may well
+    /// send an account on after each login.
     static let longestTrail = 3
 
     private(set) var state: State = .idle
@@ -99,7 +100,6 @@ struct XMPPSessionStateMachine {
         state = .online(since: since)
         pause = XMPPSessionStateMachine.firstPause
         refusalPause = XMPPSessionStateMachine.firstRefusalPause
-        trail = 0
         return true
     }
 
@@ -148,7 +148,12 @@ struct XMPPSessionStateMachine {
         case .loading:
             return follows(end.meaningOfLoss(at: place), now: now, chance: chance)
         case .online(let since):
-            suddenEnds = now - since < XMPPSessionStateMachine.suddenEnd ? suddenEnds + 1 : 0
+            if now - since < XMPPSessionStateMachine.suddenEnd {
+                suddenEnds += 1
+            } else {
+                suddenEnds = 0
+                trail = 0
+            }
             if suddenEnds > XMPPSessionStateMachine.suddenEndsAllowed {
                 let doublings = min(suddenEnds - XMPPSessionStateMachine.suddenEndsAllowed, 6)
                 pause = min(XMPPSessionStateMachine.firstPause * (1 << doublings), XMPPSessionStateMachine.longestPause)

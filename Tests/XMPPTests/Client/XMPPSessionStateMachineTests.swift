@@ -168,6 +168,33 @@ struct XMPPSessionStateMachineTests {
         }
         #expect(pause == .seconds(60))
         #expect(error.code == .conflict)
+    /// A cluster that takes each login and sends the account on at once is not asked again and again without a pause.
+    @Test func otherHostsAfterALoginAreFollowedAFewTimesToo() {
+        var machine = Self.online()
+        let end = StreamEnd(streamError: "see-other-host", otherHost: "other.mesh.test")
+        func follows(from since: Int64, at now: Int64) -> Bool {
+            guard case .follow = machine.ended(end, at: Self.place, now: Self.at(now), chance: 0.5) else { return false }
+            _ = machine.opened(now: Self.at(since))
+            _ = machine.loaded()
+            return true
+        }
+        for expected in [4.0, 60] {
+            for _ in 0..<3 {
+                let isFollowed = follows(from: 0, at: 1)
+                #expect(isFollowed)
+            }
+            #expect(Self.pause(&machine, end, at: 1) == expected)
+            #expect(machine.ticked(now: .distantFuture) == .connect)
+            _ = machine.opened(now: Self.zero)
+            _ = machine.loaded()
+        }
+        // A host that goes for repair sends on what has been there for long: as often as that happens.
+        for hour in 1..<8 {
+            let isFollowed = follows(from: Int64(hour) * 3600, at: Int64(hour) * 3600 - 60)
+            #expect(isFollowed)
+        }
+    }
+
     }
 
     @Test func authenticationErrorsAfterLoginAreLosses() {
