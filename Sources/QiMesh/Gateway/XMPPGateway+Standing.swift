@@ -5,7 +5,7 @@ import XMPP
 /// How an account stands with its server: every outcome is a state, said once.
 extension XMPPGateway {
     /// A file by what changes whenever it is edited, replaced or permitted; missing is such a state as well.
-    private struct FileMark: Equatable {
+    struct FileMark: Equatable {
         let version: FileStatus.Version?
         let permissions: UInt32?
 
@@ -16,18 +16,20 @@ extension XMPPGateway {
         }
     }
 
-    /// While the account is refused: a file that a person mends is taken at once.
-    func watchFiles() async {
-        let files = [account.passwordFile, account.caFile].compactMap { $0 }
-        guard !files.isEmpty else { return }
-        var marks = files.map { FileMark($0) }
+    /// The files that a login reads, as they are now.
+    func fileMarks() -> [FileMark] { [account.passwordFile, account.caFile].compactMap { $0 }.map { FileMark($0) } }
+
+    /// A file that a person mends is taken at once, also one that is mended while an attempt with the old one is under way.
+    func watchFiles(since marks: [FileMark]) async {
+        guard !marks.isEmpty else { return }
+        var marks = marks
         while !Task.isCancelled {
             // Ends early only by cancellation, which the loop looks at.
             try? await Task.sleep(for: .seconds(1))
-            let now = files.map { FileMark($0) }
+            let now = fileMarks()
             guard now != marks else { continue }
             marks = now
-            if case .refused = client.state { client.tryNow() }
+            client.tryNow()
         }
     }
 

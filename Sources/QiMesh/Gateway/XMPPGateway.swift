@@ -103,8 +103,10 @@ final class XMPPGateway: Sendable {
         let policyToken = server.access?.observe { [announcements] in announcements.continuation.yield() }
         defer { if let policyToken { server.access?.stopObserving(policyToken) } }
         try await withThrowingTaskGroup { group in
+        // Before the first login reads them.
+        let files = fileMarks()
             group.addTask { [self] in await announce() }
-            group.addTask { [self] in await watchFiles() }
+            group.addTask { [self] in await watchFiles(since: files) }
             group.addTask { [self] in await answerRequests() }
             group.addTask { [self] in await repairContacts() }
             defer { group.cancelAll() }

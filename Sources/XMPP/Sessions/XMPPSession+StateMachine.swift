@@ -73,12 +73,20 @@ struct XMPPSessionStateMachine {
     private var refusalPause = firstRefusalPause
     private var suddenEnds = 0
     private var trail = 0
+    /// Something changed since the attempt under way began.
+    private var isEncouraged = false
 
     /// run() was called. True when connecting shall begin.
     mutating func started() -> Bool {
         guard case .idle = state else { return false }
-        state = .connecting(.started)
+        begin()
         return true
+    }
+
+    /// An attempt begins, and reads everything anew.
+    private mutating func begin() {
+        state = .connecting(.started)
+        isEncouraged = false
     }
 
     /// The attempt came so far.
@@ -91,6 +99,7 @@ struct XMPPSessionStateMachine {
     mutating func opened(now: NIODeadline) -> Bool {
         guard case .connecting = state else { return false }
         state = .loading(since: now)
+        isEncouraged = false
         return true
     }
 
@@ -106,15 +115,23 @@ struct XMPPSessionStateMachine {
     /// Time went by.
     mutating func ticked(now: NIODeadline) -> OnTick {
         guard case .waiting(let until) = state, now >= until else { return .nothing }
-        state = .connecting(.started)
+        begin()
         return .connect
     }
 
-    /// Something changed that may let the next attempt go well: the pause is over. True when there was one.
+    /// Something changed that may let the next attempt go well: the pause is over, or the one after the attempt under way is short, as that
+    /// attempt may have read what was there before. True when there was a pause.
     mutating func encouraged(now: NIODeadline) -> Bool {
-        guard case .waiting = state else { return false }
-        state = .waiting(until: now)
-        return true
+        switch state {
+        case .waiting:
+            state = .waiting(until: now)
+            return true
+        case .connecting:
+            isEncouraged = true
+            return false
+        case .idle, .loading, .online, .closing, .stopped:
+            return false
+        }
     }
 
     /// The client shall stop.
@@ -165,14 +182,16 @@ struct XMPPSessionStateMachine {
     private mutating func follows(_ meaning: StreamEnd.Meaning, now: NIODeadline, chance: Double) -> OnEnd {
         if case .elsewhere(let server) = meaning.remedy, trail < XMPPSessionStateMachine.longestTrail {
             trail += 1
-            state = .connecting(.started)
+            begin()
             return .follow(server, meaning.error)
         }
         let isLost = trail >= XMPPSessionStateMachine.longestTrail
         trail = 0
         let jitter = 0.75 + 0.5 * chance
         var duration = pause * jitter
-        if meaning.remedy == .person {
+        if isEncouraged {
+            duration = XMPPSessionStateMachine.firstPause * jitter
+        } else if meaning.remedy == .person {
             duration = refusalPause * jitter
             refusalPause = min(refusalPause * 2, XMPPSessionStateMachine.longestRefusalPause)
         } else if meaning.error.code == .conflict {

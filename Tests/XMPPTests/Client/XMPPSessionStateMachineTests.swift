@@ -95,14 +95,33 @@ struct XMPPSessionStateMachineTests {
     }
 
     @Test func encouragementEndsAPause() {
-        var machine = Self.connecting(.secured)
+        var machine = Machine()
         let early = machine.encouraged(now: Self.zero)
         #expect(!early)
+        machine = Self.connecting(.secured)
         _ = Self.pause(&machine, StreamEnd(login: Self.refusal("not-authorized")))
         #expect(machine.ticked(now: Self.at(2)) == .nothing)
         let taken = machine.encouraged(now: Self.at(2))
         #expect(taken)
         #expect(machine.ticked(now: Self.at(2)) == .connect)
+    }
+
+    /// A password that is mended while the server still judges the old one.
+    @Test func encouragementDuringAnAttemptMakesThePauseAfterItShort() {
+        var machine = Self.connecting(.secured)
+        let hadPause = machine.encouraged(now: Self.zero)
+        #expect(!hadPause)
+        #expect(Self.pause(&machine, StreamEnd(login: Self.refusal("not-authorized"))) == 1)
+        #expect(machine.ticked(now: .distantFuture) == .connect)
+        machine.progressed(to: .secured)
+        // The next attempt has read what is there now, and its refusal counts as the first.
+        #expect(Self.pause(&machine, StreamEnd(login: Self.refusal("not-authorized"))) == 60)
+        // One that goes well has nothing left to be encouraged about.
+        #expect(machine.ticked(now: .distantFuture) == .connect)
+        _ = machine.encouraged(now: Self.zero)
+        _ = machine.opened(now: Self.zero)
+        _ = machine.loaded()
+        #expect(Self.pause(&machine, StreamEnd(streamError: "conflict"), at: 60) == 60)
     }
 
     @Test func loginEndsTheBackOff() {
@@ -149,25 +168,6 @@ struct XMPPSessionStateMachineTests {
         }
     }
 
-    @Test(arguments: [
-        ("xmpp.lab", "xmpp.lab:5222"), ("xmpp.lab:5223", "xmpp.lab:5223"), ("2001:db8::1", "2001:db8::1:5222"),
-        ("[2001:db8::1]", "2001:db8::1:5222"), ("[2001:db8::1]:1", "2001:db8::1:1"), ("", nil), ("a:0", nil), ("a:70000", nil),
-        ("a b", nil), ("a/b", nil), ("[::1]x", nil), ("u@h", nil), ("h:", nil),
-    ] as [(String, String?)])
-    func readsOtherHosts(_ text: String, _ expected: String?) {
-        #expect(XMPPConfiguration.Server(written: text, port: 5222).map { "\($0.host):\($0.port)" } == expected)
-    }
-
-    @Test func conflictIsNotFoughtOver() {
-        var machine = Self.online()
-        guard case .wait(let pause, let error, false) = machine.ended(
-            StreamEnd(error: 0, streamError: "conflict"), at: Self.place, now: Self.at(5), chance: 0.1)
-        else {
-            Issue.record("gave up")
-            return
-        }
-        #expect(pause == .seconds(60))
-        #expect(error.code == .conflict)
     /// A cluster that takes each login and sends the account on at once is not asked again and again without a pause.
     @Test func otherHostsAfterALoginAreFollowedAFewTimesToo() {
         var machine = Self.online()
@@ -195,6 +195,25 @@ struct XMPPSessionStateMachineTests {
         }
     }
 
+    @Test(arguments: [
+        ("xmpp.lab", "xmpp.lab:5222"), ("xmpp.lab:5223", "xmpp.lab:5223"), ("2001:db8::1", "2001:db8::1:5222"),
+        ("[2001:db8::1]", "2001:db8::1:5222"), ("[2001:db8::1]:1", "2001:db8::1:1"), ("", nil), ("a:0", nil), ("a:70000", nil),
+        ("a b", nil), ("a/b", nil), ("[::1]x", nil), ("u@h", nil), ("h:", nil),
+    ] as [(String, String?)])
+    func readsOtherHosts(_ text: String, _ expected: String?) {
+        #expect(XMPPConfiguration.Server(written: text, port: 5222).map { "\($0.host):\($0.port)" } == expected)
+    }
+
+    @Test func conflictIsNotFoughtOver() {
+        var machine = Self.online()
+        guard case .wait(let pause, let error, false) = machine.ended(
+            StreamEnd(error: 0, streamError: "conflict"), at: Self.place, now: Self.at(5), chance: 0.1)
+        else {
+            Issue.record("gave up")
+            return
+        }
+        #expect(pause == .seconds(60))
+        #expect(error.code == .conflict)
     }
 
     @Test func authenticationErrorsAfterLoginAreLosses() {
