@@ -191,6 +191,28 @@ struct DeviceRowTests {
         if state != "online" { #expect(failure.message.contains("pepper")) }
     }
 
+    @Test("--wait-online waits for what may come by itself, and says the rest at once", arguments: [
+        ("offline", true), ("unknown", true), ("invited", true), ("asks", false), ("refused", false), ("unconfirmed", false),
+    ])
+    func isWaitedFor(_ state: String, _ isWaitedFor: Bool) throws {
+        let rows = [row("pepper", "p@x", state)]
+        guard isWaitedFor else {
+            #expect(throws: CommandFailure.self) { try DeviceRow.trouble(of: "pepper", in: rows) }
+            return
+        }
+        let trouble = try DeviceRow.trouble(of: "pepper", in: rows)
+        #expect(trouble?.message.contains("pepper") == true)
+    }
+
+    @Test func nobodyWaitsForWhoIsThereOrUnknown() throws {
+        let rows = [row("pepper", "p@x", "online"), row("two", "a@x", "offline"), row("two", "b@x", "offline")]
+        let trouble = try DeviceRow.trouble(of: "pepper", in: rows)
+        #expect(trouble == nil)
+        for name in ["peper", "two"] {
+            #expect(throws: CommandFailure.self) { try DeviceRow.trouble(of: name, in: rows) }
+        }
+    }
+
     @Test("a message that names the device is kept as it is")
     func keepsMessage() {
         let failure = DeviceRow.judge(

@@ -338,3 +338,19 @@ def test_an_account_that_goes_leaves_the_tunnels_of_another_alone(folder, own_se
         until(lambda: len(desk.cli("status", "--json").ok().json["accounts"]) == 1, 20, "one account")
         assert desk.call("pepper/Peer.echo_int32", 2) == 2
         assert "tunnel lost" not in desk.node.log.read_text(), desk.node.describe()
+
+
+def test_wait_online_waits_for_this_node_too(pair, own_server):
+    pepper, desk = pair
+    meet(desk, pepper, own_server)
+    pepper.host("Peer")
+    assert desk.down() == 0
+    own_server.stop()
+    desk.up(name="node-later")
+    desk.wait_device("pepper", state="unknown")
+    late = desk.cli("call", "pepper/Peer.echo_int32", "1", "--wait-online", "2s", "--json")
+    assert late.code == 6 and "pepper" in late.error["message"], str(late)
+    assert own_server.jid("desk") + " is offline itself" in late.error["message"], str(late)
+    waiting = desk.start("waiting", [binary(), "call", "pepper/Peer.echo_int32", "7", "--wait-online", "90s", "--json"])
+    own_server.start()
+    assert json.loads(waiting.wait_line(lambda line: line.startswith("{"), 100))["result"] == 7

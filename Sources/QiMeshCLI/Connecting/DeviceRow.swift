@@ -87,6 +87,17 @@ struct DeviceRow: Hashable {
         }
     }
 
+    /// What keeps a contact away that may come by itself: it is offline, we are, or it has not approved us yet. Nil for one that is online.
+    ///
+    /// - Throws: what time alone does not mend.
+    static func trouble(of contact: String, in rows: [DeviceRow]) throws(CommandFailure) -> CommandFailure? {
+        let state = rows.first { $0.isMeant(by: contact) }?.state
+        if state == "online" { return nil }
+        let failure = judge(CommandFailure(.offline, ""), contact: contact, rows: rows)
+        guard ["offline", "unknown", "invited"].contains(state), failure.code != .usage else { throw failure }
+        return failure
+    }
+
     private static func mentioning(_ contact: String, _ message: String, _ state: String) -> String {
         message.contains(contact) ? message : "\(contact) \(state)" + (message.isEmpty ? "" : ": \(message)")
     }

@@ -171,7 +171,9 @@ extension NodeSession {
         }
     }
 
-    /// Waits until the node sees a contact online.
+    /// Waits until the node sees a contact online, also while the node itself is not connected yet, or not any more, and while the contact
+    /// has not approved us.
+    /// - Throws: `timedOut` with what kept the contact away; at once for a contact that a person has to do something about here.
     func waitOnline(_ device: DeviceName?, atMost limit: Duration) async throws(CommandFailure) {
         guard let contact = device?.contact else {
             throw .usage("--wait-online waits for a contact, and none is named: DEVICE/Service, or --device DEVICE", hint: "qimesh devices")
@@ -181,13 +183,19 @@ extension NodeSession {
         let quiet = ControlInterface(proxy: control.proxy, patience: control.patience, console: console.silent)
         try await patience.wait(for: "\(contact) (presence)", atMost: limit, device: contact, console) {
             () async throws(CommandFailure) in
+            let end = ContinuousClock.now + limit
             while true {
                 let rows = try await quiet.list("devices").map { DeviceRow($0) }
-                let row = rows.first { $0.isMeant(by: contact) }
-                switch row?.state {
-                case "online": return
-                case "offline": break
-                default: throw DeviceRow.judge(CommandFailure(.offline, ""), contact: contact, rows: rows)
+                if let failure = try DeviceRow.trouble(of: contact, in: rows) {
+                    guard ContinuousClock.now + .milliseconds(500) < end else {
+                        var late = failure
+                        late.code = .timedOut
+                        late.message = "timed out after \(TimeText.seconds(limit)) waiting for \(contact): \(failure.message)"
+                        do { try await Task.sleep(until: end, clock: .continuous) } catch { throw CommandFailure(.cancelled, "gave up") }
+                        throw late
+                    }
+                } else {
+                    return
                 }
                 // The control interface has no signals: a look twice a second is what a person notices.
                 do { try await Task.sleep(for: .milliseconds(500)) } catch { throw CommandFailure(.cancelled, "gave up") }
