@@ -48,6 +48,10 @@ public struct XMPPError: Error, Sendable {
     public var code: Code
     /// What happened and what to do, in one or two sentences. Never holds a password.
     public var message: String
+    /// The same without what is different at each attempt though nothing has changed, such as the time of day: for telling something once.
+    public var timelessMessage: String { timeless ?? message }
+    /// What ``timelessMessage`` says, where that is not the message.
+    var timeless: String?
     /// The error another entity answered with, when ``code`` is `.stanza` or the refusal came from a peer.
     public var stanzaError: StanzaError?
     /// The error beneath this one.

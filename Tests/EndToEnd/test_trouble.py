@@ -354,3 +354,25 @@ def test_wait_online_waits_for_this_node_too(pair, own_server):
     waiting = desk.start("waiting", [binary(), "call", "pepper/Peer.echo_int32", "7", "--wait-online", "90s", "--json"])
     own_server.start()
     assert json.loads(waiting.wait_line(lambda line: line.startswith("{"), 100))["result"] == 7
+
+
+def test_a_certificate_that_has_expired_is_told_of_once(folder, own_server):
+    """The reason names the time of the attempt, which is another each time: that is no news."""
+    tls = own_server.folder / "tls"
+    own_server.stop()
+    run("openssl", "x509", "-req", "-in", tls / "server.csr", "-CA", tls / "ca.pem", "-CAkey", tls / "ca.key", "-CAcreateserial",
+        "-days", "-1", "-extfile", tls / "server.ext", "-out", tls / "server.crt")
+    own_server.start()
+    with Home(folder, "pepper") as pepper:
+        pepper.write_account(own_server, "pepper").up()
+        until(lambda: account(pepper)["state"] == "refused", 30, "refused")
+        first = account(pepper)["reason"]
+        assert "it was valid until" in first and "here" in first, first
+        for _ in range(2):
+            before = account(pepper)["reason"]
+
+            def tried_again():
+                os.utime(own_server.ca)  # the file is new for the node, which tries again
+                return account(pepper)["reason"] != before
+            until(tried_again, 30, "another attempt")
+        assert pepper.node.log.read_text().count("an account is refused") == 1, pepper.node.describe()

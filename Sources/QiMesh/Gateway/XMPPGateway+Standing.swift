@@ -55,7 +55,8 @@ extension XMPPGateway {
             return logger.info("online", metadata: ["xmpp.account": "\(own)"])
         case .idle, .connecting, .stopped: return
         }
-        guard noteReason(reason.message) else { return }
+        // The clock in a reason is no news.
+        guard noteReason(reason.timelessMessage) else { return }
         var metadata: Logger.Metadata = ["xmpp.account": "\(own)", "error": "\(reason.message)"]
         if let advice = advice(on: reason) { metadata["try"] = "\(advice)" }
         logger.warning("an account is \(word)", metadata: metadata)

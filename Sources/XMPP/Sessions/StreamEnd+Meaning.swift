@@ -35,8 +35,10 @@ extension StreamEnd {
         let name = place.text(login)
         if let localFault { return Meaning(error: XMPPError(.configuration, localFault), remedy: .person) }
         if let fault = certificateFault {
-            let text = "the certificate of \(name) is refused: \(fault.text(domain: place.domain))"
-            return Meaning(error: XMPPError(.certificate, text), remedy: fault.kind == .notYetValid ? .soon : .person)
+            let text = "the certificate of \(name) is refused: "
+            var error = XMPPError(.certificate, text + fault.text(domain: place.domain))
+            error.timeless = text + fault.text(domain: place.domain, withClock: false)
+            return Meaning(error: error, remedy: fault.kind == .notYetValid ? .soon : .person)
         }
         if let streamError { return meaning(ofStreamError: streamError, name, place) }
         if let refusal = login.bindRefusal {

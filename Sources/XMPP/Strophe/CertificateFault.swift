@@ -27,9 +27,9 @@ struct CertificateFault: Hashable, Sendable {
         return .other
     }
 
-    /// One clause for people; `domain` is what the certificate should be for.
-    func text(domain: String) -> String {
-        let now = clock.map { "; it is \($0) here" } ?? ""
+    /// One clause for people; `domain` is what the certificate should be for. The clock is different at each attempt.
+    func text(domain: String, withClock: Bool = true) -> String {
+        let now = withClock ? clock.map { "; it is \($0) here" } ?? "" : ""
         switch kind {
         case .notYetValid: return "it is valid from \(validFrom ?? "a later time")\(now)"
         case .expired: return "it was valid until \(validUntil ?? "an earlier time")\(now)"

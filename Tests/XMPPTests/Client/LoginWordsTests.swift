@@ -52,6 +52,21 @@ struct LoginWordsTests {
         #expect(!text.contains("error:0A"), "\(text)")
     }
 
+    /// What is said once is told apart by this text: at each attempt the clock is another.
+    @Test(arguments: [early, late, other, unknown])
+    func theClockIsNoNews(_ fault: CertificateFault) {
+        func error(at clock: String) -> XMPPError {
+            var fault = fault
+            fault.clock = clock
+            return StreamEnd(certificateFault: fault).meaningOfAttempt(.reached, at: Self.place).error
+        }
+        let (first, second) = (error(at: "Jan  1 00:00:07 1970 GMT"), error(at: "Jan  1 00:00:09 1970 GMT"))
+        #expect(first.timelessMessage == second.timelessMessage)
+        #expect(!first.timelessMessage.contains("1970"))
+        #expect(first.message.hasPrefix(first.timelessMessage))
+        #expect(XMPPError(.unreachable, "no connection").timelessMessage == "no connection")
+    }
+
     @Test func certificateWithoutDNSNamesIsCalledByItsSubject() {
         #expect(CertificateFault.commonName("/O=Lab/CN=xmpp.lab.example") == "xmpp.lab.example")
         #expect(CertificateFault.commonName("/O=Lab") == nil)
