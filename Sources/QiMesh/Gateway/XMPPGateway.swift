@@ -97,7 +97,8 @@ final class XMPPGateway: Sendable {
         client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { [weak self] offer in
             self?.judge(offer) ?? .decline(reason: "shutting down")
         }
-        server.onServicesChanged { [weak self] _ in self?.servicesChanged() }
+        let services = server.onServicesChanged { [weak self] _ in self?.servicesChanged() }
+        defer { server.stopObserving(services) }
         if enrollments?.isListening(account: "\(own)") == true { listenForPairing() }
         // With another policy each contact sees other services.
         let policyToken = server.access?.observe { [announcements] in announcements.continuation.yield() }

@@ -1,5 +1,6 @@
 import NIOCore
 public import QiWire
+import Synchronization
 
 /// A service directory with its listeners: what a node, or a process that wants a bus of its own, runs.
 public final class DirectoryServer: Sendable {
@@ -150,10 +151,19 @@ public final class DirectoryServer: Sendable {
         }
     }
 
-    /// Calls `changed` with the names of all ready services now, and again after every change. On the bus loop.
-    public func onServicesChanged(_ changed: @escaping @Sendable ([String]) -> Void) {
+    /// Calls `changed` with the names of all ready services now, and again after every change, until ``stopObserving(_:)``.
+    /// On the bus loop.
+    public func onServicesChanged(_ changed: @escaping @Sendable ([String]) -> Void) -> ServicesObservation {
         let directory = self.directory
-        loop.submit { _ in directory.value.onChange(changed) }
+        let observation = ServicesObservation()
+        loop.submit { _ in directory.value.onChange(observation, changed) }
+        return observation
+    }
+
+    /// Ends what ``onServicesChanged(_:)`` began; the closure is released.
+    public func stopObserving(_ observation: ServicesObservation) {
+        let directory = self.directory
+        loop.submit { _ in directory.value.stopObserving(observation) }
     }
 
     /// Takes a service of this process away again.
@@ -169,6 +179,12 @@ public final class DirectoryServer: Sendable {
         let directory = self.directory
         return try await loop.run { (_) async throws(QiError) in directory.value.table.ready.map(\.info) }
     }
+}
+
+/// A closure that hears which services there are; see ``DirectoryServer/onServicesChanged(_:)``.
+public struct ServicesObservation: Hashable, Sendable {
+    private static let last = Atomic<UInt64>(0)
+    private let number = ServicesObservation.last.add(1, ordering: .relaxed).newValue
 }
 
 /// Several computers of one robot.

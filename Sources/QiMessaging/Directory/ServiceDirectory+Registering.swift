@@ -113,13 +113,18 @@ extension ServiceDirectory {
         hidden[service.name] = (id, service)
     }
 
-    func onChange(_ changed: @escaping ([String]) -> Void) {
-        for signal in [WellKnownActions.serviceAdded, WellKnownActions.serviceRemoved] {
-            _ = object.addSink(to: signal) { [weak self] _, _, _ in
+    func onChange(_ observation: ServicesObservation, _ changed: @escaping ([String]) -> Void) {
+        observations[observation] = [WellKnownActions.serviceAdded, WellKnownActions.serviceRemoved].map { signal in
+            let token = object.addSink(to: signal) { [weak self] _, _, _ in
                 if let self { changed(table.ready.map(\.info.name)) }
             }
+            return (signal, token)
         }
         changed(table.ready.map(\.info.name))
+    }
+
+    func stopObserving(_ observation: ServicesObservation) {
+        for (signal, token) in observations.removeValue(forKey: observation) ?? [] { object.removeSink(token, from: signal) }
     }
 
     // MARK: - Going

@@ -44,6 +44,8 @@ final class ServiceDirectory: ConnectionOwner {
     var expected: [String: [Connection]] = [:]
     /// What survives this process; nil where nothing does.
     var journal: JournalFile?
+    /// Who in this process hears of every change, with the sinks of each.
+    var observations: [ServicesObservation: [(signal: UInt32, token: UInt64)]] = [:]
     var reservations: Scheduled<Void>?
     /// Look-ups of services that were here before a restart.
     var returnWaiters: [String: [ReturnWaiter]] = [:]

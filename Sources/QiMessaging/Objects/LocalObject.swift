@@ -262,6 +262,9 @@ final class LocalObject: ObjectReceiver {
     func addSink(to signal: UInt32, _ sink: @escaping SubscriptionTable.LocalSink) -> UInt64 {
         subscriptions.add(to: signal, sink)
     }
+
+    /// Ends what ``addSink(to:_:)`` began.
+    func removeSink(_ token: UInt64, from signal: UInt32) { subscriptions.remove(token: token, from: signal) }
 }
 
 extension ObjectMethod {
