@@ -124,7 +124,8 @@ extension XMPPGateway {
                     try await unlist(item.jid)
                 } catch {
                     logger.warning(
-                        "a revoked contact is still in the contact list", metadata: ["xmpp.peer.jid": "\(item.jid)", "error": "\(error)"])
+                        "a revoked contact is still in the contact list",
+                        metadata: ["xmpp.peer.jid": "\(item.jid)", "error": "\(error.message)"])
                 }
             }
             // What more than the stream of decisions can hold was listed at once.

@@ -82,7 +82,8 @@ extension XMPPGateway {
             // Most servers have made the contact when this ends, and the device need not ask again.
             if !client.isMutual(device) { await contact(with: device, within: .seconds(2)) }
         } catch {
-            logger.warning("a pairing is not complete yet", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+            let words = TunnelEndHandler.words(of: error) ?? "\(error)"
+            logger.warning("a pairing is not complete yet", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(words)"])
             return .failure(.resourceConstraint)
         }
         let transcript = PairingTranscript(enrolling: party, pairing: .init(jid: "\(device)", key: offer.key))

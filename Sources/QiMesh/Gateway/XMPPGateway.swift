@@ -103,9 +103,9 @@ final class XMPPGateway: Sendable {
         // With another policy each contact sees other services.
         let policyToken = server.access?.observe { [announcements] in announcements.continuation.yield() }
         defer { if let policyToken { server.access?.stopObserving(policyToken) } }
-        try await withThrowingTaskGroup { group in
         // Before the first login reads them.
         let files = fileMarks()
+        try await withThrowingTaskGroup { group in
             group.addTask { [self] in await announce() }
             group.addTask { [self] in await watchFiles(since: files) }
             group.addTask { [self] in await answerRequests() }
@@ -195,6 +195,7 @@ final class XMPPGateway: Sendable {
         return .accept { [identity, server, trust, contacts, callsPerPeer, logger] channel in
             channel.eventLoop.makeCompletedFuture {
                 try identity.tls.addServerHandlers(to: channel, peer: key)
+                try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
                 try server.accept(
                     channel, from: device, callsInFlight: callsPerPeer, key: { key.fingerprint?.hexadecimal }
                 ) { (said) throws(QiError) in
@@ -257,8 +258,11 @@ final class XMPPGateway: Sendable {
                 to: resource.jid, application: Element("description", namespace: MeshNamespaces.tunnel), on: eventLoop,
                 timeout: .seconds(20)
             ) { [identity] channel in
-                channel.eventLoop.makeCompletedFuture { try identity.tls.addClientHandlers(to: channel, peer: key) }
-                    .flatMap { install(channel) }
+                channel.eventLoop.makeCompletedFuture {
+                    try identity.tls.addClientHandlers(to: channel, peer: key)
+                    try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
+                }
+                .flatMap { install(channel) }
             }
             peers.asked(device, answered: true)
         } catch {
@@ -374,7 +378,8 @@ final class XMPPGateway: Sendable {
                 guard try letIn(jid) else { continue }
                 try await befriend(jid)
             } catch {
-                logger.warning("a contact could not be approved", metadata: ["xmpp.peer.jid": "\(jid)", "error": "\(error)"])
+                let words = TunnelEndHandler.words(of: error) ?? "\(error)"
+                logger.warning("a contact could not be approved", metadata: ["xmpp.peer.jid": "\(jid)", "error": "\(words)"])
             }
         }
     }
