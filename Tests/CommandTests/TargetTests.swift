@@ -181,6 +181,12 @@ struct WordTests {
         #expect(NegativeNumbers.protected([]) == [])
     }
 
+    @Test("messages show a negative number as it was typed")
+    func negativeNumbersInMessages() throws {
+        let typed = try #require(NegativeNumbers.protected(["call", "A.b", "-1"]).last)
+        #expect(try CallArgument(typed).text == "-1")
+    }
+
     @Test(
         arguments: [
             ("ALTextToSpech", "ALTextToSpeech"), ("peper", "pepper"), ("PEPPER", "pepper"), ("x", nil), ("zzzzzzzz", nil),

@@ -20,7 +20,8 @@ struct CallArgument: Sendable {
     init(
         _ text: String, read: (String) throws(CommandFailure) -> Data = CallArgument.contents
     ) throws(CommandFailure) {
-        self.text = text
+        // The blank of `NegativeNumbers` was not typed.
+        self.text = text.trimmingCharacters(in: .whitespaces)
         guard text.hasPrefix("@"), text.count > 1 else {
             (value, alternative) = try Self.word(text)
             return
