@@ -376,3 +376,14 @@ def test_a_certificate_that_has_expired_is_told_of_once(folder, own_server):
                 return account(pepper)["reason"] != before
             until(tried_again, 30, "another attempt")
         assert pepper.node.log.read_text().count("an account is refused") == 1, pepper.node.describe()
+
+
+def test_closed_standard_descriptors_are_nobody_elses(folder):
+    """What the node opens next would get their numbers, and lines of the log would be written into it."""
+    with Home(folder, "pepper") as pepper:
+        pepper.write_config()
+        pepper.node = pepper.start("node", ["sh", "-c", 'exec "$0" up <&- >&- 2>&-', binary()])
+        until(lambda: pepper.cli("status", "--json").code == 0, 20, "node")
+        for number in range(3):
+            assert os.readlink("/proc/%d/fd/%d" % (pepper.node.pid, number)) == "/dev/null"
+        assert pepper.down() == 0
