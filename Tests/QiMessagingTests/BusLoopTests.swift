@@ -19,4 +19,18 @@ struct BusLoopTests {
         try await eventLoop.submit {}.get()
         #expect(executor == nil)
     }
+
+    /// A handle may be kept longer than the threads: its end hands nothing to a thread that is gone.
+    @Test func handleThatGoesAfterItsThreadsLeavesThemAlone() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        weak var executor: LoopExecutor?
+        do {
+            let loop = BusLoop(on: group.next(), logger: quiet)
+            executor = loop.executor
+            await loop.start()
+            await loop.shutDown()
+            try await group.shutdownGracefully()
+        }
+        #expect(executor == nil)
+    }
 }

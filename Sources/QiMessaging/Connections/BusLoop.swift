@@ -18,8 +18,6 @@ public actor BusLoop {
         box = NIOLoopBoundBox.makeBoxSendingValue(Bus(executor: executor, logger: logger), eventLoop: eventLoop)
     }
 
-    deinit { executor.submit { [executor] in executor.onIdle {} } }
-
     /// The bus itself; on the loop only.
     nonisolated var bus: Bus { box.value }
 
@@ -27,7 +25,7 @@ public actor BusLoop {
     public func start() {
         guard pool == nil, !bus.isShutDown else { return }
         bus.loop = self
-        // The bus keeps the executor and this the bus, until this handle goes.
+        // The bus keeps the executor and this the bus, until `shutDown`.
         executor.onIdle { [bus = self.bus] in bus.flushDirty() }
         // Owned: `shutDown` ends it, and every worker is its child.
         pool = Task(executorPreference: executor) { await self.runPool() }
@@ -79,6 +77,9 @@ public actor BusLoop {
         pool?.cancel()
         await pool?.value
         bus.forgetJobs()
+        bus.flushDirty()
+        // Here and not when this handle goes: the event loop may have ended by then.
+        executor.onIdle {}
     }
 
     /// Runs `job` in the pool; ``shutDown()`` cancels it and waits for it.

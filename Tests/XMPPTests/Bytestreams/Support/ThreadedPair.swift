@@ -67,10 +67,28 @@ final class ThreadedPair: Sendable {
         do {
             try await body(pair)
         } catch {
-            try await pair.group.shutdownGracefully()
+            try await pair.end()
             throw error
         }
-        try await pair.group.shutdownGracefully()
+        try await pair.end()
+    }
+
+    /// Ends both sides, then their threads: what still runs between them would be handed to threads that are gone.
+    private func end() async throws {
+        for side in [robot, desk] {
+            try await side.perform { side in
+                side.sink.transmit = { _, _ in }
+                side.multiplexer.disconnected(XMPPError(.cancelled, "the test is over"))
+            }
+        }
+        // What that has handed to the other threads is done before they end.
+        for _ in 0..<2 {
+            for side in [robot, desk] {
+                try await side.thread.submit {}.get()
+                try await side.loop.submit {}.get()
+            }
+        }
+        try await group.shutdownGracefully()
     }
 
     /// Desk takes every offer and installs these handlers.
