@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import NIOPosix
 @testable import QiMessaging
@@ -90,21 +91,20 @@ import Testing
 
     @Test func aMasterThatIsAwayIsSaidOnceAndSoIsItsReturn() async throws {
         try await withFolder { folder in
-            let log = RecordedLog()
+            let log = RecordedLog(level: .debug)
             let master = try MortalDirectory(in: folder, name: "master", machineID: "head-machine")
             let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: log.logger)
             let board = try await DirectoryServer.make(on: loop, machineID: "arm-machine")
             try await board.join(master: master.endpoint)
             let away = "warning a directory is not reached, and is tried again"
-            while log.count(away) == 0 { await Task.yield() }
             // Tried some more times.
-            try await loop.run { (bus) async throws(QiError) in await bus.pause(.seconds(1)) }
+            await log.wait(for: "debug a directory is not reached", count: 3)
             #expect(log.count(away, master.endpoint.text, "No such file or directory", "the master directory") == 1)
             #expect(log.count("warning") == 1)
             try await master.start()
-            while log.count("info directory joined", master.endpoint.text) == 0 { await Task.yield() }
+            await log.wait(for: "info directory joined", master.endpoint.text)
             try await master.kill()
-            while log.count(away) == 1 { await Task.yield() }
+            await log.wait(for: away, count: 2)
             #expect(log.count("warning directory lost") == 1)
             await loop.shutDown()
         }
@@ -121,7 +121,7 @@ import Testing
             options.access = AccessControl(PermissionPolicy())
             let gateway = try await TCPGateway.open(options, at: [#require(Endpoint("tcp://127.0.0.1:0"))], on: loop)
             let away = "warning a directory is not reached, and is tried again"
-            while log.count(away) == 0 { await Task.yield() }
+            await log.wait(for: away)
             try await inside.start()
             try await gateway.hasJoined()
             let lines = log.lines
