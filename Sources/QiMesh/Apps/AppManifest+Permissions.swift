@@ -1,4 +1,5 @@
 import QiMessaging
+import QiWire
 
 /// The flat form of what an application wants: a list of lines for each rule, `allow ALTextToSpeech.*`, `limit.calls 20/s`,
 /// `exclusive true`, `expires 1798761600`. The control interface and the file of installed applications have it, so that a node reads no
@@ -16,7 +17,7 @@ extension AppManifest {
     /// - Throws: `configuration` for anything that a manifest's text could not say either.
     public init(name: String, description: String, permissions: [[String]]) throws(MeshError) {
         guard Self.isValid(name: name) else {
-            throw MeshError(.configuration, "\"\(name.prefix(80))\" is not made of 1 to 64 letters, digits and . _ - alone")
+            throw MeshError(.configuration, "\"\(name.cut(toBytes: 80))\" is not made of 1 to 64 letters, digits and . _ - alone")
         }
         guard description.utf8.count <= Self.descriptionLimit,
             !description.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
@@ -54,7 +55,7 @@ extension AppManifest {
         for line in lines {
             let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
             guard line.utf8.count <= lineLimit, parts.count == 2, read(parts[0], parts[1], into: &rule) else {
-                throw MeshError(.configuration, "\"\(line.prefix(80))\" is no line of a permission, such as: allow ALTextToSpeech.*")
+                throw MeshError(.configuration, "\"\(line.cut(toBytes: 80))\" is no line of a permission, such as: allow ALTextToSpeech.*")
             }
         }
         guard !rule.deny.isEmpty || !rule.allow.isEmpty || !rule.only.isEmpty else {

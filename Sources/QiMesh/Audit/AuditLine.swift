@@ -1,5 +1,6 @@
 public import Foundation
 public import QiMessaging
+import QiWire
 
 /// One line of the audit file: a record and when it was made. As JSON with the fields `time`, `event`, `principal`, `zone`, `target`,
 /// `access`, `decision` (`allow`, `deny`), `rule`, `path`, `detail`, `count`; those without a value are left out.
@@ -17,6 +18,15 @@ public struct AuditLine: Hashable, Sendable {
 
     /// Texts of peers are cut to this many bytes: they choose how long the names are that they ask for.
     private static let textLimit = 512
+
+    /// The record with texts that are cut; the same again for one that is cut already.
+    static func bounded(_ record: AuditRecord) -> AuditRecord {
+        func cut(_ text: String) -> String { text.utf8.count <= textLimit ? text : text.cut(toBytes: textLimit) + "…" }
+        var record = record
+        (record.principal, record.target) = (cut(record.principal), cut(record.target))
+        (record.access, record.path, record.detail) = (cut(record.access), cut(record.path), record.detail.map(cut))
+        return record
+    }
 
     private struct Fields: Codable {
         var time: String
@@ -38,13 +48,13 @@ public struct AuditLine: Hashable, Sendable {
     func encoded() throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
-        func cut(_ text: String) -> String { text.utf8.count <= Self.textLimit ? text : String(text.prefix(Self.textLimit / 4)) + "…" }
+        let record = Self.bounded(record)
         return Array(
             try encoder.encode(
                 Fields(
-                    time: time.formatted(Self.format), event: record.event, principal: cut(record.principal), zone: record.zone.rawValue,
-                    target: cut(record.target), access: cut(record.access), decision: record.isAllowed ? "allow" : "deny",
-                    rule: record.rule, path: cut(record.path), detail: record.detail.map(cut), count: count)))
+                    time: time.formatted(Self.format), event: record.event, principal: record.principal, zone: record.zone.rawValue,
+                    target: record.target, access: record.access, decision: record.isAllowed ? "allow" : "deny",
+                    rule: record.rule, path: record.path, detail: record.detail, count: count)))
     }
 
     /// Reads a line; nil for one that is none, as after a crash.

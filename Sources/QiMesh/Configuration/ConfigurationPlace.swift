@@ -1,4 +1,5 @@
 import Foundation
+import QiWire
 import Yams
 
 /// Turns decoding errors into messages that begin with file and line, as compilers do.
@@ -82,7 +83,7 @@ enum ConfigurationPlace {
 
     private static func kind(of node: Node) -> String {
         switch node {
-        case .scalar(let scalar): scalar.string.isEmpty ? "nothing" : "\"\(scalar.string.prefix(40))\""
+        case .scalar(let scalar): scalar.string.isEmpty ? "nothing" : "\"\(scalar.string.cut(toBytes: 40))\""
         case .mapping: "a mapping"
         case .sequence: "a list"
         case .alias: "an alias"

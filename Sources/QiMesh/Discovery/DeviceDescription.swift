@@ -1,3 +1,4 @@
+import QiWire
 import XMPP
 
 /// What a device says it is, as the form of its disco node (XEP-0128). Shown only: nothing is decided by it.
@@ -8,6 +9,7 @@ struct DeviceDescription: Hashable, Sendable {
     /// The computers that it consists of.
     var boards: [String] = []
 
+    /// In bytes of UTF-8.
     private static let longest = 64
     private static let mostBoards = 64
 
@@ -21,10 +23,10 @@ struct DeviceDescription: Hashable, Sendable {
     /// What a contact answered, cut to what is shown.
     init(_ info: DiscoInfo) {
         let fields = info.forms.first { $0.type == MeshNamespaces.device }?.fields ?? [:]
-        func text(_ field: String) -> String { String((fields[field]?.first ?? "").prefix(Self.longest)) }
+        func text(_ field: String) -> String { (fields[field]?.first ?? "").cut(toBytes: Self.longest) }
         self.init(
             name: text("name"), model: text("model"), version: text("version"),
-            boards: (fields["boards"] ?? []).prefix(Self.mostBoards).map { String($0.prefix(Self.longest)) })
+            boards: (fields["boards"] ?? []).prefix(Self.mostBoards).map { $0.cut(toBytes: Self.longest) })
     }
 
     /// The answer to disco#info about ``MeshNamespaces/device``.

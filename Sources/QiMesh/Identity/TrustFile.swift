@@ -1,4 +1,5 @@
 import Foundation
+import QiWire
 
 /// The JSON form of a ``TrustTable``, version 2: `{"version": 2, "contacts": […], "devices": […], "revoked": […]}` with dates in ISO 8601
 /// and fingerprints as text. `devices` holds the keys.
@@ -105,7 +106,7 @@ enum TrustFile {
     }
 
     private static func fingerprint(_ text: String) throws(MeshError) -> KeyFingerprint {
-        guard let key = KeyFingerprint(text) else { throw MeshError(.trust, "\"\(text.prefix(64))\" is not a fingerprint") }
+        guard let key = KeyFingerprint(text) else { throw MeshError(.trust, "\"\(text.cut(toBytes: 64))\" is not a fingerprint") }
         return key
     }
 

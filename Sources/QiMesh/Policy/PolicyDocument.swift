@@ -1,5 +1,6 @@
 import Foundation
 import QiMessaging
+import QiWire
 
 /// `policy.yaml` as it is written (reference "cli-and-config" §4), before names are looked up in it.
 struct PolicyDocument: Decodable {
@@ -98,7 +99,8 @@ extension PolicyDocument {
             guard texts.count <= listLimit else { throw container.wrong(key, "more than \(listLimit) entries") }
             return try texts.enumerated().map { index, text in
                 guard text.utf8.count <= patternLimit, let pattern = TargetPattern(text) else {
-                    throw container.wrong(key, index: index, "\"\(text.prefix(80))\" is not of the form Service.member, with * for any name")
+                    let shown = text.cut(toBytes: 80)
+                    throw container.wrong(key, index: index, "\"\(shown)\" is not of the form Service.member, with * for any name")
                 }
                 return pattern
             }

@@ -1,3 +1,5 @@
+import QiWire
+
 /// Rows under headings, columns aligned. Into a pipe everything is written; a terminal gets what fits, and nothing that has to be typed is
 /// cut.
 struct Table {
@@ -127,7 +129,11 @@ struct Table {
         return lines + [line]
     }
 
-    private static func cut(_ text: String, _ width: Int) -> String { text.count > width ? text.prefix(width - 1) + "…" : text }
+    /// At most so many characters, and not more bytes than such a line takes: one character can have any number.
+    private static func cut(_ text: String, _ width: Int) -> String {
+        let bytes = 16 * width
+        return text.count > width ? text.prefix(width - 1).cut(toBytes: bytes) + "…" : text.cut(toBytes: bytes)
+    }
 
     /// The names of a list in as few lines as they fit into; at least one.
     private static func wrapped(_ text: String, _ width: Int) -> [String] {

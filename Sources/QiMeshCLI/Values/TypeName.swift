@@ -2,7 +2,7 @@ import QiWire
 
 /// Types as people read them in `qimesh info`.
 enum TypeName {
-    /// The longest name shown, in characters; a structure of hundreds of members helps nobody.
+    /// The longest name shown, in bytes; a structure of hundreds of members helps nobody.
     static let lengthLimit = 200
 
     /// The name of the type that a signature text describes; the text itself when it cannot be parsed.
@@ -15,7 +15,7 @@ enum TypeName {
     /// The name of a type, in the words of the Swift API.
     static func text(_ type: QiType) -> String {
         let name = name(type)
-        return name.count > lengthLimit ? name.prefix(lengthLimit) + "…" : name
+        return name.utf8.count > lengthLimit ? name.cut(toBytes: lengthLimit) + "…" : name
     }
 
     private static func name(_ type: QiType) -> String {

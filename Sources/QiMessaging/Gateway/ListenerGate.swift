@@ -245,7 +245,7 @@ final class ListenerGate {
         do throws(QiError) {
             proof = try prove(connection, given)
         } catch {
-            refused(connection.origin, error.message, presented: (try? Credentials(given)).map { "user:\($0.user.prefix(64))" })
+            refused(connection.origin, error.message, presented: (try? Credentials(given)).map { "user:\($0.user.cut(toBytes: 64))" })
             throw error
         }
         connection.proven = proof?.identity

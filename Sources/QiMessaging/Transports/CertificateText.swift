@@ -1,5 +1,6 @@
 import Glibc
 import NIOSSL
+import QiWire
 import SwiftASN1
 import X509
 
@@ -69,7 +70,7 @@ struct CertificateText {
     private static func text(_ name: DistinguishedName) -> String { bounded("\(name)") }
 
     /// A peer's words: not more than fit into a message.
-    private static func bounded(_ text: String) -> String { text.utf8.count > 120 ? String(text.prefix(40)) + "…" : text }
+    private static func bounded(_ text: String) -> String { text.utf8.count > 120 ? text.cut(toBytes: 120) + "…" : text }
 
     /// `2026-11-29 10:04 UTC`.
     private static func date(_ seconds: Int64) -> String {

@@ -119,7 +119,7 @@ extension QiType: CustomStringConvertible {
     var shownText: String {
         let text = signatureText
         guard text.utf8.count > QiType.longestShown else { return text }
-        return "\(text.prefix(QiType.longestShown))… (\(text.utf8.count) bytes)"
+        return "\(text.cut(toBytes: QiType.longestShown))… (\(text.utf8.count) bytes)"
     }
 
     private static let longestShown = 80

@@ -39,8 +39,8 @@ extension RosterItem {
     /// Reads an `<item/>`; nil when its address is broken.
     init?(parsing element: Element) {
         guard let jid = element["jid"].flatMap({ JID($0) }) else { return nil }
-        let groups = element.children("group").prefix(64).map { String($0.text.prefix(256)) }
-        let name = element["name"].map { String(decoding: $0.utf8.prefix(JID.longestPart), as: UTF8.self) }
+        let groups = element.children("group").prefix(64).map { $0.text.cut(toBytes: 256) }
+        let name = element["name"].map { $0.cut(toBytes: JID.longestPart) }
         self.init(
             jid: jid, name: name == "" ? nil : name,
             subscription: element["subscription"].flatMap(Subscription.init(rawValue:)) ?? .none,

@@ -2,7 +2,7 @@
 public struct SubscriptionRequest: Hashable, Sendable {
     /// Who asks: a bare address.
     public let from: JID
-    /// A text for the owner, at most 1024 characters; from outside, so show it as a quotation.
+    /// A text for the owner, at most 1024 bytes; from outside, so show it as a quotation.
     public let text: String
     /// Token of a pre-arranged pairing (XEP-0379 §3), at most 1023 bytes.
     public let token: String?

@@ -146,7 +146,7 @@ extension StreamEnd {
     static func tlsReason(_ text: String?) -> String? {
         guard let text, let start = text.firstRange(of: "error:") else { return nil }
         let parts = text[start.lowerBound...].split(separator: ":")
-        return parts.count >= 3 ? parts.last.map { String($0.prefix(80)) } : nil
+        return parts.count >= 3 ? parts.last.map { $0.cut(toBytes: 80) } : nil
     }
 }
 

@@ -18,7 +18,7 @@ public struct StanzaError: Error, Hashable, Sendable {
     public var type: Kind
     /// The defined condition, for example `item-not-found` (RFC 6120 §8.3.3).
     public var condition: String
-    /// Text for a person, from whoever answered; may be empty. At most 1024 characters are kept of a peer's.
+    /// Text for a person, from whoever answered; may be empty. At most 1024 bytes are kept of a peer's.
     public var text: String
     /// A condition of an application's own namespace, for example Jingle's `unknown-session` (XEP-0166 §10).
     public var application: Element?
@@ -48,7 +48,7 @@ public struct StanzaError: Error, Hashable, Sendable {
 }
 
 extension StanzaError {
-    /// Longest text kept of a peer's error, in characters.
+    /// Longest text kept of a peer's error, in bytes.
     static let longestText = 1024
 
     /// Reads an `<error/>`; a broken one becomes `undefined-condition`.
@@ -61,7 +61,7 @@ extension StanzaError {
         let application = element.children.first { $0.namespace != Namespaces.stanzas }
         self.init(
             element["type"].flatMap(Kind.init(rawValue:)) ?? .cancel, defined?.name ?? "undefined-condition",
-            text: String((element["text", Namespaces.stanzas]?.text ?? "").prefix(StanzaError.longestText)),
+            text: (element["text", Namespaces.stanzas]?.text ?? "").cut(toBytes: StanzaError.longestText),
             application: application)
     }
 

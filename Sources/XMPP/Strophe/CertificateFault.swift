@@ -50,14 +50,14 @@ extension CertificateFault {
     /// What the library has read of a certificate, copied.
     init(_ reason: String, _ certificate: OpaquePointer) {
         func text(_ element: xmpp_cert_element_t) -> String? {
-            xmpp_tlscert_get_string(certificate, element).map { String(String(cString: $0).prefix(200)) }
+            xmpp_tlscert_get_string(certificate, element).map { String(cString: $0).cut(toBytes: 200) }
         }
         self.init(
-            reason: String(reason.prefix(200)), validFrom: text(XMPP_CERT_NOTBEFORE), validUntil: text(XMPP_CERT_NOTAFTER),
+            reason: reason.cut(toBytes: 200), validFrom: text(XMPP_CERT_NOTBEFORE), validUntil: text(XMPP_CERT_NOTAFTER),
             issuer: text(XMPP_CERT_ISSUER))
         for index in 0..<CertificateFault.mostNames {
             guard let name = xmpp_tlscert_get_dnsname(certificate, index) else { break }
-            names.append(String(String(cString: name).prefix(253)))
+            names.append(String(cString: name).cut(toBytes: 253))
         }
         if names.isEmpty, let name = CertificateFault.commonName(text(XMPP_CERT_SUBJECT)) { names = [name] }
         clock = CertificateFault.now()

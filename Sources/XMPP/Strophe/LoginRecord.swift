@@ -40,7 +40,7 @@ struct LoginRecord: Hashable, Sendable {
 
     /// A line of the library's log that is no stanza. `systemError` is errno.
     mutating func logged(_ line: String, isError: Bool, systemError: Int32) {
-        if isError { libraryError = String(line.prefix(200)) }
+        if isError { libraryError = line.cut(toBytes: 200) }
         if line.hasPrefix("sock_connect() to ") {
             attempted(line.dropFirst("sock_connect() to ".count), systemError: systemError)
         } else if line.hasPrefix("connection failed, error ") {
@@ -67,7 +67,7 @@ struct LoginRecord: Hashable, Sendable {
         case "features":
             // The first such child, and its texts joined, as the library reads them; what was offered before TLS counts for it as well.
             guard let offer = stanza.child("mechanisms"), offer.namespace == Namespaces.sasl else { return }
-            let texts = offer.children("mechanism").map { $0.text.prefix(64).uppercased() }
+            let texts = offer.children("mechanism").map { $0.text.cut(toBytes: 64).uppercased() }
             mechanisms += texts.prefix(64).filter { !mechanisms.contains($0) }
         case "failure" where stanza.namespace == Namespaces.sasl:
             let condition = stanza.children.first { $0.name != "text" }?.name ?? "not-authorized"
@@ -77,11 +77,11 @@ struct LoginRecord: Hashable, Sendable {
         case "iq" where stanza["type"] == "error" && loginRefusal == nil:
             let error = StanzaError(parsing: stanza.child("error"))
             bindRefusal = Refusal(
-                condition: error.condition, text: String(error.text.prefix(200)),
+                condition: error.condition, text: error.text.cut(toBytes: 200),
                 isTemporary: error.type == .wait || error.condition == "conflict")
         default: break
         }
     }
 
-    private static func text(of element: Element?) -> String { String((element?.text ?? "").prefix(200)) }
+    private static func text(of element: Element?) -> String { (element?.text ?? "").cut(toBytes: 200) }
 }

@@ -28,9 +28,9 @@ struct StreamEnd: Hashable, Sendable {
         let children = (element?.children ?? []).filter { $0.namespace == Namespaces.streamErrors }
         let condition = children.first { $0.name != "text" }
         streamError = condition?.name ?? "undefined-condition"
-        streamErrorText = children.first { $0.name == "text" }.map { String($0.text.prefix(200)) }
+        streamErrorText = children.first { $0.name == "text" }.map { $0.text.cut(toBytes: 200) }
         if streamError == "see-other-host" {
-            otherHost = condition.map { String($0.text.prefix(300)).filter { !$0.isWhitespace } }
+            otherHost = condition.map { $0.text.cut(toBytes: 300).filter { !$0.isWhitespace } }
         }
     }
 }

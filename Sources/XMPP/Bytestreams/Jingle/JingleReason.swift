@@ -2,7 +2,7 @@
 struct JingleReason: Hashable, Sendable {
     /// The condition's name, at most 64 bytes of a peer's.
     var condition: String
-    /// Text for a person; at most 1024 characters of a peer's.
+    /// Text for a person; at most 1024 bytes of a peer's.
     var text: String
 
     /// A reason of ours.
@@ -16,7 +16,7 @@ struct JingleReason: Hashable, Sendable {
         let name = element.children.first { $0.name != "text" }?.name ?? "general-error"
         self.init(
             name.utf8.count <= 64 ? name : "general-error",
-            text: String((element["text", Namespaces.jingle]?.text ?? "").prefix(StanzaError.longestText)))
+            text: (element["text", Namespaces.jingle]?.text ?? "").cut(toBytes: StanzaError.longestText))
     }
 
     /// The reason as it is sent.
