@@ -23,6 +23,7 @@ final class AuditLog: AuditSink {
     private struct State {
         var settings = AuditSettings()
         private var known = Shelf()
+        private var calls = Shelf()
         private var changes = Shelf()
         private var strangers = Shelf()
 
@@ -30,6 +31,7 @@ final class AuditLog: AuditSink {
             get {
                 switch shelf {
                 case .known: known
+                case .calls: calls
                 case .changes: changes
                 case .strangers: strangers
                 }
@@ -37,6 +39,7 @@ final class AuditLog: AuditSink {
             _modify {
                 switch shelf {
                 case .known: yield &known
+                case .calls: yield &calls
                 case .changes: yield &changes
                 case .strangers: yield &strangers
                 }
@@ -65,7 +68,8 @@ final class AuditLog: AuditSink {
     func configure(_ settings: AuditSettings) { state.withLock { $0.settings = settings } }
 
     func record(_ record: AuditRecord) {
-        let line = AuditLine(time: Date(), record: record)
+        // Cut before it waits: records that wait are in memory.
+        let line = AuditLine(time: Date(), record: AuditLine.bounded(record))
         let shelf = AuditShelf(record)
         let (isNew, isCounted) = state.withLock { state in
             let lines = state[shelf].repeats.lines(for: line)

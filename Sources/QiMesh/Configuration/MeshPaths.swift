@@ -27,8 +27,8 @@ public struct MeshPaths: Hashable, Sendable {
     public var knownDoorFile: String { stateDirectory + "/known-doors" }
     /// The hashed tokens of those who come in at the gateway by name.
     public var userFile: String { stateDirectory + "/users" }
-    /// Denials, one line of JSON each; older ones are beside it, with a number behind. Changes and denials of strangers are in files
-    /// of their own: `audit-changes.jsonl`, `audit-strangers.jsonl`.
+    /// Denials, one line of JSON each; older ones are beside it, with a number behind. Allowed calls, changes and denials of strangers are
+    /// in files of their own: `audit-calls.jsonl`, `audit-changes.jsonl`, `audit-strangers.jsonl`.
     public var auditFile: String { stateDirectory + "/audit.jsonl" }
 
     /// Where a gateway that is a process of its own writes the same: each puts its own files aside.

@@ -33,7 +33,7 @@ import Testing
             let lines = try await Self.written([Self.record("ALMotion.moveTo"), Self.record("A.b", allowed: true, rule: nil)], in: folder)
             #expect(lines.map(\.record) == [Self.record("ALMotion.moveTo"), Self.record("A.b", allowed: true, rule: nil)])
             let text = try String(contentsOfFile: folder + "/audit.jsonl", encoding: .utf8).split(separator: "\n")
-            #expect(text.count == 2)
+            #expect(text.count == 1)
             let first = try #require(try JSONSerialization.jsonObject(with: Data(text[0].utf8)) as? [String: Any])
             #expect(
                 Set(first.keys) == ["time", "event", "principal", "zone", "target", "access", "decision", "rule", "path"])
@@ -48,6 +48,39 @@ import Testing
             let lines = try await Self.written([Self.record(hostile), Self.record("next")], in: folder)
             #expect(lines.count == 2)
             #expect(lines[0].record.target.hasPrefix("x\n\"}") && lines[0].record.target.utf8.count < 600)
+        }
+    }
+
+    /// One character of a megabyte is not one of four bytes.
+    @Test func aTowerOfMarksIsCutByItsBytes() async throws {
+        try await withTemporaryDirectory { folder in
+            let tower = "e" + String(repeating: "\u{301}", count: 1 << 19)
+            var record = Self.record(tower)
+            record.detail = tower
+            let lines = try await Self.written(Array(repeating: record, count: 9), in: folder)
+            #expect(lines.count == 9)
+            for line in lines { #expect(line.record.target.utf8.count < 600 && (line.record.detail?.utf8.count ?? 0) < 600) }
+            let size = try FileManager.default.attributesOfItem(atPath: folder + "/audit.jsonl")[.size] as? NSNumber
+            #expect(size?.intValue ?? .max < 20_000)
+        }
+    }
+
+    /// Where all calls are written down, one that is let in makes as many lines as it likes.
+    @Test func permittedCallsPushOutNoDenials() async throws {
+        try await withTemporaryDirectory { folder in
+            var settings = AuditSettings()
+            (settings.fileSize, settings.fileCount, settings.isForAllCalls) = (10_000, 2, true)
+            let log = AuditLog(file: folder + "/audit.jsonl", logger: Self.quiet)
+            log.configure(settings)
+            try await log.whileWriting {
+                log.record(Self.record("ALMotion.moveTo"))
+                for number in 0..<2_000 { log.record(Self.record("A.\(number)", allowed: true)) }
+            }
+            var lines: [AuditLine] = []
+            _ = try AuditReader([folder + "/audit.jsonl"]).read { lines.append($0) }
+            #expect(lines.map(\.record).contains(Self.record("ALMotion.moveTo")))
+            #expect(lines.contains { $0.record.event == "call" })
+            #expect(try names(in: folder).contains("audit-calls.jsonl"))
         }
     }
 
