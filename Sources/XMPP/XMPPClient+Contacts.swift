@@ -56,7 +56,9 @@ extension XMPPClient {
     }
 
     /// Refuses an account's request, takes back an approval, or ends its view of our presence (RFC 6121 §3.2).
+    /// The approval given in advance is taken back also when this client is not online.
     public func denySubscription(of account: JID) async throws(XMPPError) {
+        contacts.decided(account.bare, approved: false)
         try await host.sendSubscription(.unsubscribed, to: account.bare)
     }
 

@@ -24,16 +24,19 @@ public final class XMPPClient: Sendable {
     ///   - delegate: Told about everything that happens, on the client's thread.
     ///   - admits: Whether the owner of the account takes a bare address for a contact. An account that the server lists and this
     ///     refuses is a stranger: it is neither answered nor asked. Called on any thread, for each request; must return soon.
+    ///   - expects: Whether a subscription request of a bare address is answered without a person, given how the server lists the account:
+    ///     the delegate is told of it, and it is not kept among those that wait. Called like `admits`.
     ///   - logger: For background activity; what the API reports is not logged above debug.
     ///   - eventLoopGroup: Keeps the time of connection attempts, which block the client's own thread.
     public init(
         configuration: XMPPConfiguration, delegate: (any XMPPClientDelegate)? = nil,
-        admits: @escaping @Sendable (JID) -> Bool = { _ in true }, logger: Logger, eventLoopGroup: any EventLoopGroup
+        admits: @escaping @Sendable (JID) -> Bool = { _ in true },
+        expects: @escaping @Sendable (JID, RosterItem?) -> Bool = { _, _ in false }, logger: Logger, eventLoopGroup: any EventLoopGroup
     ) {
         var logger = logger
         logger[metadataKey: LogKeys.account] = "\(configuration.jid)"
         self.configuration = configuration
-        contacts = ContactBook(limits: configuration.limits, admission: admits)
+        contacts = ContactBook(limits: configuration.limits, admission: admits, expectation: expects)
         status = ClientStatus()
         host = SessionHost(
             configuration: configuration, delegate: delegate, contacts: contacts, status: status, logger: logger,

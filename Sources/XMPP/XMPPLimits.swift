@@ -15,8 +15,12 @@ public struct XMPPLimits: Hashable, Sendable {
     public var contacts: Int
     /// Connections kept of one contact.
     public var resourcesPerContact: Int
-    /// Subscription requests kept until they are decided.
+    /// Subscription requests kept until they are decided; the oldest goes.
     public var subscriptionRequests: Int
+    /// How many of them accounts of one domain may have.
+    public var subscriptionRequestsPerDomain: Int
+    /// Accounts that the server lists and the owner has not admitted whose presence is kept, without its text.
+    public var unconfirmedContacts: Int
     /// Bytes that wait to be sent; a server that takes none for so long is disconnected.
     public var outboundBytes: Int
     /// Verified capability sets kept.
@@ -36,6 +40,8 @@ public struct XMPPLimits: Hashable, Sendable {
         contacts = 10_000
         resourcesPerContact = 16
         subscriptionRequests = 256
+        subscriptionRequestsPerDomain = 64
+        unconfirmedContacts = 256
         outboundBytes = 4 * 1024 * 1024
         capabilities = 512
         handlersAtOnce = 64

@@ -92,12 +92,20 @@ extension BytestreamMultiplexer {
         pump()
     }
 
-    /// That account is no contact any more: bytestreams of all its resources fail at once. `peer` is bare.
-    func contactRemoved(_ peer: JID) {
+    /// That account is no contact any more, here or in the server's list, as `reason` says: bytestreams of all its resources fail at once.
+    /// `peer` is bare.
+    func contactRemoved(_ peer: JID, _ reason: String) {
         for session in sessions.values where session.peer.bare == peer {
-            end(session, XMPPError(.streamClosed, "\(peer) is no contact any more"), tell: JingleReason("gone"))
+            end(session, XMPPError(.streamClosed, reason), tell: JingleReason("gone"))
         }
         pump()
+    }
+
+    /// Ends a bytestream because another account needs its place, and says so to its peer and to whoever watches.
+    func displace(_ session: BytestreamSession, for newcomer: JID) {
+        let text = "all \(limits.streams) places for bytestreams are taken, and \(session.peer.bare) held the most"
+        end(session, XMPPError(.limitExceeded, text), tell: JingleReason("general-error", text: text))
+        sink?.displaced(session.peer, for: newcomer)
     }
 
     /// The connection ended: all bytestreams and attempts fail with that error at once. Handlers stay set.

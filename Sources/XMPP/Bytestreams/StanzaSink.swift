@@ -22,6 +22,14 @@ protocol StanzaSink: AnyObject {
     func sendData(
         to peer: JID, sid: String, sequence: UInt16, base64: UnsafeRawBufferPointer, timeout: Duration,
         completion: @escaping (Result<Void, XMPPError>) -> Void)
+
+    /// A bytestream of `peer` was ended because `newcomer` needed its place; both are full addresses.
+    func displaced(_ peer: JID, for newcomer: JID)
+}
+
+extension StanzaSink {
+    /// Tells nobody.
+    func displaced(_ peer: JID, for newcomer: JID) {}
 }
 
 /// Runs work on the stanza thread, in the order it was handed in; callable from every thread.

@@ -5,7 +5,7 @@ final class ContactBook: Sendable {
     private struct Book: Sendable {
         var roster: Roster
         var presence: PresenceTracker
-        var requests: [JID: SubscriptionRequest] = [:]
+        var requests: PendingRequests
         /// Approvals given before the request came, kept here for servers that cannot (RFC 6121 §3.4).
         var approved: Set<JID> = []
     }
@@ -13,15 +13,24 @@ final class ContactBook: Sendable {
     private let book: Mutex<Book>
     private let limits: XMPPLimits
     private let admission: @Sendable (JID) -> Bool
+    private let expectation: @Sendable (JID, RosterItem?) -> Bool
 
-    /// - Parameter admission: whether the owner of this account takes a bare address for a contact. The server's list alone makes none.
-    init(limits: XMPPLimits, admission: @escaping @Sendable (JID) -> Bool = { _ in true }) {
+    /// - Parameters:
+    ///   - admission: whether the owner of this account takes a bare address for a contact. The server's list alone makes none.
+    ///   - expectation: whether a request of a bare address, which the server lists so, is answered without a person. Such a request is
+    ///     not kept: it needs no room, so others cannot take that away.
+    init(
+        limits: XMPPLimits, admission: @escaping @Sendable (JID) -> Bool = { _ in true },
+        expectation: @escaping @Sendable (JID, RosterItem?) -> Bool = { _, _ in false }
+    ) {
         self.limits = limits
         self.admission = admission
+        self.expectation = expectation
         book = Mutex(
             Book(
                 roster: Roster(limit: limits.contacts),
-                presence: PresenceTracker(resourceLimit: limits.resourcesPerContact)))
+                presence: PresenceTracker(resourceLimit: limits.resourcesPerContact, unconfirmedLimit: limits.unconfirmedContacts),
+                requests: PendingRequests(limit: limits.subscriptionRequests, domainLimit: limits.subscriptionRequestsPerDomain)))
     }
 
     // MARK: Reading
@@ -63,7 +72,7 @@ final class ContactBook: Sendable {
     }
 
     func pendingRequests() -> [SubscriptionRequest] {
-        book.withLock { Array($0.requests.values) }.sorted { $0.from.description < $1.from.description }
+        book.withLock { $0.requests.all }.sorted { $0.from.description < $1.from.description }
     }
 
     // MARK: Writing
@@ -73,8 +82,12 @@ final class ContactBook: Sendable {
     func pushed(_ query: Element) -> RosterItem? { book.withLock { $0.roster.pushed(query) } }
 
     func received(_ presence: Element, from sender: JID) -> [PresenceResource] {
-        book.withLock { $0.presence.received(presence, from: sender, now: .now) }
+        let isAdmitted = admission(sender.bare)
+        return book.withLock { $0.presence.received(presence, from: sender, isAdmitted: isAdmitted, now: .now) }
     }
+
+    /// The owner does not take the account for a contact any more. Returns the connections that are kept no more, as gone.
+    func dismissed(_ account: JID) -> [PresenceResource] { book.withLock { $0.presence.dismissed(account) } }
 
     func learned(
         _ disco: DiscoInfo, of full: JID, capabilities: PresenceResource.Capabilities?
@@ -91,27 +104,27 @@ final class ContactBook: Sendable {
 
     func requested(_ request: SubscriptionRequest) -> OnRequest {
         let isAdmitted = admission(request.from)
+        let isExpected = expectation(request.from, item(request.from))
         return book.withLock { book in
-            if book.approved.remove(request.from) != nil { return .approve }
+            // An approval in advance counts as long as the owner's word behind it does.
+            if book.approved.remove(request.from) != nil, isAdmitted || isExpected { return .approve }
             let subscription = book.roster[request.from]?.subscription
             // It sees us already: its server has forgotten; say so again (RFC 6121 §3.1.3).
             if isAdmitted, subscription == .both || subscription == .from { return .approve }
+            if isExpected { return .ask }
             guard book.requests[request.from] != request else { return .ignore }
-            guard book.requests[request.from] != nil || book.requests.count < limits.subscriptionRequests else {
-                return .ignore
-            }
-            book.requests[request.from] = request
+            book.requests.add(request)
             return .ask
         }
     }
 
     /// The account took its request back.
-    func withdrawn(_ account: JID) { book.withLock { $0.requests[account] = nil } }
+    func withdrawn(_ account: JID) { book.withLock { _ = $0.requests.remove(account) } }
 
     /// The account sees us now: nothing is left to decide.
     func settled(_ account: JID) {
         book.withLock { book in
-            book.requests[account] = nil
+            book.requests.remove(account)
             book.approved.remove(account)
         }
     }
@@ -130,7 +143,7 @@ final class ContactBook: Sendable {
     /// We decided.
     func decided(_ account: JID, approved: Bool) {
         book.withLock { book in
-            let waited = book.requests.removeValue(forKey: account) != nil
+            let waited = book.requests.remove(account) != nil
             let subscription = book.roster[account]?.subscription
             let isSeen = subscription == .both || subscription == .from
             if !approved {

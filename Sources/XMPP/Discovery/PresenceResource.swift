@@ -30,7 +30,7 @@ public struct PresenceResource: Hashable, Sendable {
     public let isAvailable: Bool
     /// How ready it is.
     public let show: Show
-    /// A text for people, at most 1024 characters; from outside.
+    /// A text for people, at most 1024 bytes; from outside. Empty for one that the owner has not admitted.
     public let status: String
     /// -128 to 127.
     public let priority: Int

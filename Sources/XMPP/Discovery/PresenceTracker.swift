@@ -1,10 +1,17 @@
 /// Who is there, as a value: a fold over presence stanzas of contacts (RFC 6121 §4).
 struct PresenceTracker {
     private var accounts: [JID: [JID: PresenceResource]] = [:]
+    /// Those of ``accounts`` that the server lists and the owner has not admitted: as many as an operator likes to invent.
+    private var unconfirmed: Set<JID> = []
     private let resourceLimit: Int
+    private let unconfirmedLimit: Int
 
-    init(resourceLimit: Int) {
+    /// Connections kept of an account that is not admitted.
+    private static let unconfirmedResourceLimit = 2
+
+    init(resourceLimit: Int, unconfirmedLimit: Int = 256) {
         self.resourceLimit = resourceLimit
+        self.unconfirmedLimit = unconfirmedLimit
     }
 
     /// Known connections of an account, the newest first.
@@ -16,25 +23,49 @@ struct PresenceTracker {
 
     /// A presence without type or of type unavailable arrived from a contact. Returns what changed: nothing, one connection,
     /// or, when the account's bare address says goodbye, all of them.
-    mutating func received(_ stanza: Element, from sender: JID, now: ContinuousClock.Instant) -> [PresenceResource] {
+    ///
+    /// - Parameter isAdmitted: whether the owner takes the account for a contact. Of others little is kept, for a few of them: so they are
+    ///   there at once if the owner admits them.
+    mutating func received(
+        _ stanza: Element, from sender: JID, isAdmitted: Bool = true, now: ContinuousClock.Instant
+    ) -> [PresenceResource] {
         if stanza["type"] == "unavailable" {
             return sender.isBare ? removeAccount(sender) : remove(sender).map { [$0] } ?? []
         }
         // A bare address has no connection that could be talked to.
         guard stanza["type"] == nil, !sender.isBare else { return [] }
         let old = accounts[sender.bare]?[sender]
-        guard old != nil || (accounts[sender.bare]?.count ?? 0) < resourceLimit else { return [] }
+        guard old != nil || hasRoom(for: sender.bare, isAdmitted) else { return [] }
         let capabilities = PresenceResource.Capabilities(parsing: stanza["c", Namespaces.caps])
         let resource = PresenceResource(
             jid: sender, isAvailable: true,
             show: stanza.child("show").flatMap { .init(rawValue: $0.text) } ?? .available,
-            status: String((stanza.child("status")?.text ?? "").prefix(1024)),
+            status: isAdmitted ? (stanza.child("status")?.text ?? "").cut(toBytes: 1024) : "",
             priority: stanza.child("priority").flatMap { Int($0.text) }.map { min(127, max(-128, $0)) } ?? 0,
             capabilities: capabilities,
             disco: capabilities == old?.capabilities ? old?.disco : nil,
             since: old?.since ?? now)
         accounts[sender.bare, default: [:]][sender] = resource
+        if isAdmitted { unconfirmed.remove(sender.bare) } else { unconfirmed.insert(sender.bare) }
         return old == resource ? [] : [resource]
+    }
+
+    private func hasRoom(for account: JID, _ isAdmitted: Bool) -> Bool {
+        let count = accounts[account]?.count ?? 0
+        if isAdmitted { return count < resourceLimit }
+        return count < min(resourceLimit, PresenceTracker.unconfirmedResourceLimit)
+            && (unconfirmed.contains(account) || unconfirmed.count < unconfirmedLimit)
+    }
+
+    /// The owner does not take an account for a contact any more. Returns the connections that are kept no more.
+    mutating func dismissed(_ account: JID) -> [PresenceResource] {
+        guard let known = accounts[account], !unconfirmed.contains(account) else { return [] }
+        guard known.count <= PresenceTracker.unconfirmedResourceLimit, unconfirmed.count < unconfirmedLimit else {
+            return removeAccount(account)
+        }
+        unconfirmed.insert(account)
+        accounts[account] = known.mapValues(\.withoutStatus)
+        return []
     }
 
     /// What a connection can do became known. Nil when it has gone or announced something else meanwhile.
@@ -53,19 +84,23 @@ struct PresenceTracker {
     /// One connection is gone.
     mutating func remove(_ full: JID) -> PresenceResource? {
         guard let old = accounts[full.bare]?.removeValue(forKey: full) else { return nil }
-        if accounts[full.bare]?.isEmpty == true { accounts[full.bare] = nil }
+        if accounts[full.bare]?.isEmpty == true {
+            accounts[full.bare] = nil
+            unconfirmed.remove(full.bare)
+        }
         return old.gone
     }
 
     /// All connections of an account are gone.
     mutating func removeAccount(_ account: JID) -> [PresenceResource] {
-        (accounts.removeValue(forKey: account.bare).map { Array($0.values) } ?? []).map(\.gone)
+        unconfirmed.remove(account.bare)
+        return (accounts.removeValue(forKey: account.bare).map { Array($0.values) } ?? []).map(\.gone)
     }
 
     /// Everybody is gone: our own stream ended.
     mutating func removeAll() -> [PresenceResource] {
         let all = accounts.values.flatMap { $0.values }.map(\.gone)
-        accounts = [:]
+        (accounts, unconfirmed) = ([:], [])
         return all
     }
 }
@@ -75,6 +110,13 @@ extension PresenceResource {
     var gone: PresenceResource {
         PresenceResource(
             jid: jid, isAvailable: false, show: show, status: status, priority: priority, capabilities: capabilities,
+            disco: disco, since: since)
+    }
+
+    /// What is kept of one whose account is not admitted.
+    var withoutStatus: PresenceResource {
+        PresenceResource(
+            jid: jid, isAvailable: isAvailable, show: show, status: "", priority: priority, capabilities: capabilities,
             disco: disco, since: since)
     }
 

@@ -72,10 +72,10 @@ extension XMPPSession {
     }
 
     private func subscriptionRequested(_ stanza: Element, from account: JID) {
-        guard strangerMeter.received(from: account, now: .now()) == .serve else { return }
+        guard subscriptionMeter.received(from: account.server, now: .now()) == .serve else { return }
         let token = stanza["preauth", Namespaces.preauth]?["token"]
         let request = SubscriptionRequest(
-            from: account, text: String((stanza.child("status")?.text ?? "").prefix(1024)),
+            from: account, text: (stanza.child("status")?.text ?? "").cut(toBytes: 1024),
             token: token.flatMap { $0.utf8.count <= JID.longestPart ? $0 : nil })
         switch contacts.requested(request) {
         case .approve: _ = sendSubscription(.subscribed, to: account, children: [])
@@ -104,7 +104,9 @@ extension XMPPSession {
         case .both, .from: contacts.settled(item.jid)
         case .remove, .none, .to: break
         }
-        if !item.isMutual { multiplexer.contactRemoved(item.jid) }
+        if !item.isMutual {
+            multiplexer.contactRemoved(item.jid, "the server does not list \(item.jid) and this account as contacts of each other any more")
+        }
         delegate?.rosterChanged(item)
         if item.subscription != .both && item.subscription != .to {
             for resource in contacts.removeAccount(item.jid) { presenceChanged(resource) }
@@ -116,7 +118,12 @@ extension XMPPSession {
 
     /// The owner admitted an account, or does not take it for a contact any more.
     func admissionChanged(_ account: JID) {
-        guard contacts.isMutual(account) else { return multiplexer.contactRemoved(account) }
+        guard contacts.isMutual(account) else {
+            multiplexer.contactRemoved(account, "\(account) is no contact any more")
+            guard !contacts.isAdmitted(account) else { return }
+            for resource in contacts.dismissed(account) { presenceChanged(resource) }
+            return
+        }
         learnMissingCapabilities(of: account)
         // It may have asked what we can do while it was a stranger, and was not answered: this is the time to ask again.
         if isOnline { sendPresence(to: account) }

@@ -44,6 +44,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var table: IQTable<Waiter>
     var contactMeter: RequestMeter
     var strangerMeter: RequestMeter
+    var subscriptionMeter: RequestMeter
     var presenceMeter: RequestMeter
     var handlers: [HandlerKey: @Sendable (IQRequest) async -> Result<Element?, StanzaError>] = [:]
     var runningHandlers = 0
@@ -86,6 +87,8 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         contactMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.contacts)
         // All strangers share one bucket: they get the same answer, and it must not become a tool of theirs.
         strangerMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: 1)
+        // By domain: one server's accounts hold up their own requests only.
+        subscriptionMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.subscriptionRequests)
         presenceMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.contacts)
         capabilityCache = CapabilityCache(limit: limits.capabilities)
         features = configuration.features

@@ -158,7 +158,7 @@ import Testing
     @Test func aRemovedContactLosesItsBytestreams() throws {
         let pair = try JoinedPair()
         let ends = try pair.open()
-        pair.robot.multiplexer.contactRemoved(pair.desk.jid.bare)
+        pair.robot.multiplexer.contactRemoved(pair.desk.jid.bare, "no contact any more")
         pair.settle()
         #expect(ends.robot.errors == ["streamClosed"])
         #expect(ends.desk.isClosed)

@@ -209,6 +209,84 @@ struct DiscoveryTests {
         limits.subscriptionRequests = 3
         let book = ContactBook(limits: limits)
         let answers = try (0..<5).map { book.requested(SubscriptionRequest(from: try #require(JID("u\($0)@b")))) }
-        #expect(answers == [.ask, .ask, .ask, .ignore, .ignore])
+        // The newest are kept: strangers must not be able to end the asking for everybody.
+        #expect(answers == [.ask, .ask, .ask, .ask, .ask])
+        #expect(book.pendingRequests().map(\.from.description) == ["u2@b", "u3@b", "u4@b"])
+    }
+
+    /// A request that needs no person needs no room, and is told each time.
+    @Test func expectedRequestsAreNotKept() throws {
+        let (nao, listed) = (try #require(JID("nao@lab")), try #require(JID("listed@lab")))
+        let book = ContactBook(limits: XMPPLimits(), admission: { _ in false }, expectation: { $0.domain == "lab" && $1 == nil })
+        #expect(book.requested(SubscriptionRequest(from: nao)) == .ask && book.requested(SubscriptionRequest(from: nao)) == .ask)
+        #expect(book.pendingRequests().isEmpty)
+        _ = book.pushed(Self.query([["jid": "listed@lab", "subscription": "from"]]))
+        #expect(book.requested(SubscriptionRequest(from: listed)) == .ask)
+        #expect(book.pendingRequests().map(\.from) == [listed])
+    }
+
+    /// Approved in advance, and revoked before the request came.
+    @Test func anApprovalInAdvanceIsWorthNothingWithoutTheOwnersWord() throws {
+        let desk = try #require(JID("desk@b"))
+        let admitted = Locked(true)
+        let book = ContactBook(limits: XMPPLimits(), admission: { _ in admitted.withLock { $0 } })
+        #expect(book.expects(desk))
+        admitted.withLock { $0 = false }
+        #expect(book.requested(SubscriptionRequest(from: desk)) == .ask)
+        admitted.withLock { $0 = true }
+        // It was used up.
+        #expect(book.requested(SubscriptionRequest(from: desk, text: "again")) == .ask)
+    }
+
+    /// The server lists as many as its operator invents.
+    @Test func littleIsKeptOfThoseWhoAreNotAdmitted() throws {
+        var limits = XMPPLimits()
+        limits.unconfirmedContacts = 3
+        let admitted = Locked<Set<JID>>([])
+        let book = ContactBook(limits: limits, admission: { jid in admitted.withLock { $0.contains(jid) } })
+        let presence = Self.presence(nil, [Element("status", text: String(repeating: "x", count: 1000))])
+        var jids: [JID] = []
+        for number in 0..<10 {
+            let jid = try #require(JID("u\(number)@b"))
+            jids.append(jid)
+            for resource in 0..<5 {
+                let full = try #require(JID("\(jid)/r\(resource)"))
+                for notice in book.received(presence, from: full) { #expect(notice.status == "") }
+            }
+        }
+        let kept = jids.flatMap { book.resources(of: $0) }
+        #expect(kept.count == 6 && Set(kept.map(\.jid.bare)).count == 3 && kept.allSatisfy { $0.status.isEmpty })
+        // One that the owner admits has its room whatever there is, and gives its place back.
+        let full = try #require(JID("u0@b/r0"))
+        admitted.withLock { $0 = [jids[0], jids[9]] }
+        #expect(book.received(presence, from: full).map(\.status.count) == [1000])
+        #expect(book.received(presence, from: try #require(JID("u9@b/r0"))).count == 1)
+        #expect(book.received(presence, from: try #require(JID("u8@b/r0"))).count == 1)
+        // And loses it with the owner's word.
+        admitted.withLock { $0 = [] }
+        #expect(book.dismissed(jids[9]).map(\.isAvailable) == [false])
+        #expect(book.resources(of: jids[9]).isEmpty)
+    }
+
+    /// One character of 200 000 bytes is one character.
+    @Test func textsOfOthersAreCutByBytes() throws {
+        let tower = "e" + String(repeating: "\u{301}", count: 100_000)
+        let full = try #require(JID("desk@b/x"))
+        var tracker = PresenceTracker(resourceLimit: 2)
+        let heard = tracker.received(Self.presence(nil, [Element("status", text: tower)]), from: full, now: .now)
+        let item = RosterItem(
+            parsing: Element("item", attributes: ["jid": "desk@b", "name": tower], children: [Element("group", text: tower)]))
+        let error = StanzaError(
+            parsing: Element("error", children: [Element("text", namespace: Namespaces.stanzas, text: tower)]))
+        let reason = JingleReason(
+            parsing: Element("reason", children: [Element("text", namespace: Namespaces.jingle, text: tower)]))
+        var end = StreamEnd()
+        end.setStreamError(Element("error", children: [Element("text", namespace: Namespaces.streamErrors, text: tower)]))
+        var login = LoginRecord()
+        login.logged(tower, isError: true, systemError: 0)
+        let texts = [
+            heard.first?.status, item?.name, item?.groups.first, error.text, reason.text, end.streamErrorText, login.libraryError,
+        ]
+        for text in texts { #expect(try #require(text).utf8.count <= 1024 && text?.hasPrefix("e") == false) }
     }
 }

@@ -162,7 +162,7 @@ final class JingleFuzz {
             multiplexer.open(
                 to: peer, application: Element("description", namespace: Self.namespace), on: loop, deadline: clock.now + .seconds(5),
                 initializer: { $0.eventLoop.makeSucceededVoidFuture() }, completion: { _ in })
-        case 1: multiplexer.contactRemoved(peer)
+        case 1: multiplexer.contactRemoved(peer, "no contact")
         case 2: multiplexer.peerUnavailable(peer)
         default: multiplexer.disconnected(XMPPError(.connectionLost, "the stream ended"))
         }
