@@ -13,6 +13,8 @@ public protocol XMPPClientDelegate: Sendable {
     func subscriptionRequested(_ request: SubscriptionRequest)
     /// A contact published an item on a node whose `+notify` feature we announce (XEP-0163 §4.3). `item` is the `<item/>`.
     func pepEvent(from account: JID, node: String, item: Element)
+    /// A bytestream of `peer` was ended because all places were taken, `peer` held the most, and `newcomer` needed one. Full addresses.
+    func bytestreamDisplaced(_ peer: JID, for newcomer: JID)
 }
 
 extension XMPPClientDelegate {
@@ -26,4 +28,6 @@ extension XMPPClientDelegate {
     public func subscriptionRequested(_ request: SubscriptionRequest) {}
     /// Does nothing.
     public func pepEvent(from account: JID, node: String, item: Element) {}
+    /// Does nothing.
+    public func bytestreamDisplaced(_ peer: JID, for newcomer: JID) {}
 }

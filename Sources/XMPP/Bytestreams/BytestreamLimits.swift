@@ -3,7 +3,8 @@ public struct BytestreamLimits: Hashable, Sendable {
     /// Bytestreams one contact (bare address) may have open or in negotiation towards us; ours towards it are counted
     /// apart, with the same limit, so that a contact cannot take our own way away.
     public var streamsPerContact = 16
-    /// The same over all contacts, for each of the two directions.
+    /// The same over all contacts, for each of the two directions. When so many are open towards us, a contact with fewer gets the place of
+    /// one of the contact with the most.
     public var streams = 256
     /// Bytes of payload in one block (XEP-0047 §2.1 `block-size`), 1 to 5700: above that a stanza exceeds 8 KiB, which
     /// servers read in several turns.

@@ -66,7 +66,7 @@ extension BytestreamMultiplexer {
         guard sessionsByID[BytestreamSession.Key(peer: iq.from, sid: message.sid)] == nil else {
             return answer(iq, .failure(.outOfOrder))
         }
-        guard hasRoom(for: iq.from, .responder) else { return answer(iq, .failure(.resourceConstraint)) }
+        guard let room = room(for: iq.from) else { return answer(iq, .failure(.resourceConstraint)) }
         // From here on the session exists for the peer, and a refusal is a session-terminate (XEP-0166 §6.3).
         answer(iq, .success(nil))
         guard message.contents.count == 1, let handler = handlers[application.namespace ?? ""] else {
@@ -83,6 +83,7 @@ extension BytestreamMultiplexer {
             number: takeNumber(), peer: iq.from, sid: message.sid, transportSID: transport.sid, role: .responder,
             negotiation: .offered(transport), plan: nil, deadline: clock() + TimeAmount(limits.negotiationTimeout), now: clock())
         session.contentName = content.name
+        if case .of(let other) = room { displace(other, for: iq.from) }
         add(session)
         decide(session, application, handler)
     }

@@ -146,4 +146,24 @@ final class BytestreamMultiplexer: @unchecked Sendable {
         }
         return all < limits.streams && ofContact < limits.streamsPerContact
     }
+
+    /// Where there is room for one more session that a contact opens towards us.
+    enum Room {
+        case free
+        /// In the place of this one.
+        case of(BytestreamSession)
+    }
+
+    /// When all places are taken, the largest holder gives up the session that has been idle for longest, if it holds more than the
+    /// newcomer would: so a few accounts cannot keep all others out. Nil when there is no room.
+    func room(for peer: JID) -> Room? {
+        if hasRoom(for: peer, .responder) { return .free }
+        var held: [JID: [BytestreamSession]] = [:]
+        for session in sessions.values where session.role == .responder { held[session.peer.bare, default: []].append(session) }
+        let ofNewcomer = held[peer.bare]?.count ?? 0
+        guard ofNewcomer < limits.streamsPerContact else { return nil }
+        let largest = held.max { ($0.value.count, $1.key.description) < ($1.value.count, $0.key.description) }
+        guard let largest, largest.value.count > ofNewcomer + 1 else { return nil }
+        return largest.value.min { ($0.lastSign, $0.number) < ($1.lastSign, $1.number) }.map { .of($0) }
+    }
 }

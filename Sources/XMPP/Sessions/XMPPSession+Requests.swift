@@ -3,6 +3,8 @@ import NIOCore
 
 /// Requests of ours and answers to others'.
 extension XMPPSession: StanzaSink {
+    func displaced(_ peer: JID, for newcomer: JID) { delegate?.bytestreamDisplaced(peer, for: newcomer) }
+
     /// Asks; `address` nil asks our own account. The answer may be `bytes` large, nothing: as any stanza. Completes exactly once, also
     /// before it returns.
     @discardableResult
@@ -66,7 +68,7 @@ extension XMPPSession: StanzaSink {
     func answered(_ stanza: Element, from sender: JID?) {
         guard let id = stanza["id"], let own = ownJID else { return }
         guard let waiter = table.answered(id: id, from: sender, isOwn: isOwn(sender, own)) else {
-            logger.debug("answer nobody waits for", metadata: [LogKeys.stanzaID: "\(id.prefix(64))"])
+            logger.debug("answer nobody waits for", metadata: [LogKeys.stanzaID: "\(id.cut(toBytes: 64))"])
             return
         }
         if stanza["type"] == "result" {

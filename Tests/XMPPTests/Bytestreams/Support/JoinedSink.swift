@@ -33,6 +33,8 @@ final class JoinedSink: StanzaSink, @unchecked Sendable {
     /// Carries a stanza to whom it is addressed.
     var transmit: (JID, TravellingStanza) -> Void = { _, _ in }
     var now: () -> NIODeadline = { .now() }
+    /// Whose bytestreams were ended for whom.
+    private(set) var displacements: [String] = []
     private var pending: [String: Pending] = [:]
     private var nextID = 0
 
@@ -41,6 +43,8 @@ final class JoinedSink: StanzaSink, @unchecked Sendable {
     }
 
     var pendingCount: Int { pending.count }
+
+    func displaced(_ peer: JID, for newcomer: JID) { displacements.append("\(peer) for \(newcomer)") }
 
     func sendIQ(
         _ kind: IQRequest.Kind, to peer: JID, payload: Element, timeout: Duration,
