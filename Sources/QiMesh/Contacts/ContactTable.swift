@@ -38,10 +38,15 @@ struct ContactTable: Equatable, Sendable {
         names[Key(account, name)].flatMap { contacts[Key(account, $0)] }
     }
 
+    /// The device that is called so at any account of ours, unless it is that one: commands and calls name no account.
+    func holder(of name: String, otherThan jid: String?) -> String? {
+        names.filter { $0.key.text == name && $0.value != jid }.min { $0.key < $1.key }?.value
+    }
+
     /// Lets a device in, or says more of one that is.
     ///
-    /// - Parameter name: nil leaves the name it has; a new contact then gets the part of its address before the `@`, if that is free. What
-    ///   `accept` lets in gets none: its address was chosen by others.
+    /// - Parameter name: nil leaves the name it has; a new contact then gets the part of its address before the `@`, if that is free
+    ///   at all accounts. What `accept` lets in gets none: its address was chosen by others.
     /// - Throws: `usage` for a name that cannot be one or that another device has, `tooLarge`.
     @discardableResult
     mutating func admit(
@@ -60,7 +65,7 @@ struct ContactTable: Equatable, Sendable {
         }
         try checkRoom(for: admission)
         var given = name
-        if given == nil, admission != .accept, let proposal = ContactName.proposal(for: jid), named(proposal, of: account) == nil {
+        if given == nil, admission != .accept, let proposal = ContactName.proposal(for: jid), holder(of: proposal, otherThan: jid) == nil {
             given = proposal
         }
         let contact = Contact(account: account, jid: jid, name: given, admission: admission, since: date)
@@ -88,6 +93,13 @@ struct ContactTable: Equatable, Sendable {
         }
         if let name = contact.name { try check(name, for: contact.jid, of: contact.account) }
         try checkRoom(for: contact.admission)
+        put(contact)
+    }
+
+    /// Puts back what a contact was. Its name is gone when another device has got it meanwhile.
+    mutating func restore(_ contact: Contact) {
+        var contact = contact
+        if let name = contact.name, let other = named(name, of: contact.account), other.jid != contact.jid { contact.name = nil }
         put(contact)
     }
 

@@ -18,6 +18,16 @@ import Testing
         #expect(table.named("nao", of: own) == nil)
     }
 
+    /// Calls name no account: a name that two devices have is refused by all of them.
+    @Test func noNameIsProposedThatADeviceOfAnotherAccountHas() throws {
+        var table = ContactTable()
+        try table.admit("pepper@a", of: own, name: nil, by: .invited, at: date)
+        #expect(try table.admit("pepper@b", of: "other@x", name: nil, by: .approved, at: date).name == nil)
+        // The same device at both accounts is one device.
+        #expect(try table.admit("pepper@a", of: "other@x", name: nil, by: .approved, at: date).name == "pepper")
+        #expect(table.holder(of: "pepper", otherThan: "pepper@b") == "pepper@a" && table.holder(of: "pepper", otherThan: "pepper@a") == nil)
+    }
+
     @Test func aNameMeansOneDeviceOfAnAccount() throws {
         var table = ContactTable()
         try table.admit("a@x", of: own, name: "lamp", by: .invited, at: date)
