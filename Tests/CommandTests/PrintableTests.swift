@@ -69,6 +69,12 @@ import Testing
         #expect(text.contains(#"name="x xmpp.peer.jid=op@lab" plain=y quote="a\"b""#), "\(text)")
     }
 
+    /// A backslash of the text's own must not undo the one before the quotation mark.
+    @Test func aBackslashEndsNoQuotation() {
+        let text = logged { $0.info("m", metadata: ["name": #"x\" xmpp.peer.jid=op@lab"#, "path": #"C:\x"#]) }
+        #expect(text.contains(##"name="x\\\" xmpp.peer.jid=op@lab" path=C:\x"##), "\(text)")
+    }
+
     @Test func whatIsLongIsCut() {
         let long = String(repeating: "y", count: 1 << 20)
         let text = logged { $0.info("\(long)", metadata: ["name": "\(long)", "\(long)": "z"]) }

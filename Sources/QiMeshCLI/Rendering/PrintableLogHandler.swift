@@ -74,6 +74,7 @@ struct PrintableLogHandler: LogHandler {
     private static func text(_ text: String) -> String {
         let shown = Printable.line(text, limit: valueLimit)
         guard shown.contains(where: { $0 == " " || $0 == "=" || $0 == "\"" }) else { return shown }
-        return "\"" + shown.replacing("\"", with: "\\\"") + "\""
+        // The backslash first: else one that the text has itself would end the quotation.
+        return "\"" + shown.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
     }
 }
