@@ -214,6 +214,55 @@ def test_accept_is_the_owners_word_and_revoking_a_stronger_one(honest, home_of):
     assert row(pepper, desk.jid)["state"] == "asks" and call(desk, "pepper/Peer").code != 0
 
 
+def test_accept_lets_in_nobody_that_only_the_server_lists(forging, home_of):
+    """Mallory's server has entered it in desk's list, subscribed both ways. Nobody asked."""
+    desk, mallory = home_of("desk", forging, accept=["*@" + DOMAIN]), home_of("mallory", forging)
+    for home in (desk, mallory):
+        home.host("Peer")
+    desk.wait_device(mallory.jid, state="unconfirmed")
+    # The attacker's node takes desk for its contact, and asks.
+    mallory.cli("approve", desk.jid, "--json").ok()
+    assert call(mallory, desk.jid + "/Peer").code != 0
+    refused(call(desk, mallory.jid + "/Peer"), "not let in on this device")
+    assert row(desk, mallory.jid)["admitted"] == "" and tunnels(desk) == []
+    desk.cli("approve", mallory.jid, "--json").ok()
+    desk.wait_device("mallory")
+    assert mallory.call(desk.jid + "/Peer.concat", "a", 1, "b") == "a1b"
+
+
+def test_a_word_that_the_server_did_not_take_leaves_a_revocation(honest, home_of):
+    desk, pepper = home_of("desk", honest), home_of("pepper", honest)
+    pair(pepper, desk)
+    key = pinned(desk)[pepper.jid]
+    desk.cli("revoke", "pepper", "--json").ok()
+    with honest.paused():
+        answer = desk.cli("invite", pepper.jid, "--json")
+        assert answer.code != 0 and "did not take that" in answer.error["message"], str(answer)
+    state = json.loads((desk.folder / ".local/state/qimesh/trust.json").read_text())
+    assert state["contacts"] == [] and [(entry["jid"], entry["key"]) for entry in state["revoked"]] == [(pepper.jid, key)]
+    assert [record["access"] for record in audited(desk, "contact")][-2:] == ["invited", "ended"]
+    # Said again while the server answers, it is the owner's word.
+    desk.wait_online()
+    desk.cli("invite", pepper.jid, "--json").ok()
+    assert "revoked" not in json.loads((desk.folder / ".local/state/qimesh/trust.json").read_text())
+
+
+def test_no_name_is_proposed_that_a_device_of_another_account_has(honest, home_of):
+    desk = home_of("desk", honest)
+    desk.cli("invite", "pepper@" + DOMAIN, "--json").ok()
+    desk.down()
+    secret = desk.folder / "second.pw"
+    secret.touch(mode=0o600)
+    secret.write_text(honest.accounts["desk2"] + "\n")
+    import yaml
+    config = yaml.safe_load(desk.config.read_text())
+    config["xmpp"].insert(0, {**config["xmpp"][0], "jid": honest.jid("desk2"), "password-file": str(secret)})
+    desk.config.write_text(yaml.safe_dump(config))
+    desk.up(name="node-again").wait_online()
+    assert desk.cli("invite", "pepper@elsewhere.test", "--json").ok().json["name"] == ""
+    assert desk.cli("approve", "pepper", "--json").ok().json["jid"] == honest.jid("pepper")
+
+
 def test_a_name_that_two_have_is_refused_by_every_verb(honest, home_of):
     desk = home_of("desk", honest)
     first = desk.cli("invite", honest.jid("pepper"), "--name", "lamp", "--json").ok().json

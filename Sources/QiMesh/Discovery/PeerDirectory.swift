@@ -57,7 +57,9 @@ final class PeerDirectory: Sendable {
 
     /// The command that lets in what the server lists, with the server's name for it if that can be one and is free.
     private func approval(of item: RosterItem) -> String {
-        let name = item.name.flatMap { ContactName.refusal(of: $0) == nil && contacts.named($0) == nil ? $0 : nil }
+        let name = item.name.flatMap { name in
+            ContactName.refusal(of: name) == nil && contacts.holder(of: name, otherThan: item.jid) == nil ? name : nil
+        }
         return Command.approve(item.jid, name: name)
     }
 

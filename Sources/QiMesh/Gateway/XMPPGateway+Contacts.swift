@@ -9,12 +9,11 @@ extension XMPPGateway {
     /// Lets a device in: writes that down, lets it see us, and asks to see it.
     ///
     /// - Throws: `.conflict` or `.invalid` for the name, `.timedOut` or `.offline` when the server did not take it: then a device that was
-    ///   no contact is none.
+    ///   no contact is none, and one that was revoked is revoked.
     func invite(_ jid: JID, name: String?, by admission: Contact.Admission = .invited) async throws(QiError) {
-        let wasContact = contacts.isContact(jid)
-        try admit(jid, name: name, by: admission)
+        let word = try admit(jid, name: name, by: admission)
         do throws(XMPPError) {
-            let item = client.roster().first { $0.jid == jid.bare }
+            let item = listed(jid)
             try await client.setRosterItem(jid, name: contacts.contact(jid)?.name, groups: item?.groups ?? [])
             if admission == .invited, item?.subscription != .both {
                 try await client.approveSubscription(of: jid)
@@ -24,7 +23,7 @@ extension XMPPGateway {
             }
             asked(jid)
         } catch {
-            if !wasContact { try forget(jid) }
+            try takeBack(word)
             throw QiError(
                 error.code == .timedOut ? .timedOut : .offline, "the server did not take that: \(error.message)", hint: "qimesh status",
                 cause: error)
@@ -35,11 +34,12 @@ extension XMPPGateway {
     func befriend(_ jid: JID) async throws(XMPPError) {
         // Also where no request was seen: a server may hold one that it does not deliver again.
         if !client.isSeen(by: jid) { try await client.approveSubscription(of: jid) }
-        let item = client.roster().first { $0.jid == jid.bare }
+        let item = listed(jid)
         if item?.subscription != .to, item?.subscription != .both { try await client.subscribe(to: jid) }
     }
 
-    /// Refuses a request, or ends a contact with everything that runs to it. The contact ends also when the server cannot be told.
+    /// Refuses a request, or ends a contact with everything that runs to it and the tokens that it used. The contact ends also when the
+    /// server cannot be told.
     func deny(_ jid: JID) async throws {
         try forget(jid)
         try await unlist(jid)
@@ -48,28 +48,54 @@ extension XMPPGateway {
     /// Takes a device from the server's list, and its request with it.
     func unlist(_ jid: JID) async throws(XMPPError) {
         try await client.denySubscription(of: jid)
-        if client.roster().contains(where: { $0.jid == jid.bare }) { try await client.removeRosterItem(jid) }
+        if isListed(jid) { try await client.removeRosterItem(jid) }
     }
 
     /// Writes down that a device is let in.
-    func admit(_ jid: JID, name: String?, by admission: Contact.Admission) throws(QiError) {
-        let device = "\(jid.bare)"
-        let contact: Contact
-        let before = contacts.contact(jid)
+    @discardableResult
+    func admit(_ jid: JID, name: String?, by admission: Contact.Admission) throws(QiError) -> Admitted {
+        let word: Admitted
         do throws(MeshError) {
-            contact = try trust.admit(device, of: "\(own)", name: name, by: admission)
+            word = try trust.admit("\(jid.bare)", of: "\(own)", name: name, by: admission)
         } catch {
             throw QiError(error)
         }
-        client.admissionChanged(jid.bare)
-        peers.observers.notify()
-        guard contact != before else { return }
-        logger.notice(
-            "a contact", metadata: ["xmpp.peer.jid": "\(device)", "name": "\(contact.name ?? "")", "by": "\(admission.rawValue)"])
-        record("contact", device, admission.rawValue, isAllowed: true, contact.name.map { "called \($0)" })
+        admitted(jid, word)
+        return word
     }
 
-    /// Writes down that a device is let in no more, and ends what runs to it.
+    /// A device was let in, or more was said of one that is: whatever changed is audited.
+    func admitted(_ jid: JID, _ word: Admitted) {
+        client.admissionChanged(jid.bare)
+        peers.observers.notify()
+        guard word.isNews else { return }
+        let contact = word.contact
+        let admission = contact.admission.rawValue
+        logger.notice(
+            "a contact", metadata: ["xmpp.peer.jid": "\(contact.jid)", "name": "\(contact.name ?? "")", "by": "\(admission)"])
+        record("contact", contact.jid, admission, isAllowed: true, contact.name.map { "called \($0)" })
+    }
+
+    /// The owner's word came to nothing: the device is again what it was, a contact, revoked or none.
+    func takeBack(_ word: Admitted) throws(QiError) {
+        do throws(MeshError) {
+            guard try trust.takeBack(word) else { return }
+        } catch {
+            throw QiError(error)
+        }
+        let jid = word.contact.jid
+        if word.formerContact == nil {
+            let state = word.formerRevocation == nil ? "" : "; revoked as before"
+            record("contact", jid, "ended", isAllowed: true, "not completed\(state)")
+            server.dropDevice(jid, QiError(.denied, "\(jid) is no contact any more"))
+        } else if word.isNews {
+            record("contact", jid, "as before", isAllowed: true, "a change was not completed")
+        }
+        if let jid = JID(jid) { client.admissionChanged(jid) }
+        peers.observers.notify()
+    }
+
+    /// Writes down that a device is let in no more, and ends what runs to it and the tokens that it used.
     private func forget(_ jid: JID) throws(QiError) {
         let device = "\(jid.bare)"
         do throws(MeshError) {
@@ -80,33 +106,31 @@ extension XMPPGateway {
         client.admissionChanged(jid.bare)
         peers.observers.notify()
         server.dropDevice(device, QiError(.denied, "\(device) is no contact any more"))
+        do throws(MeshError) {
+            // Else it would ask again with the same token, and be a contact again.
+            try enrollments?.revoked(jid: device)
+        } catch {
+            throw QiError(error)
+        }
     }
 
     // MARK: - What the configuration lets in
 
-    /// Whether a request is answered without a person: of a contact, or of a device that `accept` names.
-    func isExpected(_ jid: JID) -> Bool { contacts.isContact(jid) || isAccepted(jid) }
-
-    private func isAccepted(_ jid: JID) -> Bool {
-        account.accept.contains { $0.matches("\(jid.bare)") } && !isRevoked(jid)
-    }
-
-    /// Makes a device that `accept` names a contact. False for one that is let in by nothing any more.
+    /// Makes a device that asks and that `accept` names a contact. False for one that is let in by nothing any more.
     func letIn(_ jid: JID) throws(QiError) -> Bool {
         if contacts.isContact(jid) { return true }
-        guard isAccepted(jid) else { return false }
+        guard contacts.isAccepted(jid, listed: listed(jid)) else { return false }
         try admit(jid, name: nil, by: .accept)
         return true
     }
 
     // MARK: - The server's list
 
-    /// Whether a device stands in the server's list without the owner's word. One that `accept` names is let in; others are told of once.
+    /// Whether a device stands in the server's list without the owner's word, which is told once. One that `accept` names, too: it is let in
+    /// when it asks, and what only the server lists has not asked.
     func isListedUnasked(_ item: RosterItem) -> Bool {
         guard item.subscription == .both || item.subscription == .from, !contacts.isContact(item.jid) else { return false }
-        if isAccepted(item.jid) {
-            decisions.continuation.yield(item.jid)
-        } else if isNewUnconfirmed(item.jid) {
+        if isNewUnconfirmed(item.jid) {
             logger.notice(
                 "the server lists a contact that was not let in here",
                 metadata: ["xmpp.peer.jid": "\(item.jid)", "answer": "\(Command.approve(item.jid))"])
@@ -119,7 +143,7 @@ extension XMPPGateway {
     /// that the owner has revoked, and cannot end one.
     func repairContacts() async {
         for await _ in logins.stream {
-            for item in client.roster() where isRevoked(item.jid) {
+            for item in client.roster() where contacts.isRevoked(item.jid) {
                 do throws(XMPPError) {
                     try await unlist(item.jid)
                 } catch {
@@ -128,8 +152,6 @@ extension XMPPGateway {
                         metadata: ["xmpp.peer.jid": "\(item.jid)", "error": "\(error.message)"])
                 }
             }
-            // What more than the stream of decisions can hold was listed at once.
-            for item in client.roster() where isListedUnasked(item) { await Task.yield() }
             let items = Dictionary(client.roster().map { ($0.jid, $0) }) { first, _ in first }
             for contact in contacts.all {
                 guard client.state.isOnline, let jid = JID(contact.jid) else { continue }

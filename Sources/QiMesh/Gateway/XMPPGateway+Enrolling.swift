@@ -55,9 +55,9 @@ extension XMPPGateway {
         _ offer: PairingOffer, _ device: JID, _ enrollment: Enrollment, _ enrollments: EnrollmentStore
     ) throws(MeshError) -> PairingRefusal? {
         let jid = "\(device)"
-        switch try trust.check(jid: jid, key: offer.key) {
-        case .new, .pinned, .revoked: break
-        case .changed, .keyBelongsTo, .keyRevoked:
+        switch try trust.checkToken(jid: jid, key: offer.key) {
+        case .new, .pinned: break
+        case .changed, .keyBelongsTo, .keyRevoked, .revoked:
             // The token stays good: its owner may settle this and let the device try again.
             try enrollments.note(.keyConflict, jid: jid, key: offer.key, of: enrollment.id)
             return .keyConflict
@@ -117,16 +117,17 @@ extension XMPPGateway {
         wanted.isEmpty || owner(of: wanted, otherThan: device) != nil || ContactName.refusal(of: wanted) != nil ? nil : wanted
     }
 
-    /// The other contact that a name means already.
+    /// The other contact that a name means already, at whichever account.
     func owner(of name: String, otherThan device: JID?) -> JID? {
-        guard let owner = contacts.named(name).flatMap({ JID($0.jid) }), owner != device else { return nil }
-        return owner
+        contacts.holder(of: name, otherThan: device)
     }
 
     /// A token was proved: the device is let in with the key that the proof names.
-    func pair(_ device: JID, _ key: KeyFingerprint, name: String?) throws(MeshError) {
-        if try trust.pair("\(device)", of: "\(own)", name: name, key: key) { Self.recordPin(key, of: "\(device)", server, logger) }
-        client.admissionChanged(device)
-        peers.observers.notify()
+    @discardableResult
+    func pair(_ device: JID, _ key: KeyFingerprint, name: String?) throws(MeshError) -> Admitted {
+        let word = try trust.pair("\(device)", of: "\(own)", name: name, key: key)
+        if word.isNewKey { Self.recordPin(key, of: "\(device)", server, logger) }
+        admitted(device, word)
+        return word
     }
 }

@@ -18,14 +18,16 @@ extension XMPPGateway {
     ) async throws(QiError) -> String {
         let device = invitation.jid
         let name = try acceptable(invitation, name)
-        let wasContact = contacts.isContact(device)
+        var word: Admitted?
+        contacts.pairingBegins(with: device)
+        defer { contacts.pairingEnded(with: device) }
         do throws(QiError) {
-            try await run(PairingAttempt(invitation, name: name, own: own, key: identity.fingerprint), until: deadline, report)
+            try await run(PairingAttempt(invitation, name: name, own: own, key: identity.fingerprint), until: deadline, &word, report)
             logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.key": "\(invitation.key)"])
             record(device, isAllowed: true, "paired with its token, key \(invitation.key)")
             return name
         } catch {
-            if error.code != .timedOut, !wasContact { undo(device) }
+            if error.code != .timedOut { undo(device, word) }
             logger.notice("pairing failed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error.message)"])
             record(device, isAllowed: false, error.message)
             throw error
@@ -50,9 +52,9 @@ extension XMPPGateway {
             throw QiError(.conflict, "\(other) is called \"\(wanted)\" here already", hint: "with another name: qimesh pair --name NAME")
         }
         do throws(MeshError) {
-            let verdict = try trust.check(jid: "\(device)", key: invitation.key)
             // A revoked device comes back by a token that somebody brought here.
-            if verdict != .revoked, let refusal = verdict.refusal(jid: "\(device)", key: invitation.key) { throw refusal }
+            let verdict = try trust.checkToken(jid: "\(device)", key: invitation.key)
+            if let refusal = verdict.refusal(jid: "\(device)", key: invitation.key) { throw refusal }
         } catch {
             throw QiError(.denied, error.message, hint: error.hint)
         }
@@ -60,7 +62,7 @@ extension XMPPGateway {
     }
 
     private func run(
-        _ attempt: PairingAttempt, until deadline: ContinuousClock.Instant, _ report: @Sendable (String) -> Void
+        _ attempt: PairingAttempt, until deadline: ContinuousClock.Instant, _ word: inout Admitted?, _ report: @Sendable (String) -> Void
     ) async throws(QiError) {
         let device = attempt.invitation.jid
         var machine = PairingStateMachine(deadline: deadline)
@@ -78,7 +80,10 @@ extension XMPPGateway {
                 await signOfLife(of: device, within: duration)
                 action = machine.paused(now: .now)
             case .pin:
-                try pin(attempt)
+                let pinned = try pin(attempt)
+                // What was before the first of them is what was before.
+                if word == nil { word = pinned }
+                word?.contact = pinned.contact
                 report("\(device) has taken the token; its key is pinned")
                 action = machine.looked(isMutual: client.isMutual(device), now: .now)
             case .awaitContact(let duration):
@@ -144,9 +149,9 @@ extension XMPPGateway {
         }
     }
 
-    private func pin(_ attempt: PairingAttempt) throws(QiError) {
+    private func pin(_ attempt: PairingAttempt) throws(QiError) -> Admitted {
         do throws(MeshError) {
-            try pair(attempt.invitation.jid, attempt.invitation.key, name: attempt.name)
+            return try pair(attempt.invitation.jid, attempt.invitation.key, name: attempt.name)
         } catch {
             throw QiError(.denied, error.message, hint: error.hint)
         }
@@ -163,11 +168,20 @@ extension XMPPGateway {
         }
     }
 
-    /// Leaves no half-made contact behind. In the background: whoever asked for the pairing may be gone.
-    private func undo(_ device: JID) {
+    /// Leaves no half-made contact behind: what was before is put back, and the server told in the background, for whoever asked for the
+    /// pairing may be gone.
+    private func undo(_ device: JID, _ word: Admitted?) {
+        if let word {
+            do throws(QiError) {
+                try takeBack(word)
+            } catch {
+                logger.error("half-made contact not removed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+            }
+        }
+        guard !contacts.isContact(device) else { return }
         server.loop.spawn { [self] in
             do {
-                try await deny(device)
+                try await unlist(device)
             } catch {
                 logger.debug("half-made contact not removed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
             }

@@ -35,7 +35,11 @@ final class XMPPGateway: Sendable {
         var device: MeshConfiguration.Device
         /// Why there is no connection, as it was said last.
         var reason: String?
+        var lines: [RarelyTold: LineBudget] = [:]
     }
+
+    /// What is told only so often.
+    enum RarelyTold: Hashable, Sendable { case request, displaced }
 
     private let state: Mutex<State>
     private let epoch = UUID().uuidString
@@ -77,11 +81,11 @@ final class XMPPGateway: Sendable {
         configuration.caFile = account.caFile
         configuration.features = [MeshNamespaces.tunnel, MeshNamespaces.services + "+notify"]
         let events = Events()
-        let contacts = AccountContacts(account: jid, trust: trust, logger: logger)
+        let contacts = AccountContacts(account: jid, accept: account.accept, trust: trust, logger: logger)
         self.contacts = contacts
         client = XMPPClient(
-            configuration: configuration, delegate: events, admits: { contacts.isContact($0) }, logger: logger,
-            eventLoopGroup: server.loop.eventLoop)
+            configuration: configuration, delegate: events, admits: { contacts.isContact($0) },
+            expects: { contacts.expects($0, listed: $1) }, logger: logger, eventLoopGroup: server.loop.eventLoop)
         peers = PeerDirectory(client: client, contacts: contacts)
         events.gateway.withLock { $0 = Weak(self) }
     }
@@ -307,6 +311,15 @@ final class XMPPGateway: Sendable {
         }
     }
 
+    /// A line of the log for what strangers can cause without end; see ``LineBudget``.
+    func sayFew(_ kind: RarelyTold, _ message: Logger.Message, _ metadata: Logger.Metadata) {
+        switch state.withLock({ $0.lines[kind, default: LineBudget()].next(at: .now) }) {
+        case .say: logger.notice(message, metadata: metadata)
+        case .sayMore: logger.notice("\(message): more of this kind within a minute are not told one by one")
+        case .silence: break
+        }
+    }
+
     // MARK: - Events
 
     private struct Weak: Sendable {
@@ -323,6 +336,7 @@ final class XMPPGateway: Sendable {
         func presenceChanged(_ resource: PresenceResource) { target?.presenceChanged(resource) }
         func rosterChanged(_ item: RosterItem) { target?.rosterChanged(item) }
         func subscriptionRequested(_ request: SubscriptionRequest) { target?.subscriptionRequested(request) }
+        func bytestreamDisplaced(_ peer: JID, for newcomer: JID) { target?.bytestreamDisplaced(peer, for: newcomer) }
         func pepEvent(from account: JID, node: String, item: Element) {
             guard node == MeshNamespaces.services, let target else { return }
             target.peers.changed(account.bare)
@@ -351,36 +365,16 @@ final class XMPPGateway: Sendable {
         if isListedUnasked(item) { return }
         guard !item.isMutual else { return server.deviceChanged("\(item.jid)") }
         let (name, isContact) = ("\(item.jid)", contacts.isContact(item.jid))
-        // What the server lists no more is out of reach, and a contact all the same: only its owner's word ends it, here or there.
-        server.dropDevice(
-            name, isContact && item.subscription == .remove
-                ? QiError(.disconnected, "\(own.domain) does not list \(name) as a contact at the moment")
-                : QiError(.denied, "\(name) is no contact any more"))
-    }
-
-    private func subscriptionRequested(_ request: SubscriptionRequest) {
-        guard isExpected(request.from) else {
-            if let token = request.token, enrollments?.expects(handle: token) == true {
-                // Not decided by this: servers have seen the token's name. The request that proves the token comes next.
-                return logger.info("a device begins to pair", metadata: ["xmpp.peer.jid": "\(request.from)"])
+        // What the server does not list so is out of reach, and a contact all the same: only its owner's word ends it, here or there.
+        let error: QiError =
+            switch item.subscription {
+            case _ where !isContact: QiError(.denied, "\(name) is no contact any more")
+            case .remove: QiError(.disconnected, "\(own.domain) does not list \(name) as a contact at the moment")
+            default:
+                QiError(
+                    .denied, "\(name) is a contact here, and by \(own.domain)'s list the two have not both approved each other any more",
+                    hint: "on that device: qimesh approve \(PrivateFile.quoted("\(own)"))")
             }
-            return logger.notice(
-                "a device asks to be a contact",
-                metadata: ["xmpp.peer.jid": "\(request.from)", "answer": "\(Command.approve(request.from))"])
-        }
-        decisions.continuation.yield(request.from)
-    }
-
-    /// Answers the requests that need no person.
-    private func answerRequests() async {
-        for await jid in decisions.stream {
-            do {
-                guard try letIn(jid) else { continue }
-                try await befriend(jid)
-            } catch {
-                let words = TunnelEndHandler.words(of: error) ?? "\(error)"
-                logger.warning("a contact could not be approved", metadata: ["xmpp.peer.jid": "\(jid)", "error": "\(words)"])
-            }
-        }
+        server.dropDevice(name, error)
     }
 }

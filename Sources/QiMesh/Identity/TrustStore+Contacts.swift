@@ -13,21 +13,37 @@ extension TrustStore {
         try reading { $0.contacts.named(name, of: account) }
     }
 
+    /// The device that is called so at any account of ours, unless it is that one.
+    func holder(of name: String, otherThan jid: String?) throws(MeshError) -> String? {
+        try reading { $0.contacts.holder(of: name, otherThan: jid) }
+    }
+
+    /// What is known about `key` when `jid` shows it with a token, which lets in what was revoked. Nothing is written.
+    func checkToken(jid: String, key: KeyFingerprint) throws(MeshError) -> TrustVerdict {
+        try reading { $0.verdict(jid: jid, key: key, isReadmitted: true) }
+    }
+
     /// The owner's word. See ``TrustTable/admit(_:of:name:by:at:)``.
     @discardableResult
-    func admit(_ jid: String, of account: String, name: String?, by admission: Contact.Admission) throws(MeshError) -> Contact {
+    func admit(_ jid: String, of account: String, name: String?, by admission: Contact.Admission) throws(MeshError) -> Admitted {
         try changing { (table, now) throws(MeshError) in
-            try table.admit(jid, of: account, name: name, by: admission, at: now)
+            try table.word(jid, of: account, name: name, by: admission, at: now)
         }
     }
 
     /// A token was proved: the device is let in with that key, or not at all.
-    /// - Returns: whether the key is new here.
-    func pair(_ jid: String, of account: String, name: String?, key: KeyFingerprint) throws(MeshError) -> Bool {
+    @discardableResult
+    func pair(_ jid: String, of account: String, name: String?, key: KeyFingerprint) throws(MeshError) -> Admitted {
         try changing { (table, now) throws(MeshError) in
-            try table.admit(jid, of: account, name: name, by: .paired, at: now)
-            return try table.pin(jid: jid, key: key, at: now)
+            var word = try table.word(jid, of: account, name: name, by: .paired, at: now)
+            word.isNewKey = try table.pin(jid: jid, key: key, at: now)
+            return word
         }
+    }
+
+    /// Puts back what was before a word that came to nothing. See ``TrustTable/takeBack(_:)``.
+    func takeBack(_ word: Admitted) throws(MeshError) -> Bool {
+        try changing { (table, _) throws(MeshError) in table.takeBack(word) }
     }
 
     /// Ends a contact. Its key stays pinned: if the owner lets it in again, it is the same device.

@@ -33,11 +33,12 @@ struct TrustTable: Equatable, Sendable {
     /// Whether the JID is one of ours: a contact, or one whose key is pinned.
     func isKnown(jid: String) -> Bool { entries[jid] != nil || contacts.isKnown(jid) }
 
-    func verdict(jid: String, key: KeyFingerprint) -> TrustVerdict {
-        if revocations[jid] != nil { return .revoked }
+    /// - Parameter isReadmitted: asks what would be said if the JID were let in again.
+    func verdict(jid: String, key: KeyFingerprint, isReadmitted: Bool = false) -> TrustVerdict {
+        if !isReadmitted, revocations[jid] != nil { return .revoked }
         // The JID's own pin first: who has one is told of the change, whosever the new key is.
         if let entry = entries[jid] { return entry.key == key ? .pinned : .changed(old: entry.key) }
-        if let other = revokedKeys[key] { return .keyRevoked(jid: other) }
+        if let other = revokedKeys[key], other != jid { return .keyRevoked(jid: other) }
         if let other = owners[key] { return .keyBelongsTo(jid: other) }
         return .new
     }

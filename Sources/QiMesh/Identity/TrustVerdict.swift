@@ -31,7 +31,8 @@ public enum TrustVerdict: Hashable, Sendable {
         case .keyRevoked(let other):
             MeshError(
                 .trust, "\(jid) shows the key \(key) of \(other), which was revoked on this device",
-                hint: "to let that device in again: qimesh approve \(word: other); under its new address: qimesh trust \(word: other) --forget")
+                hint: "to let that device in again: qimesh invite \(word: other); "
+                    + "under its new address: qimesh trust \(word: other) --forget")
         case .revoked:
             MeshError(
                 .trust, "\(jid) was revoked on this device", hint: "to let it in again: qimesh invite \(word: jid)")

@@ -46,7 +46,7 @@ final class EnrollmentStore: Sendable {
         try changing { (table, now) throws(MeshError) in table.cancel(id: id, at: now) }
     }
 
-    /// A device was revoked.
+    /// A device was revoked or denied. See ``EnrollmentTable/revoked(jid:at:)``.
     func revoked(jid: String) throws(MeshError) {
         try changing { (table, now) throws(MeshError) in table.revoked(jid: jid, at: now) }
     }

@@ -73,7 +73,7 @@ struct EnrollmentTable: Equatable, Sendable {
         return count
     }
 
-    /// A device was revoked: the token it used pairs it no more.
+    /// A device was revoked or denied: the token it used pairs it no more.
     mutating func revoked(jid: String, at now: Date) {
         for index in enrollments.indices {
             if case .used(jid, _, _) = enrollments[index].state { enrollments[index].expires = min(enrollments[index].expires, now) }

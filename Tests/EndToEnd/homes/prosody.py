@@ -1,7 +1,9 @@
 """A private XMPP server: Prosody on loopback with a certificate authority of its own, mandatory TLS and, unless it is one of a
 `Federation`, no other server to talk to."""
+import contextlib
 import os
 import random
+import signal
 import subprocess
 
 from .processes import Child, can_connect, free_port, until
@@ -113,6 +115,15 @@ class Prosody:
         if self._child is not None:
             self._child.stop()
             self._child = None
+
+    @contextlib.contextmanager
+    def paused(self):
+        """The server takes nothing and answers nothing meanwhile, and ends no connection."""
+        os.killpg(self._child.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._child.pid, signal.SIGCONT)
 
     def passed(self):
         """All that went through the server, as text; for `stanzas` only."""

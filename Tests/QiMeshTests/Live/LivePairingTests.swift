@@ -143,6 +143,50 @@ extension Live {
             }
         }
 
+        /// What the owner has ended stays ended: the token that made it makes it no more.
+        @Test func aDeniedDeviceDoesNotComeBackByItsToken() async throws {
+            try await withMesh(meeting: false) { mesh in
+                let token = try Self.token(try await mesh.pepper.enroll())
+                _ = try await mesh.desk.pair(token)
+                _ = try await mesh.pepper.control("deny", mesh.desk.jid)
+                let text = await Self.refusal { try await mesh.desk.pair(token) }
+                #expect(text.hasPrefix("denied: this token was used already"), "\(text)")
+                let contact = try TrustStore(file: mesh.pepper.paths.trustFile).contact(mesh.desk.jid, of: mesh.pepper.jid)
+                #expect(contact == nil)
+                // A new token is the owner's word again.
+                _ = try await mesh.desk.pair(Self.token(try await mesh.pepper.enroll()))
+                let written = try await eventually("both pairings and the end are audited") { () -> [String]? in
+                    var said: [String] = []
+                    _ = try AuditReader([mesh.pepper.paths.auditFile]).read { line in
+                        if line.record.event == "contact" { said.append(line.record.access) }
+                    }
+                    return said.count >= 3 ? said : nil
+                }
+                #expect(written == ["paired", "ended", "paired"])
+            }
+        }
+
+        /// An address that was revoked shows a key that is another's: that is said, and the token stays good.
+        @Test func aKeyOfAnotherIsRefusedForARevokedAddressAsWell() async throws {
+            try await withMesh(others: ["carol"], meeting: false) { mesh in
+                _ = try await mesh.desk.pair(Self.token(try await mesh.pepper.enroll()))
+                let jid = "carol@\(mesh.xmpp.domain)"
+                _ = try await mesh.pepper.control("revoke", jid)
+                let invitation = try PairingInvitation(parsing: Self.token(try await mesh.pepper.enroll()))
+                let pepper = try #require(invitation.address)
+                try await withStranger("carol", in: mesh) { carol in
+                    let key = try mesh.desk.fingerprint()
+                    let transcript = PairingTranscript(
+                        enrolling: .init(jid: mesh.pepper.jid, key: invitation.key), pairing: .init(jid: jid, key: key))
+                    let offer = PairingOffer(
+                        handle: invitation.token.verifier.handle, key: key, proof: PairingProof.make(invitation.token, transcript))
+                    let answer = await #expect(throws: XMPPError.self) { _ = try await carol.iq(to: pepper, .set, offer.element) }
+                    #expect(PairingAnswer(answer?.stanzaError) == .refused(.keyConflict))
+                }
+                #expect(try await mesh.pepper.control("status")["pairing"]?["outstanding"]?.asInt == 1)
+            }
+        }
+
         /// Nobody answers: the pairing waits as long as it was told to.
         @Test func aDeviceThatIsNotThereIsWaitedForUntilTheDeadline() async throws {
             try await withMesh(others: ["carol"], meeting: false) { mesh in
