@@ -251,7 +251,7 @@ struct DiscoveryTests {
             jids.append(jid)
             for resource in 0..<5 {
                 let full = try #require(JID("\(jid)/r\(resource)"))
-                for notice in book.received(presence, from: full) { #expect(notice.status == "") }
+                for notice in book.received(presence, from: full) { #expect(notice.status.isEmpty) }
             }
         }
         let kept = jids.flatMap { book.resources(of: $0) }
