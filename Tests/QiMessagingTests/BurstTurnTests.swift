@@ -211,12 +211,12 @@ import Testing
         let clock = Clock()
         let turns = ReadTurns(bench.bus, clock: { clock.now })
         let count = try bench.counter()
-        count.took = { clock.now = clock.now + .microseconds(100) }
+        count.took = { clock.now = clock.now + .milliseconds(2) }
         let (busy, other) = (try bench.client(turns, place: 1), try bench.client(turns, place: 2))
         bench.send(bench.posts(10..<5010), to: busy)
         let first = count.value
         #expect(first > 0 && first <= BurstTurn.Bounds.trusted.frames && bench.bus.turns.count == 0)
-        // It owes many milliseconds: the other one is served meanwhile.
+        // It owes a tenth of a second at least, however few are taken before the real clock ends a turn: the other one is served meanwhile.
         for id in UInt32(10)..<20 {
             clock.now = clock.now + .microseconds(100)
             bench.loop.advanceTime(to: clock.now)
@@ -226,11 +226,36 @@ import Testing
         #expect(count.value == first)
         var rounds = 0
         while count.value < 5000, rounds < 10_000 {
-            clock.now = clock.now + .milliseconds(1)
+            clock.now = clock.now + .milliseconds(100)
             bench.loop.advanceTime(to: clock.now)
             rounds += 1
         }
         #expect(count.value == 5000)
+        try bench.end()
+    }
+
+    /// Else a client would get around its place's share by ending its connections.
+    @Test func whatIsLeftAtTheEndIsChargedToItsPlaceToo() throws {
+        let bench = try Bench()
+        let clock = Clock()
+        let turns = ReadTurns(bench.bus, clock: { clock.now })
+        let count = try bench.counter()
+        count.took = { clock.now = clock.now + .milliseconds(2) }
+        let (busy, other) = (try bench.client(turns, place: 1), try bench.client(turns, place: 2))
+        bench.send(bench.posts(10..<5010), to: busy)
+        let first = count.value
+        try busy.close().wait()
+        bench.loop.run()
+        #expect(first > 0 && count.value == first && bench.bus.turns.count == 0 && turns.counts.connected == 2)
+        bench.send(bench.calls(10..<11), to: other)
+        #expect(try bench.answers(of: other) == [10])
+        var rounds = 0
+        while count.value < 5000, rounds < 10_000 {
+            clock.now = clock.now + .milliseconds(100)
+            bench.loop.advanceTime(to: clock.now)
+            rounds += 1
+        }
+        #expect(count.value == 5000 && turns.counts.connected == 1)
         try bench.end()
     }
 

@@ -48,7 +48,8 @@ extension XMPPGateway {
         guard let wanted else {
             throw QiError(.invalid, "nothing in the token can be a name", hint: "with one: qimesh pair --name NAME")
         }
-        if let other = owner(of: wanted, otherThan: device) {
+        // Two accounts may each have had a device of one name: it stays as it is.
+        if wanted != known, let other = owner(of: wanted, otherThan: device) {
             throw QiError(.conflict, "\(other) is called \"\(wanted)\" here already", hint: "with another name: qimesh pair --name NAME")
         }
         do throws(MeshError) {

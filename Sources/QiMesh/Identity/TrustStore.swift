@@ -145,7 +145,8 @@ public final class TrustStore: Sendable {
     func changing<Result: Sendable>(
         _ body: (inout TrustTable, Date) throws(MeshError) -> Result
     ) throws(MeshError) -> Result {
-        let date = now()
+        // To the second, as the file has it: what was read again is compared with what was given.
+        let date = Date(timeIntervalSince1970: now().timeIntervalSince1970.rounded(.down))
         return try changes.withLock { (_) throws(MeshError) -> Result in
             try PrivateFile.exclusively(path + ".lock", code: .trust) { () throws(MeshError) -> Result in
                 let before = try reading { $0 }

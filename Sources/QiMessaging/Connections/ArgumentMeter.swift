@@ -53,8 +53,8 @@ final class ArgumentMeter: Sendable {
     func callBegan() { callCount.add(1, ordering: .relaxed) }
 
     func callEnded(owing bytes: Int) {
-        callCount.subtract(1, ordering: .relaxed)
         if bytes > 0 { remove(bytes) }
+        callCount.subtract(1, ordering: .relaxed)
     }
 
     func subscribed() { subscriptionCount.add(1, ordering: .relaxed) }

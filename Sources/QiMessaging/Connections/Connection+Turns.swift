@@ -72,16 +72,18 @@ extension Connection {
         }
     }
 
+    /// Takes nothing of what comes until its turn: the channel is about to end.
+    func waitForLastTurn() {
+        if isOpen, !isClosed, !isHeld { takeATurn() }
+    }
+
     /// The channel has ended. What a peer that was let in has sent before is taken first, in turns as well: it may have posted and gone.
     /// As much may be there as the system keeps for a socket.
     func inputEnded(_ reason: QiError) {
         guard inputEnd == nil else { return }
         guard isOpen, isHeld, decoder.hasUnsplitBytes else { return ended(reason) }
         inputEnd = reason
-        if hold == .turn, turnGiver == nil { return }
-        // Its handler is no more.
-        turnGiver = nil
-        takeATurn()
+        if hold != .turn { takeATurn() }
     }
 
     /// The turn has come.

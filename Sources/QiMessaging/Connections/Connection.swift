@@ -70,8 +70,8 @@ final class Connection {
     var nextLink: UInt64 = 1
     var lastReceived = NIODeadline.now()
     var turnIsDue = true
-    /// Where it waits for its turn; nil for the queue of its bus.
-    weak var turnGiver: (any TurnGiver)?
+    /// Where it waits for its turn, also when its channel has ended; nil for the queue of its bus.
+    var turnGiver: (any TurnGiver)?
     var eventsDropped = 0
     var postsRunning = 0
     var argumentBytes = ArgumentBytes()

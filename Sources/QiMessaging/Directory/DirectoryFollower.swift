@@ -206,9 +206,7 @@ final class DirectoryFollower: ConnectionOwner {
     /// The services of a list that are not our own.
     private func others(in list: QiValue) throws(QiError) -> [ServiceInfo] {
         do throws(WireError) {
-            var infos: [ServiceInfo] = []
-            for info in list.asList ?? [] { infos.append(try ServiceInfo(qiValue: info)) }
-            return infos.filter { !isOwn($0.serviceID) }
+            return try ServiceInfo.list(list).filter { !isOwn($0.serviceID) }
         } catch {
             throw QiError(.invalid, "the list of \(name) cannot be read: \(error.message)")
         }

@@ -36,6 +36,9 @@ final class ReadTurns {
 
     func entered(_ handler: ReadTurnHandler) { connected[handler.place, default: 0] += 1 }
 
+    /// What was made ready in a turn is done in it, and counts.
+    fileprivate func drain() { bus.executor.drain() }
+
     func left(_ handler: ReadTurnHandler) {
         let count = connected[handler.place, default: 1] - 1
         connected[handler.place] = count > 0 ? count : nil
@@ -140,6 +143,7 @@ final class ReadTurnHandler: ChannelDuplexHandler, TurnGiver {
     /// The connection waits for a turn.
     private var isAsked = false
     private var isPassing = false
+    private var hasLeft = false
     private var wantsRead = false
 
     /// What is passed on between two looks at the clock.
@@ -152,9 +156,9 @@ final class ReadTurnHandler: ChannelDuplexHandler, TurnGiver {
 
     var party: TurnShares.Party { TurnShares.Party(place: place, isProven: isProven) }
     /// Whether there is something to do at its turn.
-    var hasMore: Bool { isAsked || holdsBytes && !isHeld }
+    var hasMore: Bool { isAsked || context != nil && holdsBytes && !isHeld }
     var holdsBytes: Bool { !held.isEmpty }
-    var isGone: Bool { context == nil }
+    var isGone: Bool { context == nil && !isAsked }
     private var isHeld: Bool { connection?.isHeld ?? false }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -165,7 +169,13 @@ final class ReadTurnHandler: ChannelDuplexHandler, TurnGiver {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         held = []
-        isAsked = false
+        leaveIfDone()
+    }
+
+    /// What the peer had sent at its end is its place's as well, which is known until that is done.
+    private func leaveIfDone() {
+        guard isGone, !hasLeft else { return }
+        hasLeft = true
         turns.left(self)
     }
 
@@ -193,11 +203,12 @@ final class ReadTurnHandler: ChannelDuplexHandler, TurnGiver {
         if isProven { passRest(context) }
         held = []
         context.fireChannelInactive()
+        if isAsked { turns.wants(self) }
     }
 
     /// Has the connection go on with what it left, and passes on what is held, until `deadline`; at least one piece.
     func pass(until deadline: NIODeadline) {
-        guard let context, hasMore else { return }
+        guard hasMore else { return }
         isPassing = true
         defer { isPassing = false }
         var isFirst = true
@@ -205,6 +216,10 @@ final class ReadTurnHandler: ChannelDuplexHandler, TurnGiver {
             isAsked = false
             connection?.goOn()
             isFirst = false
+        }
+        guard let context else {
+            turns.drain()
+            return leaveIfDone()
         }
         while !isHeld, isFirst || turns.clock() < deadline, let piece = nextPiece() {
             context.fireChannelRead(wrapInboundOut(piece))
@@ -220,12 +235,15 @@ final class ReadTurnHandler: ChannelDuplexHandler, TurnGiver {
     /// All at once, behind what the connection holds: it takes that in turns when it hears of the end.
     private func passRest(_ context: ChannelHandlerContext) {
         guard !held.isEmpty else { return }
+        isPassing = true
+        defer { isPassing = false }
         let bytes = held.reduce(0) { $0 + $1.readableBytes }
         if let connection, !turns.mayKeepRest(bytes, of: connection, from: place) {
             return connection.logger.warning(
                 "dropped what a peer had sent when its connection ended: too much waits",
                 metadata: [LogKeys.peer: "\(connection.origin)", "qi.bytes": "\(bytes)"])
         }
+        connection?.waitForLastTurn()
         while !held.isEmpty {
             // Each decrypted before the next, or all would be there twice.
             context.fireChannelRead(wrapInboundOut(held.removeFirst()))

@@ -35,9 +35,7 @@ extension DeviceLink {
     nonisolated(nonsending) func list() async throws(QiError) -> [ServiceInfo] {
         let value = try await directory().value(of: WellKnownActions.services, [], deadline: .now() + .seconds(10))
         do throws(WireError) {
-            var infos: [ServiceInfo] = []
-            for info in value.asList ?? [] { infos.append(try ServiceInfo(qiValue: info)) }
-            return infos
+            return try ServiceInfo.list(value)
         } catch {
             throw QiError(.invalid, "the list of \(device) cannot be read: \(error.message)")
         }

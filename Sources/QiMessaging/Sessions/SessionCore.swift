@@ -142,9 +142,7 @@ final class SessionCore: ConnectionOwner {
     nonisolated(nonsending) func services(deadline: NIODeadline) async throws(QiError) -> [ServiceInfo] {
         let value = try await requireDirectory(until: deadline).value(of: WellKnownActions.services, [], deadline: deadline)
         do throws(WireError) {
-            var infos: [ServiceInfo] = []
-            for info in value.asList ?? [] { infos.append(try ServiceInfo(qiValue: info)) }
-            return infos
+            return try ServiceInfo.list(value)
         } catch {
             throw QiError(.invalid, "the directory's list cannot be read: \(error.message)")
         }

@@ -50,6 +50,22 @@ extension ServiceInfo: QiConvertible {
     /// - Throws: `.conversion` for another shape, `.limit` for a name that is longer than ``longestName``.
     public init(qiValue: QiValue) throws(WireError) { try self.init(members: qiValue.unwrapped) }
 
+    /// The entries of a list, as `services()` of a directory returns it. One whose name is longer than ``longestName`` is left out: libqi's
+    /// directory takes it from anybody, and the others are to be found beside it.
+    ///
+    /// - Throws: `.conversion` for another shape.
+    public static func list(_ value: QiValue) throws(WireError) -> [ServiceInfo] {
+        var infos: [ServiceInfo] = []
+        for entry in value.asList ?? [] {
+            do throws(WireError) {
+                infos.append(try ServiceInfo(qiValue: entry))
+            } catch where error.code == .limit {
+                continue
+            }
+        }
+        return infos
+    }
+
     private init(members value: QiValue) throws(WireError) {
         guard let members = value.asTuple, members.count == 6 || members.count == 7,
             let name = members[0].asQiString, let serviceID = members[1].asUInt32,

@@ -32,15 +32,15 @@ import Testing
         return try await TCPGateway.open(options, at: addresses.map { try #require(Endpoint($0)) }, on: loop)
     }
 
-    /// 192.0.2.0/24 is nobody's (RFC 5737), and `.invalid` no name (RFC 6761).
+    /// 203.0.113.0/24 is nobody's (RFC 5737), and `.invalid` no name (RFC 6761).
     @Test func oneAddressThatIsNotThereKeepsNoOtherClosed() async throws {
         let squatter = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()
         let taken = "tcp://127.0.0.1:\(try #require(squatter.localAddress?.port))"
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
-        let gateway = try await open(["tcp://192.0.2.1:9503", "tcp://127.0.0.1:0", taken, "tcp://no-such-host.invalid:9503"], on: loop)
+        let gateway = try await open(["tcp://203.0.113.1:9503", "tcp://127.0.0.1:0", taken, "tcp://no-such-host.invalid:9503"], on: loop)
         #expect(gateway.endpoints.count == 1)
         #expect(gateway.late.map(\.error.message) == [
-            "cannot listen at tcp://192.0.2.1:9503: Cannot assign requested address", "\(taken) is in use by another process",
+            "cannot listen at tcp://203.0.113.1:9503: Cannot assign requested address", "\(taken) is in use by another process",
             "cannot listen at tcp://no-such-host.invalid:9503: the name no-such-host.invalid is not known",
         ])
         #expect(gateway.late.map(\.error.isOfLateAddress) == [true, false, true])
@@ -58,8 +58,8 @@ import Testing
 
     @Test func withoutAnyAddressItDoesNotOpen() async throws {
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
-        let error = await #expect(throws: QiError.self) { _ = try await open(["tcp://192.0.2.1:9503", "tcp://192.0.2.2:9503"], on: loop) }
-        #expect(error?.isOfLateAddress == true && error?.message.contains("192.0.2.1") == true)
+        let error = await #expect(throws: QiError.self) { _ = try await open(["tcp://203.0.113.1:9503", "tcp://203.0.113.2:9503"], on: loop) }
+        #expect(error?.isOfLateAddress == true && error?.message.contains("203.0.113.1") == true)
         await loop.shutDown()
     }
 
