@@ -5,7 +5,7 @@ import Foundation
 @main
 enum Program {
     static func main() async {
-        StandardDescriptors.open()
+        StandardDescriptors.openThoseClosed()
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             var command = try QiMeshCommand.parseAsRoot(NegativeNumbers.protected(arguments))

@@ -19,6 +19,9 @@ extension XMPPClient {
     /// Subscription requests nobody has decided yet, sorted by address.
     public func pendingSubscriptionRequests() -> [SubscriptionRequest] { contacts.pendingRequests() }
 
+    /// Has a request wait for a person that was told, expected, and could not be answered; as if it had come unexpected.
+    public func keep(_ request: SubscriptionRequest) { contacts.keep(request) }
+
     /// Adds a contact or changes its name and groups (RFC 6121 §2.3, §2.4).
     public func setRosterItem(_ account: JID, name: String?, groups: [String] = []) async throws(XMPPError) {
         var item = Element("item", attributes: ["jid": account.bare.description])

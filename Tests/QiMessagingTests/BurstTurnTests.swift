@@ -82,8 +82,11 @@ import Testing
         }
 
         /// A service, 2, whose method 100 counts.
-        func counter() throws -> Count {
+        ///
+        /// - Parameter clock: that of turns, on which a call takes two milliseconds.
+        func counter(_ clock: Clock? = nil) throws -> Count {
             let count = Count()
+            if let clock { count.took = { clock.now = clock.now + .milliseconds(2) } }
             var object = ObjectBuilder()
             object.advertise(immediateMethod: "count", parameters: [], returns: .void) { _ in count.value += 1 }
             directory.register(object.makeObject(on: bus), as: "Count") { _ in }
@@ -148,6 +151,14 @@ import Testing
             return bytes
         }
 
+        /// Ten minutes at the most.
+        func pass(_ clock: Clock, until isDone: () -> Bool) {
+            for _ in 0..<6000 where !isDone() {
+                clock.now = clock.now + .milliseconds(100)
+                loop.advanceTime(to: clock.now)
+            }
+        }
+
         func calls(_ ids: Range<UInt32>) -> ByteBuffer {
             var bytes = ByteBuffer()
             let address = ActionAddress(.serviceDirectory, action: WellKnownActions.machineID)
@@ -207,11 +218,9 @@ import Testing
 
     /// At a gateway: what a frame takes is charged to the place, also that of frames that were left for later.
     @Test func framesLeftForLaterAreChargedToTheirPlace() throws {
-        let bench = try Bench()
-        let clock = Clock()
+        let (bench, clock) = (try Bench(), Clock())
         let turns = ReadTurns(bench.bus, clock: { clock.now })
-        let count = try bench.counter()
-        count.took = { clock.now = clock.now + .milliseconds(2) }
+        let count = try bench.counter(clock)
         let (busy, other) = (try bench.client(turns, place: 1), try bench.client(turns, place: 2))
         bench.send(bench.posts(10..<5010), to: busy)
         let first = count.value
@@ -224,23 +233,16 @@ import Testing
             #expect(try bench.answers(of: other) == [id])
         }
         #expect(count.value == first)
-        var rounds = 0
-        while count.value < 5000, rounds < 10_000 {
-            clock.now = clock.now + .milliseconds(100)
-            bench.loop.advanceTime(to: clock.now)
-            rounds += 1
-        }
+        bench.pass(clock, until: { count.value == 5000 })
         #expect(count.value == 5000)
         try bench.end()
     }
 
     /// Else a client would get around its place's share by ending its connections.
     @Test func whatIsLeftAtTheEndIsChargedToItsPlaceToo() throws {
-        let bench = try Bench()
-        let clock = Clock()
+        let (bench, clock) = (try Bench(), Clock())
         let turns = ReadTurns(bench.bus, clock: { clock.now })
-        let count = try bench.counter()
-        count.took = { clock.now = clock.now + .milliseconds(2) }
+        let count = try bench.counter(clock)
         let (busy, other) = (try bench.client(turns, place: 1), try bench.client(turns, place: 2))
         bench.send(bench.posts(10..<5010), to: busy)
         let first = count.value
@@ -249,12 +251,7 @@ import Testing
         #expect(first > 0 && count.value == first && bench.bus.turns.count == 0 && turns.counts.connected == 2)
         bench.send(bench.calls(10..<11), to: other)
         #expect(try bench.answers(of: other) == [10])
-        var rounds = 0
-        while count.value < 5000, rounds < 10_000 {
-            clock.now = clock.now + .milliseconds(100)
-            bench.loop.advanceTime(to: clock.now)
-            rounds += 1
-        }
+        bench.pass(clock, until: { count.value == 5000 })
         #expect(count.value == 5000 && turns.counts.connected == 1)
         try bench.end()
     }

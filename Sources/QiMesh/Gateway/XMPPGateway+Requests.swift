@@ -14,16 +14,19 @@ extension XMPPGateway {
                 .request, "a device asks to be a contact",
                 ["xmpp.peer.jid": "\(request.from)", "answer": "\(Command.approve(request.from))"])
         }
-        decisions.continuation.yield(request.from)
+        if case .dropped(let unanswered) = decisions.continuation.yield(request) { client.keep(unanswered) }
     }
 
     /// Answers the requests that need no person.
     func answerRequests() async {
-        for await jid in decisions.stream {
+        for await request in decisions.stream {
+            let jid = request.from
             do {
                 guard try letIn(jid) else { continue }
                 try await befriend(jid)
             } catch {
+                // It waits for its owner, who can approve it.
+                client.keep(request)
                 let words = TunnelEndHandler.words(of: error) ?? "\(error)"
                 logger.warning("a contact could not be approved", metadata: ["xmpp.peer.jid": "\(jid)", "error": "\(words)"])
             }

@@ -44,7 +44,7 @@ final class XMPPGateway: Sendable {
     private let state: Mutex<State>
     private let epoch = UUID().uuidString
     private let announcements = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-    let decisions = AsyncStream.makeStream(of: JID.self, bufferingPolicy: .bufferingNewest(256))
+    let decisions = AsyncStream.makeStream(of: SubscriptionRequest.self, bufferingPolicy: .bufferingNewest(256))
     let logins = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
     /// - Parameter password: asked for at every login; see ``XMPPConfiguration/password``.

@@ -118,6 +118,15 @@ final class ContactBook: Sendable {
         }
     }
 
+    func keep(_ request: SubscriptionRequest) {
+        book.withLock { book in
+            let subscription = book.roster[request.from]?.subscription
+            // Decided meanwhile.
+            guard subscription != .both, subscription != .from, book.requests[request.from] != request else { return }
+            book.requests.add(request)
+        }
+    }
+
     /// The account took its request back.
     func withdrawn(_ account: JID) { book.withLock { _ = $0.requests.remove(account) } }
 

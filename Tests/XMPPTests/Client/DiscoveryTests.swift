@@ -223,6 +223,13 @@ struct DiscoveryTests {
         _ = book.pushed(Self.query([["jid": "listed@lab", "subscription": "from"]]))
         #expect(book.requested(SubscriptionRequest(from: listed)) == .ask)
         #expect(book.pendingRequests().map(\.from) == [listed])
+        // What could not be answered as it was expected to be waits for a person, unless it was settled meanwhile.
+        book.keep(SubscriptionRequest(from: nao))
+        #expect(book.pendingRequests().map(\.from) == [listed, nao])
+        _ = book.pushed(Self.query([["jid": "nao@lab", "subscription": "both"]]))
+        book.settled(nao)
+        book.keep(SubscriptionRequest(from: nao))
+        #expect(book.pendingRequests().map(\.from) == [listed])
     }
 
     /// Approved in advance, and revoked before the request came.
