@@ -144,4 +144,17 @@ import Testing
         old.write(to: &written, isOlder: true)
         #expect(written == older)
     }
+
+    /// libqi's directory takes any name, and what is registered beside one that is too long is to be found.
+    @Test func aListLeavesOutNamesThatAreTooLong() throws {
+        func info(_ length: Int) -> QiValue {
+            ServiceInfo(
+                name: String(repeating: "n", count: length), serviceID: UInt32(length), machineID: "m", processID: 1, endpoints: [],
+                sessionID: "s"
+            ).qiValue
+        }
+        let infos = try ServiceInfo.list(.list([info(3), info(ServiceInfo.longestName + 1), info(ServiceInfo.longestName)]))
+        #expect(infos.map(\.serviceID) == [3, UInt32(ServiceInfo.longestName)])
+        #expect(throws: WireError.self) { try ServiceInfo.list(.list([.int32(1)])) }
+    }
 }

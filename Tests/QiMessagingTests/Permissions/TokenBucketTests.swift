@@ -32,6 +32,13 @@ import Testing
         #expect(waits(&bucket, [.seconds(3)]) == [nil])
     }
 
+    /// One an hour, and a long answer that is counted afterwards: 2.6 million hours are more nanoseconds than a number holds.
+    @Test func aWaitThatIsTooLongForANumberIsCutToACentury() {
+        var bucket = TokenBucket(.init(1, per: .seconds(3600)), at: start)
+        bucket.owe(2_600_000, at: start)
+        #expect(waits(&bucket, [.zero]) == [.nanoseconds(3_000_000_000_000_000_000)])
+    }
+
     @Test func aClockThatStandsStillGivesNothing() {
         var bucket = TokenBucket(.init(1), at: start)
         #expect(waits(&bucket, [.zero, .seconds(-5)]) == [nil, .seconds(1)])
