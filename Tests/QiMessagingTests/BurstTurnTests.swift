@@ -66,6 +66,24 @@ import Testing
         var took: () -> Void = {}
     }
 
+    /// Hands on all of a burst in one piece, as TLS does with what it decrypted.
+    private final class Gatherer: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias InboundOut = ByteBuffer
+        private var gathered = ByteBuffer()
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            var bytes = unwrapInboundIn(data)
+            gathered.writeBuffer(&bytes)
+        }
+
+        func channelReadComplete(context: ChannelHandlerContext) {
+            if gathered.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(gathered)) }
+            gathered.clear()
+            context.fireChannelReadComplete()
+        }
+    }
+
     /// A directory on a loop whose time stands still, with two connections.
     private final class Bench {
         let loop = EmbeddedEventLoop()
@@ -106,7 +124,7 @@ import Testing
                 handler.isProven = true
                 handler.connection = connection
                 connection.turnGiver = handler
-                try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+                try channel.pipeline.syncOperations.addHandlers([handler, Gatherer()], position: .first)
             }
             try channel.connect(to: SocketAddress(unixDomainSocketPath: "/turns")).wait()
             var payload = ByteBuffer()
