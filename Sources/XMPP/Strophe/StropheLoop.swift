@@ -130,6 +130,7 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
         let context = self.context ?? StropheContext()
         self.context = context
         let connection = StropheConnection(context, parameters, owner: owner, descriptors: descriptors)
+        connection.beforeStanza = { [weak self] in self?.runWaitingWork() }
         self.connection = connection
         return connection
     }
@@ -162,20 +163,35 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
 
     /// Runs everything handed in, also what the work itself hands in. True when the thread is to end.
     private func runWork() -> Bool {
-        let executor = asUnownedSerialExecutor()
         while true {
-            let (batch, isStopped) = inbox.withLock { inbox in
-                let batch = inbox.work
-                inbox.work = []
-                hasWork.store(false, ordering: .relaxed)
-                return (batch, inbox.isStopped)
-            }
+            let (batch, isStopped) = takeWork()
             if batch.isEmpty { return isStopped }
-            for work in batch {
-                switch work {
-                case .job(let job): job.runSynchronously(on: executor)
-                case .closure(let closure): closure()
-                }
+            run(batch)
+        }
+    }
+
+    /// Runs what was handed in so far, inside the library's callback for a stanza: it was handed in before the stanza was looked at, so
+    /// it takes effect before it. What it hands in itself waits for its turn.
+    private func runWaitingWork() {
+        guard hasWork.load(ordering: .relaxed) else { return }
+        run(takeWork().batch)
+    }
+
+    private func takeWork() -> (batch: [Work], isStopped: Bool) {
+        inbox.withLock { inbox in
+            let batch = inbox.work
+            inbox.work = []
+            hasWork.store(false, ordering: .relaxed)
+            return (batch, inbox.isStopped)
+        }
+    }
+
+    private func run(_ batch: [Work]) {
+        let executor = asUnownedSerialExecutor()
+        for work in batch {
+            switch work {
+            case .job(let job): job.runSynchronously(on: executor)
+            case .closure(let closure): closure()
             }
         }
     }
@@ -198,8 +214,7 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
             if turns > 64 { return false }
             connection.flush()
             let ready = pollNow(connection.socket)
-            // What was handed in before a stanza arrived takes effect before it; one turn is always taken, or a busy inbox
-            // would keep the socket waiting.
+            // One turn is always taken, or a busy inbox would keep the socket waiting.
             if turns > 1 && hasWork.load(ordering: .relaxed) { return false }
             context.runOnce(exclusively: connection.isLoggingIn)
             connection.turned(writable: ready & Int16(POLLOUT) != 0)
