@@ -65,19 +65,29 @@ import Testing
         }
     }
 
-    /// Where all calls are written down, one that is let in makes as many lines as it likes.
+    /// Where all calls are written down, those who are let in make as many lines as they like: one caller ten a minute for each of its
+    /// ways, several callers together as many as fill all files.
     @Test func permittedCallsPushOutNoDenials() async throws {
         try await withTemporaryDirectory { folder in
             var settings = AuditSettings()
             (settings.fileSize, settings.fileCount, settings.isForAllCalls) = (10_000, 2, true)
             let log = AuditLog(file: folder + "/audit.jsonl", logger: Self.quiet)
             log.configure(settings)
-            try await log.whileWriting {
-                log.record(Self.record("ALMotion.moveTo"))
-                for number in 0..<2_000 { log.record(Self.record("A.\(number)", allowed: true)) }
+            try await log.whileWriting { log.record(Self.record("ALMotion.moveTo")) }
+            // What waits together is written together.
+            for batch in 0..<5 {
+                try await log.whileWriting {
+                    for number in 0..<100 {
+                        var call = Self.record("A.b", allowed: true)
+                        call.principal = "caller\(batch * 100 + number)@lab.example"
+                        log.record(call)
+                    }
+                }
             }
             var lines: [AuditLine] = []
             _ = try AuditReader([folder + "/audit.jsonl"]).read { lines.append($0) }
+            #expect(lines.contains { $0.record.principal == "caller499@lab.example" })
+            #expect(!lines.contains { $0.record.principal == "caller0@lab.example" }, "the files of the calls are full")
             #expect(lines.map(\.record).contains(Self.record("ALMotion.moveTo")))
             #expect(lines.contains { $0.record.event == "call" })
             #expect(try names(in: folder).contains("audit-calls.jsonl"))

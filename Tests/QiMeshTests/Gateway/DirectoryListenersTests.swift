@@ -10,6 +10,8 @@ import Testing
     /// What is wanted now, and whoever listens there.
     private final class Bench: Sendable {
         let wanted: Mutex<Result<InternalListening, MeshError>>
+        /// How often it was asked what is wanted.
+        let asked = Atomic<Int>(0)
         let log = RecordedLog()
         let server: DirectoryServer
         let door: DirectoryServer.Door
@@ -25,6 +27,7 @@ import Testing
                 server, door: door, follows: follows, pause: .milliseconds(20), logger: log.logger,
                 wanted: { () throws(MeshError) in
                     guard let bench = box.bench.withLock({ $0 }) else { throw MeshError(.system, "no bench") }
+                    bench.asked.add(1, ordering: .relaxed)
                     return try bench.wanted.withLock { $0 }.get()
                 })
             box.bench.withLock { $0 = self }
@@ -60,6 +63,12 @@ import Testing
 
         func until(_ what: String, _ isSo: () async throws -> Bool) async throws {
             _ = try await eventually("\(what); \(log.lines)") { try await isSo() ? true : nil }
+        }
+
+        /// It was tried again, twice from the beginning to the end.
+        func tryAgain() async throws {
+            let before = asked.load(ordering: .relaxed)
+            try await until("tried again") { asked.load(ordering: .relaxed) >= before + 3 }
         }
 
         /// What the directory tells.
@@ -116,6 +125,7 @@ import Testing
         try await bench.running {
             bench.wanted.withLock { $0 = .failure(MeshError(.system, "they cannot be listed")) }
             try await bench.until("said") { bench.log.count("warning", "they cannot be listed") == 1 }
+            try await bench.tryAgain()
             try bench.want(["tcp://127.0.0.1:0", "tcp://127.0.0.2:0"])
             try await bench.until("opened") { bench.listeners.endpoints.count == 2 }
             #expect(bench.listeners.endpoints.first == before.first && bench.log.count("warning") == 1)
@@ -142,6 +152,7 @@ import Testing
         try await bench.running {
             try bench.want(["tcp://127.0.0.2:0", taken])
             try await bench.until("said") { bench.log.count("warning", "\(taken) is in use by another process") == 1 }
+            try await bench.tryAgain()
             try await squatter.close()
             try await bench.until("opened") { bench.listeners.endpoints.contains(taken) }
             #expect(bench.log.count("in use") == 1)
