@@ -67,7 +67,9 @@ struct FailureReasonTests {
                 options.logger = quiet
                 options.tls.trust = .pinned([.file(file)])
                 let error = await #expect(throws: QiError.self) { _ = try await Session.connect("tcps://127.0.0.1:1", options: options) }
-                #expect(error?.message.contains("\(file) \(reason)") == true && Self.isPlain(error?.message ?? ""), "\(error?.message ?? "")")
+                let text = error?.message ?? ""
+                // The folder's own name may hold any digits.
+                #expect(text.contains("\(file) \(reason)") && Self.isPlain(text.replacing(folder, with: "")), "\(text)")
             }
         }
     }
