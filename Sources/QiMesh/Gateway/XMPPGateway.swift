@@ -75,7 +75,7 @@ final class XMPPGateway: Sendable {
                 }
             }, resource: account.resource)
         configuration.allowsPlain = account.allowsPlain
-        configuration.software = ("QiMesh", MeshNode.version)
+        configuration.software = ("QiMesh", SoftwareVersion.text)
         configuration.server = account.server.map { .init(host: $0.host, port: UInt16(clamping: $0.port)) }
         configuration.directTLS = account.directTLS
         configuration.caFile = account.caFile

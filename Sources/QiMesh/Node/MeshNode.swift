@@ -10,7 +10,7 @@ import XMPP
 /// What `qimesh up` runs: the directory, and a gateway for each account. ``run()`` is its lifetime.
 public final class MeshNode: Service {
     /// The version this node tells.
-    public static let version = "0.1.0"
+    public static let version = SoftwareVersion.text
 
     private let configuration: MeshConfiguration
     private let current: CurrentConfiguration
