@@ -17,7 +17,7 @@ final class Bus {
 
     enum Job {
         case work(Work)
-        case method(MethodExecution)
+        case method(any PoolJob)
     }
 
     private var jobs: Deque<Job> = []
@@ -99,7 +99,7 @@ final class Bus {
             while let job = jobs.popFirst() {
                 switch job {
                 case .work(let work): await work()
-                case .method(let execution): await execution.run(on: worker)
+                case .method(let job): await job.run(on: worker)
                 }
                 if worker.isCancelled { return needWorker() }
             }

@@ -15,8 +15,8 @@ final class CallFlight: Sendable {
         var continuation: UnsafeContinuation<Void, Never>?
         var outcome: Outcome?
         var sent: (connection: UInt64, id: UInt32)?
-        /// It waits for the path of its object.
-        var waiting: (target: NIOLoopBound<RemoteObject>, token: UInt64)?
+        /// Ends its wait for the path of its object; runs on the loop.
+        var stopWaiting: (@Sendable () -> Void)?
         var isCancelled = false
     }
 
@@ -36,9 +36,11 @@ final class CallFlight: Sendable {
     }
 
     /// The call waits until its object has a path; answers whether it is still wanted.
-    func waits(for target: NIOLoopBound<RemoteObject>, _ token: UInt64) -> Bool {
+    ///
+    /// - Parameter stop: ends the wait; runs on the loop.
+    func waits(_ stop: @escaping @Sendable () -> Void) -> Bool {
         state.withLock {
-            $0.waiting = (target, token)
+            $0.stopWaiting = stop
             return !$0.isCancelled
         }
     }
@@ -56,18 +58,14 @@ final class CallFlight: Sendable {
         continuation?.resume()
     }
 
-    /// On the loop: the task does not want the answer any more.
-    func cancel(on bus: Bus) {
-        let (sent, waiting) = state.withLock {
+    /// On the loop: the task does not want the answer any more. Answers where the call was sent, if it was.
+    func cancel() -> (connection: UInt64, id: UInt32)? {
+        let (sent, stopWaiting) = state.withLock {
             $0.isCancelled = true
-            return ($0.sent, $0.waiting)
+            return ($0.sent, $0.stopWaiting)
         }
-        waiting?.target.value.stopWaiting(waiting?.token ?? 0, Self.cancellation)
-        if let sent { Self.abandon(sent.connection, sent.id, bus) }
-    }
-
-    static func abandon(_ connection: UInt64, _ id: UInt32, _ bus: Bus) {
-        bus.connection(connection)?.abandon(id, cancellation)
+        stopWaiting?()
+        return sent
     }
 
     static var cancellation: QiError { QiError(.cancelled, "the call was cancelled") }

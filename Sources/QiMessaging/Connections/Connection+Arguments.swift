@@ -2,28 +2,11 @@ import Logging
 import NIOCore
 import QiWire
 
-/// What is kept of the peer's calls until they are answered, in bytes: bounded for the connection, for its principal where a policy
-/// judges it (``ArgumentMeter``), and for all connections of the bus.
-struct ArgumentBytes {
-    /// Of calls in flight, and of posts that run.
-    fileprivate(set) var inFlight = 0
-    /// Of the frame whose end has not come, as far as it was counted.
-    fileprivate(set) var inFrame = 0
-    fileprivate(set) var meter: ArgumentMeter?
-
-    var total: Int { inFlight + inFrame }
-
-    /// A frame that is shorter is not counted before its end.
-    fileprivate static let leastFrame = 4096
-}
-
 extension Connection {
     /// Counts what is kept for a principal from now on; nil: for none.
     func countArguments(in meter: ArgumentMeter?) {
         guard argumentBytes.meter !== meter else { return }
-        argumentBytes.meter?.remove(argumentBytes.total)
-        meter?.add(argumentBytes.total)
-        argumentBytes.meter = meter
+        argumentBytes.move(to: meter)
         // What a frame may have is asked anew with every burst.
         if meter == nil { decoder.maximumKept = .max }
     }
@@ -55,21 +38,19 @@ extension Connection {
     }
 
     func keepArguments(_ bytes: Int) {
-        argumentBytes.inFlight += bytes
+        argumentBytes.keep(bytes)
         bus.argumentBytes += bytes
-        argumentBytes.meter?.add(bytes)
     }
 
     func dropArguments(_ bytes: Int) {
-        argumentBytes.inFlight -= bytes
+        argumentBytes.drop(bytes)
         bus.argumentBytes -= bytes
-        argumentBytes.meter?.remove(bytes)
     }
 
     /// The connection is gone, with all calls.
     func dropAllArguments() {
         bus.argumentBytes -= argumentBytes.total
-        argumentBytes.meter?.remove(argumentBytes.total)
+        argumentBytes.move(to: nil)
         argumentBytes = ArgumentBytes()
     }
 
@@ -100,9 +81,7 @@ extension Connection {
     }
 
     private func count(inFrame bytes: Int) {
-        bus.argumentBytes += bytes - argumentBytes.inFrame
-        argumentBytes.meter?.add(bytes - argumentBytes.inFrame)
-        argumentBytes.inFrame = bytes
+        bus.argumentBytes += argumentBytes.count(inFrame: bytes)
     }
 
     /// Answers a call whose arguments were too many to be kept; whatever else they came with is dropped.

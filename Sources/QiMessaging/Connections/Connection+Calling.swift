@@ -62,17 +62,6 @@ extension Connection {
         send(.cancel, id: newEventID(), address: ActionAddress(address.target, action: 0), payload: payload)
     }
 
-    /// What methods of an object are told of calls that come on this connection: most go to the object of the call before.
-    func context(of address: ObjectAddress, _ object: LocalObject, for relayed: RelayedCaller? = nil) -> CallContext {
-        if let relayed { return CallContext(on: self, at: address, to: object, caller: relayed.caller) }
-        if let last = lastContext, last.belongs(to: object, at: address) { return last }
-        let context = CallContext(
-            on: self, at: address, to: object, caller: Caller(principal: principal, origin: origin))
-        // Of a service only: an object that came as a value ends with its last user.
-        if address.object == 1 { lastContext = context }
-        return context
-    }
-
     /// Calls of ours that wait for an answer.
     var callsInFlight: Int { calls.count }
 }

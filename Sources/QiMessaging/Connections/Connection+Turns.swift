@@ -3,7 +3,7 @@ import NIOCore
 import QiWire
 
 /// Frames of the peer, taken in turns: what one burst holds beyond a turn waits until others had theirs (``BurstTurn``).
-extension Connection {
+extension Connection: TurnTaker {
     func received(_ bytes: ByteBuffer) {
         guard !isClosed else { return }
         lastReceived = .now()
@@ -20,7 +20,7 @@ extension Connection {
 
     private func beginTurn() {
         turnIsDue = false
-        turn = BurstTurn(at: lastReceived, access == nil && !isOutside ? .trusted : .judged)
+        turn = BurstTurn(at: lastReceived, filter == nil && !isOutside ? .trusted : .judged)
     }
 
     func takeMessages() {

@@ -21,7 +21,7 @@ final class Connection {
     /// The key it was recognised by (``Principal/fingerprint``), where the origin does not tell it.
     var fingerprint: String?
     /// What is asked before the peer's messages reach a receiver; nil where everything is allowed (`Connection+Access`).
-    var access: ConnectionAccess?
+    var filter: (any CallFilter)?
     private(set) var id: UInt64 = 0
     private(set) weak var owner: (any ConnectionOwner)?
 
@@ -65,7 +65,8 @@ final class Connection {
     var hold: Hold?
     /// Why the channel has ended, while what came before is taken (``inputEnded(_:)``).
     var inputEnd: QiError?
-    var lastContext: CallContext?
+    /// What methods were told of the call before (``CallContext``), which the next one shares as a rule.
+    var lastContext: AnyObject?
     var nextEventIDValue: UInt32 = 0x8000_0001
     var nextLink: UInt64 = 1
     var lastReceived = NIODeadline.now()
@@ -202,7 +203,7 @@ final class Connection {
             guard message.header.version == 0 else { return }
             if message.address.target == .connection { return receivedAboutItself(message) }
             guard let receiver = receiver(for: message.address.target) else {
-                access?.noteHidden("\(message.address)", Access.emit.rawValue)
+                filter?.notFound(message.address, isPost: true)
                 return
             }
             guard mayBeginCall else { return droppedCut(message) }
@@ -229,7 +230,7 @@ final class Connection {
         // Two outstanding calls with one id: the first is answered with an Error, as libqi does (reference §29). One that a policy judges
         // would not be counted any more, while its owner goes on with it: there the second is.
         if !incoming.isEmpty, let first = incoming[message.id] {
-            if access != nil { return refuse(message, "another call with the id \(message.id) waits for its answer: use another id") }
+            if filter != nil { return refuse(message, "another call with the id \(message.id) waits for its answer: use another id") }
             first.cancel()
             first.fail("another call with the id \(message.id) took the place of this one")
         }
@@ -243,7 +244,7 @@ final class Connection {
         let owner = owner
         let known = receivers.isEmpty ? nil : receivers[target]
         guard let receiver = known ?? owner?.receiver(for: target, on: self) else {
-            access?.noteHidden("\(message.address)", Access.call.rawValue)
+            filter?.notFound(message.address, isPost: false)
             return refuse(message, Self.noSuchObject)
         }
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
@@ -254,7 +255,7 @@ final class Connection {
             let most = limits.maximumCallsInFlight
             return refuse(message, QiError(.limit, "too many calls in flight on your connections (\(most)): wait for answers").wireText)
         }
-        if access == nil, message.flags.isEmpty, relayedCallers.announced == nil, receiver.serveAtOnce(message, on: self) { return }
+        if filter == nil, message.flags.isEmpty, relayedCallers.announced == nil, receiver.serveAtOnce(message, on: self) { return }
         if let reason = refusal(ofArguments: message.payload.readableBytes) { return refuse(message, reason) }
         let call = incomingCall(message)
         hand(call, to: receiver)
@@ -269,7 +270,7 @@ final class Connection {
 
     /// What a receiver gets. One that a policy judges is counted for as long as somebody serves it.
     private func incomingCall(_ message: Message) -> IncomingCall {
-        guard access != nil else { return IncomingCall(connection: self, message: message) }
+        guard filter != nil else { return IncomingCall(connection: self, message: message) }
         let call = IncomingCall(connection: self, message: message.compacted())
         if let meter = argumentBytes.meter { call.count(in: meter) }
         return call
@@ -281,7 +282,7 @@ final class Connection {
     private func refuse(_ message: Message, _ text: String) { IncomingCall(connection: self, message: message).fail(text) }
 
     /// Answers a call with what `body` makes of it, without an object that stands for the call.
-    func answer(_ message: Message, immediately body: ObjectMethod.Immediate) {
+    func answer(_ message: Message, immediately body: MethodCall.Immediate) {
         var frame = MethodCall(bytes: message.payload, result: bus.takeBuffer(), givesValue: false)
         do {
             try body(&frame)
@@ -297,8 +298,8 @@ final class Connection {
     /// Lets a call or post reach its receiver, if it may: a Post is dropped if not, a call to a hidden object is answered what one to no
     /// object is.
     func hand(_ call: IncomingCall, to receiver: any ObjectReceiver) {
-        guard let access else { return receiver.receive(call) }
-        switch access.judge(call, receiver, service: owner?.serviceName(of: call.address.service, on: self)) {
+        guard let filter else { return receiver.receive(call) }
+        switch filter.judge(call, receiver, service: owner?.serviceName(of: call.address.service, on: self)) {
         case .pass: receiver.receive(call)
         case .hidden: call.fail(Self.noSuchObject)
         case .refused(let reason): call.fail(reason)

@@ -13,11 +13,11 @@ final class IncomingCall {
     /// Asks whoever serves the call to end it; set by receivers that can.
     var onCancel: (() -> Void)?
     /// The method that serves the call, while it runs.
-    var execution: MethodExecution?
+    var execution: (any PoolJob)?
     /// The type that the caller wants the result converted to.
     var wantedReturn: Signature?
     /// What to tell of the call at its end, when its object is watched.
-    var observation: DynamicObject.Observation?
+    var observation: CallObservation?
     /// What it counts for under a limit, until it is answered and for as long as what it subscribed to is subscribed.
     var ticket: CallTicket?
     var subscription: SubscriptionTicket?

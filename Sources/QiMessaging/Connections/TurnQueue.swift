@@ -1,10 +1,16 @@
 import DequeModule
 import NIOCore
 
-/// Whom a connection asks for a turn when it has more to take than one holds (``BurstTurn``).
+/// One that has more to take than one turn holds (``BurstTurn``).
+protocol TurnTaker: AnyObject {
+    /// The turn has come.
+    func goOn()
+}
+
+/// Who is asked for a turn.
 protocol TurnGiver: AnyObject {
-    /// Calls ``Connection/goOn()`` when the turn of this connection comes. The loop is drained after it.
-    func append(_ connection: Connection)
+    /// Calls ``TurnTaker/goOn()`` when its turn comes. The loop is drained after it.
+    func append(_ taker: any TurnTaker)
 }
 
 /// Connections with more to take than one turn holds (``BurstTurn``): they go on one after the other for as long as one of them may, and
@@ -14,15 +20,15 @@ final class TurnQueue: TurnGiver {
     static let pause = TimeAmount.microseconds(20)
 
     private let executor: LoopExecutor
-    private var waiting: Deque<Connection> = []
+    private var waiting: Deque<any TurnTaker> = []
     private var isScheduled = false
 
     init(_ executor: LoopExecutor) { self.executor = executor }
 
     var count: Int { waiting.count }
 
-    func append(_ connection: Connection) {
-        waiting.append(connection)
+    func append(_ taker: any TurnTaker) {
+        waiting.append(taker)
         schedule()
     }
 

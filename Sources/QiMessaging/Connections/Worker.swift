@@ -1,3 +1,9 @@
+/// Something that a worker of a bus's pool runs, and that may be cancelled while it runs or waits. Confined to the bus loop.
+protocol PoolJob: AnyObject {
+    func cancel()
+    nonisolated(nonsending) func run(on worker: Worker) async
+}
+
 /// One worker of a bus's pool: a task that runs jobs one after the other, and the means to cancel it while it runs one that its
 /// caller does not want any more. A cancelled worker ends with its job; the pool grows again when it must. Confined to the bus
 /// loop.

@@ -179,7 +179,7 @@ final class ReadTurnHandler: ChannelDuplexHandler, TurnGiver {
         turns.left(self)
     }
 
-    func append(_: Connection) {
+    func append(_: any TurnTaker) {
         isAsked = true
         if !isPassing { turns.wants(self) }
     }

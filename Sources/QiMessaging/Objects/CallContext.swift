@@ -1,5 +1,5 @@
 import NIOCore
-public import QiWire
+import QiWire
 
 /// Who calls and what, for a method that wants to know; also the way to give objects to the caller and to use the caller's.
 public struct CallContext: Sendable {
@@ -29,9 +29,10 @@ public struct CallContext: Sendable {
     }
 
     private let content: Content
-    private var path: Path? { content.path }
+    var path: Path? { content.path }
 
-    private struct Path: Sendable {
+    /// The connection that the call came on, and the object's address there.
+    struct Path: Sendable {
         let executor: LoopExecutor
         let connection: NIOLoopBound<Connection>
         let address: ObjectAddress
@@ -49,10 +50,20 @@ public struct CallContext: Sendable {
             Caller(principal: Principal(.process, zone: .internal), origin: .process), HostedObject(object: object, serviceID: 0), nil)
     }
 
-    /// Whether this is the context of calls to `object` at `address`.
-    func belongs(to object: LocalObject, at address: ObjectAddress) -> Bool {
-        content.path?.address == address && content.object.object === object.object
+    /// The context of calls to `object` at `address` on `connection`: that of the call before, as a rule.
+    static func shared(on connection: Connection, at address: ObjectAddress, to object: LocalObject, for relayed: RelayedCaller?) -> CallContext {
+        if let relayed { return CallContext(on: connection, at: address, to: object, caller: relayed.caller) }
+        if let last = connection.lastContext as? Content, last.path?.address == address, last.object.object === object.object {
+            return CallContext(last)
+        }
+        let context = CallContext(
+            on: connection, at: address, to: object, caller: Caller(principal: connection.principal, origin: connection.origin))
+        // Of a service only: an object that came as a value ends with its last user.
+        if address.object == 1 { connection.lastContext = context.content }
+        return context
     }
+
+    private init(_ content: Content) { self.content = content }
 
     /// Runs `body` once, when the connection the call came on has ended, which may be now; a gateway's outlives its callers. Never for
     /// a call within this process.
@@ -60,31 +71,10 @@ public struct CallContext: Sendable {
         guard let path else { return }
         path.executor.submit { path.connection.value.whenClosed { _ in body() } }
     }
+}
 
-    /// Hosts an object on the caller's connection, to be returned or emitted to the caller as an `o`. It lives until the caller
-    /// releases it or the connection ends (wire reference §17).
-    ///
-    /// - Returns: the reference to return, and the object itself for its signals and properties.
-    /// - Throws: `.limit` when the caller holds too many objects, `.disconnected` when it is gone.
-    public func host(_ object: ObjectBuilder) async throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
-        guard let path else {
-            let object = object.makeObject()
-            return (ObjectProxy(object).reference, HostedObject(object: object, serviceID: 0))
-        }
-        return try await path.executor.perform { () throws(QiError) in
-            // Each side of a conversation numbers its objects in a range of its own (reference §5).
-            try path.connection.value.offer(object, inService: path.address.service, isPassed: path.address.isPassed)
-        }
-    }
-
-    /// A proxy for an object that the caller passed as an argument. The object is released when the proxy goes away.
-    ///
-    /// - Throws: `.notFound` for a null reference, `.disconnected` when the caller is gone.
-    public func proxy(for reference: ObjectReference) async throws(QiError) -> ObjectProxy {
-        if let handle = reference.attachment as? ProxyHandle { return ObjectProxy(handle) }
-        guard let path else { throw QiError(.notFound, "the reference leads to no object of this process") }
-        return try await path.executor.perform { () throws(QiError) in
-            ObjectProxy(try ProxyHandle(value: reference, on: path.connection.value, name: "an object of the caller"))
-        }
-    }
+extension Caller {
+    /// The caller of the call that the current task serves; nil outside of one, and in calls of a typed proxy within this process, which
+    /// are plain function calls.
+    public static var current: Caller? { CallContext.current?.caller }
 }

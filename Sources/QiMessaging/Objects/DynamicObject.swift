@@ -85,16 +85,10 @@ final class DynamicObject: ObjectAttachment, Sendable {
         }
     }
 
-    /// A call while it runs: what to tell of it at its end.
-    struct Observation: Sendable {
-        fileprivate var measurement: ObjectStatistics.Measurement?
-        fileprivate var trace: UInt32?
-    }
-
     /// The beginning of a call; nil while nobody wants to know.
-    func begin(_ method: UInt32, _ arguments: @autoclosure () -> [QiValue], onThread: Bool) -> Observation? {
+    func begin(_ method: UInt32, _ arguments: @autoclosure () -> [QiValue], onThread: Bool) -> CallObservation? {
         guard isObserved else { return nil }
-        var observation = Observation()
+        var observation = CallObservation()
         if isMeasured { observation.measurement = ObjectStatistics.Measurement(onThread: onThread) }
         if isTraced {
             let id = state.withLock { state in
@@ -108,7 +102,7 @@ final class DynamicObject: ObjectAttachment, Sendable {
     }
 
     /// The end of a call.
-    func end(_ method: UInt32, _ observation: Observation?, _ kind: ObjectTrace.Kind, _ content: @autoclosure () -> QiValue) {
+    func end(_ method: UInt32, _ observation: CallObservation?, _ kind: ObjectTrace.Kind, _ content: @autoclosure () -> QiValue) {
         guard let observation else { return }
         if let measurement = observation.measurement { state.withLock { $0.statistics.finish(method, measurement) } }
         if let id = observation.trace { trace(kind, id, method, content()) }

@@ -12,11 +12,16 @@ struct Emission: Sendable {
     let payload: ByteBuffer?
 }
 
+/// Gets the emissions of a queue, on its event loop.
+protocol EmissionTarget: AnyObject {
+    func deliver(_ emission: Emission)
+}
+
 /// Emissions on their way to the connections of one event loop, in the order they were made on whatever thread. Bounded: an
 /// emitter that outruns the loop loses its newest.
 final class EmissionQueue: Sendable {
-    private struct WeakObject {
-        weak var object: LocalObject?
+    private struct WeakTarget {
+        weak var target: (any EmissionTarget)?
     }
 
     private struct State {
@@ -31,13 +36,13 @@ final class EmissionQueue: Sendable {
     private let state = Mutex(State())
     private let executor: LoopExecutor
     private let logger: Logger
-    private let target: NIOLoopBoundBox<WeakObject>
+    private let target: NIOLoopBoundBox<WeakTarget>
 
     /// On the loop.
-    init(_ object: LocalObject) {
-        executor = object.bus.executor
-        logger = object.bus.logger
-        target = NIOLoopBoundBox(WeakObject(object: object), eventLoop: object.bus.eventLoop)
+    init(_ target: any EmissionTarget, on executor: LoopExecutor, logger: Logger) {
+        self.executor = executor
+        self.logger = logger
+        self.target = NIOLoopBoundBox(WeakTarget(target: target), eventLoop: executor.eventLoop)
     }
 
     func setSubscribed(_ signals: Set<UInt32>) { state.withLock { $0.subscribed = signals } }
@@ -68,7 +73,7 @@ final class EmissionQueue: Sendable {
     }
 
     private func drain() {
-        while let emission = next() { target.value.object?.deliver(emission) }
+        while let emission = next() { target.value.target?.deliver(emission) }
     }
 
     private func next() -> Emission? {

@@ -14,9 +14,6 @@ public struct HostedObject: Sendable {
 
     private var metaObject: MetaObject { object.metaObject }
 
-    /// The object as callers of this process use it, and to be passed to others as a value.
-    public var proxy: ObjectProxy { ObjectProxy(object) }
-
     /// Emits a signal. The arguments are converted to its signature.
     ///
     /// - Throws: `.notFound` for no such signal, `.invalid` when the arguments do not fit.

@@ -4,7 +4,7 @@ import QiWire
 
 /// A ``DynamicObject`` as the connections of one event loop reach it: takes their calls, holds their subscriptions, and serves
 /// the generic members that every qi object has (wire reference §9). Confined to the bus loop.
-final class LocalObject: ObjectReceiver {
+final class LocalObject: ObjectReceiver, EmissionTarget {
     /// A method that answers the call itself, now or later: those of the directory, which work on the loop's own state.
     typealias LoopMethod = (_ call: IncomingCall, _ arguments: [QiValue]) -> Void
 
@@ -12,7 +12,7 @@ final class LocalObject: ObjectReceiver {
     let object: DynamicObject
     private let loopMethods: [UInt32: LoopMethod]
     let subscriptions = SubscriptionTable()
-    private lazy var emissions = EmissionQueue(self)
+    private lazy var emissions = EmissionQueue(self, on: bus.executor, logger: bus.logger)
     private var isAttached = false
 
     init(bus: Bus, object: DynamicObject, loopMethods: [UInt32: LoopMethod] = [:]) {

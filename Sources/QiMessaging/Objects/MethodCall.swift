@@ -6,6 +6,9 @@ public import QiWire
 /// Over a connection both are bytes, read and written as the types of Swift say. In the same process both are values, and nothing
 /// is encoded.
 public struct MethodCall: Sendable {
+    /// The body of a method that never suspends.
+    typealias Immediate = @Sendable (inout MethodCall) throws -> Void
+
     @usableFromInline var bytes: ByteBuffer
     @usableFromInline var result: ByteBuffer
     /// What follows `result`: big raw bytes, which are sent from where they lie.
@@ -87,6 +90,9 @@ extension QiConvertible {
 
 /// The arguments of a typed call, given in order. What a proxy's method fills.
 public struct MethodArguments: Sendable {
+    /// The body of a method that never suspends.
+    typealias Immediate = @Sendable (inout MethodCall) throws -> Void
+
     @usableFromInline var bytes: ByteBuffer
     /// What follows `bytes`: big raw bytes of the last argument, which are sent from where they lie.
     @usableFromInline var tail: ByteBuffer?

@@ -2,7 +2,7 @@ import NIOCore
 import QiWire
 
 /// One call of an asynchronous method, from its place in the pool's queue to its answer. Confined to the bus loop.
-final class MethodExecution {
+final class MethodExecution: PoolJob {
     private let call: IncomingCall
     private let object: LocalObject
     private let method: ObjectMethod
@@ -45,7 +45,7 @@ final class MethodExecution {
 
     private nonisolated(nonsending) func outcome() async -> Result<MethodCall, any Error> {
         let (body, frame) = (method.body, frame)
-        let context = call.connection.context(of: call.address.target, object, for: call.relayed)
+        let context = CallContext.shared(on: call.connection, at: call.address.target, to: object, for: call.relayed)
         if method.callType == .direct {
             return await CallContext.$current.withValue(context) { await Self.perform(body, frame, context) }
         }

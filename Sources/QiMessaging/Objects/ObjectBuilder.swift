@@ -87,22 +87,17 @@ public struct ObjectBuilder: Sendable {
         return id
     }
 
-    /// Adds a signal of an implementation: what it emits is sent.
-    @discardableResult
-    public mutating func advertise<each Value: QiConvertible>(signal name: String, _ signal: Signal<repeat each Value>) -> UInt32 {
-        let id = metaObject.addSignal(name, Signature(.tuple(Signal<repeat each Value>.types)))
-        attachments.append { signal.attach(to: $0, as: id) }
+    /// Adds a property whose value is elsewhere.
+    ///
+    /// - Returns: its id, which is also that of its signal.
+    mutating func add(property name: String, _ signature: Signature, _ storage: PropertyStorage) -> UInt32 {
+        let id = metaObject.addProperty(name, signature)
+        properties[id] = storage
         return id
     }
 
-    /// Adds a property of an implementation.
-    @discardableResult
-    public mutating func advertise<Value: QiConvertible>(property name: String, _ property: Property<Value>) -> UInt32 {
-        let id = metaObject.addProperty(name, Value.qiSignature)
-        properties[id] = property.storage
-        attachments.append { property.attach(to: $0, as: id) }
-        return id
-    }
+    /// Has `attach` called with the object when it is made.
+    mutating func whenMade(_ attach: @escaping @Sendable (DynamicObject) -> Void) { attachments.append(attach) }
 
     /// Says what a typed proxy of this process calls, without anything between.
     public mutating func setImplementation(_ implementation: any Sendable) { self.implementation = implementation }

@@ -2,13 +2,14 @@ import QiWire
 
 /// A method of an object of this process: what is declared, and what runs. A class, so that a call passes it on as one reference.
 final class ObjectMethod: Sendable {
-    /// One that never suspends.
-    typealias Immediate = @Sendable (inout MethodCall) throws -> Void
+    typealias Values = @Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue
+    typealias Typed = nonisolated(nonsending) @Sendable (inout MethodCall) async throws -> Void
 
+    /// As ``ObjectBuilder`` describes them.
     enum Body: Sendable {
-        case values(ObjectBuilder.Method)
-        case typed(ObjectBuilder.TypedMethod)
-        case immediate(Immediate)
+        case values(Values)
+        case typed(Typed)
+        case immediate(MethodCall.Immediate)
     }
 
     let declared: MemberTable.Method
@@ -18,7 +19,7 @@ final class ObjectMethod: Sendable {
     let takesObjects: Bool
     let givesObjects: Bool
     /// The body of an immediate method whose arguments and result are plain bytes.
-    let immediate: Immediate?
+    let immediate: MethodCall.Immediate?
 
     init(_ declared: MemberTable.Method, _ body: Body, _ callType: CallType) {
         self.declared = declared

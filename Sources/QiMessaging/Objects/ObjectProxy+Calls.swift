@@ -121,7 +121,9 @@ extension ObjectProxy {
                 }
             }
         } onCancel: {
-            path.loop.submit { bus in flight.cancel(on: bus) }
+            path.loop.submit { bus in
+                if let sent = flight.cancel() { abandon(sent, bus) }
+            }
         }
         return flight.outcome ?? .answer(.failure(QiError(.disconnected, "the call has no answer")))
     }
@@ -135,7 +137,9 @@ extension ObjectProxy {
                 if let failure { return flight.complete(.failure(failure)) }
                 start(flight, action, content, returns, end, target, bus)
             }
-            guard let token, !flight.waits(for: NIOLoopBound(target, eventLoop: bus.eventLoop), token) else { return }
+            guard let token else { return }
+            let waiting = NIOLoopBound(target, eventLoop: bus.eventLoop)
+            guard !flight.waits({ waiting.value.stopWaiting(token, CallFlight.cancellation) }) else { return }
             return target.stopWaiting(token, CallFlight.cancellation)
         }
         var waiter = CallWaiter.flight(flight)
@@ -154,10 +158,14 @@ extension ObjectProxy {
         do {
             let (payload, tail, flags) = try Self.payload(content, for: target)
             let sent = target.call(action, payload, tail: tail, flags: flags, deadline: end, late: late, waiter: waiter)
-            if let sent, !flight.sent(sent.connection.id, sent.id) { CallFlight.abandon(sent.connection.id, sent.id, bus) }
+            if let sent, !flight.sent(sent.connection.id, sent.id) { abandon((sent.connection.id, sent.id), bus) }
         } catch {
             flight.complete(.failure(error))
         }
+    }
+
+    private static func abandon(_ sent: (connection: UInt64, id: UInt32), _ bus: Bus) {
+        bus.connection(sent.connection)?.abandon(sent.id, CallFlight.cancellation)
     }
 
     private static func post(_ action: UInt32, _ content: CallContent, _ target: RemoteObject, _ bus: Bus) {

@@ -32,15 +32,17 @@ public struct ObjectProxy: Sendable {
     /// An object made of `builder`, to be passed to others as a value.
     public init(_ builder: ObjectBuilder) { self.init(builder.makeObject()) }
 
-    /// An object made of a typed implementation, to be passed to others as a value.
-    public init(_ binding: some ServiceBinding) { self.init(binding.makeObject()) }
-
     init(_ handle: ProxyHandle) { self.handle = handle }
 
     /// The object as a value within this process.
     var reference: ObjectReference {
         ObjectReference(metaObject: metaObject, serviceID: 0, objectID: .max, uid: uid, attachment: handle)
     }
+}
+
+extension HostedObject {
+    /// The object as callers of this process use it, and to be passed to others as a value.
+    public var proxy: ObjectProxy { ObjectProxy(object) }
 }
 
 extension ProxyHandle {

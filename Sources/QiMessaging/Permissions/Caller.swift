@@ -8,10 +8,6 @@ public struct Caller: Hashable, Sendable {
     /// How the call came in.
     public let origin: ConnectionOrigin
 
-    /// The caller of the call that the current task serves; nil outside of one, and in calls of a typed proxy within this process, which
-    /// are plain function calls.
-    public static var current: Caller? { CallContext.current?.caller }
-
     /// Where the caller came in.
     public var zone: Zone { principal.zone }
 

@@ -2,6 +2,13 @@ import QiWire
 
 /// Where a connection asks whether its peer may do what it asks for.
 extension Connection {
+    /// What a policy says to the peer; nil where everything is allowed.
+    private(set) var access: ConnectionAccess? {
+        // Nothing else is ever set.
+        get { filter as? ConnectionAccess }
+        set { filter = newValue }
+    }
+
     /// Whether the peer came in by a door to the outside.
     var isOutside: Bool { zone.isOutside }
 

@@ -1,16 +1,9 @@
 import NIOCore
 import QiWire
 
-/// What one connection asks before anything of its peer's reaches a receiver: the choke point. Connections that may do everything
-/// have none. Confined to the bus loop.
-final class ConnectionAccess {
-    enum Verdict {
-        case pass
-        /// To be answered as if there were no such object.
-        case hidden
-        case refused(String)
-    }
-
+/// What a policy says to everything that one connection's peer asks for. Connections that may do everything have none. Confined to the
+/// bus loop.
+final class ConnectionAccess: CallFilter {
     private struct Key: Hashable {
         let object: ObjectAddress
         let member: UInt32
@@ -100,10 +93,7 @@ final class ConnectionAccess {
 
     // MARK: - Judging
 
-    /// Judges a call or post for `receiver`; what passes is counted.
-    ///
-    /// - Parameter service: the name of the service the object is of, or came from.
-    func judge(_ call: IncomingCall, _ receiver: any ObjectReceiver, service: @autoclosure () -> String?) -> Verdict {
+    func judge(_ call: IncomingCall, _ receiver: any ObjectReceiver, service: @autoclosure () -> String?) -> CallVerdict {
         refresh()
         let target = call.address.target
         // We passed it to a service that the peer hosts: it was given the object to use it.
@@ -154,14 +144,14 @@ final class ConnectionAccess {
         return known
     }
 
-    private func refuse(_ access: Access, _ service: String, _ name: String, _ decision: Decision) -> Verdict {
+    private func refuse(_ access: Access, _ service: String, _ name: String, _ decision: Decision) -> CallVerdict {
         noteDenied("\(service).\(name)", access, decision.rule)
         return .refused(decision.refusal(of: principal, access, service: service, member: name))
     }
 
     /// Answers for a service of which the peer may use nothing: it is not there. The directory is there for everybody, and says so
     /// instead.
-    private func conceal(_ call: IncomingCall, _ members: MemberTable, _ service: String?) -> Verdict {
+    private func conceal(_ call: IncomingCall, _ members: MemberTable, _ service: String?) -> CallVerdict {
         let name = AccessRequest.name(of: call, members)
         guard service == "ServiceDirectory" else {
             noteHidden(service.map { "\($0).\(name)" } ?? "\(call.address)", Access.call.rawValue)
@@ -187,7 +177,7 @@ final class ConnectionAccess {
     private func admit(
         _ call: IncomingCall, _ access: Access, _ account: PrincipalAccount?, _ rule: Int?, _ service: @autoclosure () -> String?,
         _ name: String
-    ) -> Verdict {
+    ) -> CallVerdict {
         guard let account else { return .pass }
         let isSubscription = access == .subscribe
         if let reason = account.admit(call.payload.readableBytes, isInband: isInband, isSubscription: isSubscription) {
@@ -226,6 +216,10 @@ final class ConnectionAccess {
     }
 
     // MARK: - Audit
+
+    func notFound(_ address: ActionAddress, isPost: Bool) {
+        noteHidden("\(address)", (isPost ? Access.emit : .call).rawValue)
+    }
 
     /// Somebody asked for what is not there for him: a name, or an id.
     func noteHidden(_ target: String, _ access: String) {

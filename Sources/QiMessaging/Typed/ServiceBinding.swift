@@ -20,6 +20,11 @@ public protocol ServiceProxy: Sendable {
     init(_ object: ObjectProxy)
 }
 
+extension ObjectProxy {
+    /// An object made of a typed implementation, to be passed to others as a value.
+    public init(_ binding: some ServiceBinding) { self.init(binding.makeObject()) }
+}
+
 extension Session {
     /// Hosts a typed implementation; it listens first, if it does not yet.
     ///
