@@ -21,14 +21,9 @@ class Crowd:
         self.child = home.start("crowd-%d" % count, [
             PYTHON, PEERS / "crowd.py", "--url", robot.door, "--count", str(count), "--service", service, *home.login])
         self.child.wait_line(lambda line: json.loads(line) == {"ready": count}, 90, "crowd of %d" % count)
-        self.answers = 1
 
     def ask(self, question, seconds=40):
-        self.child.process.stdin.write((question + "\n").encode())
-        self.child.process.stdin.flush()
-        self.answers += 1
-        lines = until(lambda: self.child.lines()[self.answers - 1:], seconds, lambda: "answer to %s: %s" % (question, self.child.describe()))
-        return json.loads(lines[0])
+        return self.child.ask(question, seconds)
 
     def all_answer(self):
         """Asks until calls pass; until then all must fail at once, saying what to do and nothing of the inside."""

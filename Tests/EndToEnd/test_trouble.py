@@ -280,6 +280,48 @@ def test_networks_that_come_late_and_change(folder):
         assert robot.down() == 0 and gateway.stop() == 0
 
 
+def hold_calls(door, folder, count, stop, separate=False):
+    """(the process that has the door, a stock client with so many calls in work at the door, whose service answers when it is told)."""
+    home, section = door
+    home.write_config(gateway={**section, "separate": separate}, limits={"stop": stop})
+    (home.config.parent / "policy.yaml").write_text(yaml.safe_dump({"rules": [{"who": "user:nao", "allow": ["Held.*"]}]}))
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(home.cli("user", "add", "nao", "--json").ok().json["token"] + "\n")
+    process = home.up().node
+    if separate:
+        process = home.start("gateway", [binary(), "gateway"])
+        process.wait_log("ready: gateway", seconds=20)
+    else:
+        wait_door(home)
+    peer = home.peer("stopping", "--inside", home.url, "--url", "tcps://127.0.0.1:%d" % home.door_port, "--user", "nao",
+                     "--token-file", str(token))
+    peer.wait_line()
+    assert peer.ask("call %d" % count) == {"held": count}
+    return process, peer
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_calls_in_work_are_answered_before_a_node_or_a_gateway_ends(door, folder, separate):
+    process, peer = hold_calls(door, folder, 200, "60s", separate)
+    process.terminate()
+    # Until the process has heard of it, one call more is in work.
+    said = "is stopping (try again when it has started anew)"
+    until(lambda: said in (peer.ask("try")["error"] or ""), 30, peer.describe)
+    assert process.running
+    assert peer.ask("let go") == {"answered": 200, "errors": []}
+    assert process.wait_end(20) == 0, process.describe()
+
+
+def test_a_call_that_does_not_end_holds_the_end_up_for_its_time_only(door, folder):
+    process, peer = hold_calls(door, folder, 1, "1s")
+    start = time.monotonic()
+    process.terminate()
+    assert process.wait_end(20) == 0 and 1 <= time.monotonic() - start, process.describe()
+    answers = peer.ask("let go")
+    assert answers["answered"] == 0 and len(answers["errors"]) == 1, answers
+
+
 def take_over(home, **changes):
     """Changes the accounts in the configuration, and has the node read it as systemd does. `accounts` are all, else the first is changed."""
     document = yaml.safe_load(home.config.read_text())

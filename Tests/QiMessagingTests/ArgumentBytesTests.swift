@@ -1,7 +1,6 @@
 import NIOCore
 @testable import QiMessaging
 import QiWire
-import Synchronization
 import Testing
 
 /// Arguments that are kept until their calls are answered count in bytes.
@@ -48,44 +47,6 @@ import Testing
 
     // MARK: - Connections
 
-    /// Calls of `take` are answered when they are let go.
-    private final class Slow: Sendable {
-        private struct State {
-            var isOpen = false
-            var waiting: [UnsafeContinuation<Void, Never>] = []
-        }
-        private let state = Mutex(State())
-
-        var object: ObjectBuilder {
-            var builder = ObjectBuilder()
-            builder.advertiseMethod("take", "(r)", returns: "i") { [self] arguments, _ in
-                await withUnsafeContinuation { continuation in
-                    let isOpen = state.withLock { state in
-                        if !state.isOpen { state.waiting.append(continuation) }
-                        return state.isOpen
-                    }
-                    if isOpen { continuation.resume() }
-                }
-                guard case .raw(let bytes) = arguments[0] else { return .int32(-1) }
-                return .int32(Int32(bytes.readableBytes))
-            }
-            return builder
-        }
-
-        func letGo() {
-            let waiting = state.withLock { state in
-                state.isOpen = true
-                defer { state.waiting = [] }
-                return state.waiting
-            }
-            for continuation in waiting { continuation.resume() }
-        }
-    }
-
-    private static func call(_ id: UInt32, _ service: UInt32, _ bytes: Int) throws -> Message {
-        try .call(ActionAddress(service: service, object: 1, action: 100), id: id, [.raw(ByteBuffer(repeating: 1, count: bytes))], "(r)")
-    }
-
     @Test func callsBeyondWhatAConnectionMayHaveInFlightAreRefused() async throws {
         var limits = ConnectionLimits()
         limits.maximumPayload = 1 << 20
@@ -95,20 +56,20 @@ import Testing
             _ = try await directory.register(slow.object, as: "Slow")
             try await withClient(endpoint) { client in
                 let service = try await client.lookUp("Slow")
-                for id in UInt32(10)..<12 { try await client.send(Self.call(id, service, 900_000)) }
-                let refused = try await client.call(Self.call(12, service, 900_000))
+                for id in UInt32(10)..<12 { try await client.send(Slow.call(id, service, 900_000)) }
+                let refused = try await client.call(Slow.call(12, service, 900_000))
                 #expect(refused.kind == .error && refused.errorText.hasPrefix("limit: "), "\(refused.errorText)")
                 // What is small still goes, beyond that too: the connection may be that of many, as a gateway's is.
-                try await client.send(Self.call(14, service, 296_000))
+                try await client.send(Slow.call(14, service, 296_000))
                 try await client.expectAlive()
-                try await client.send(Self.call(15, service, 4000))
+                try await client.send(Slow.call(15, service, 4000))
                 try await client.expectAlive()
                 slow.letGo()
                 for _ in 0..<4 {
                     let answer = try #require(await client.next())
                     #expect(answer.kind == .reply && [10, 11, 14, 15].contains(answer.id))
                 }
-                #expect(try await client.call(Self.call(13, service, 900_000)).kind == .reply)
+                #expect(try await client.call(Slow.call(13, service, 900_000)).kind == .reply)
             }
         }
     }
@@ -125,19 +86,19 @@ import Testing
                     _ = try await two.lookUp("Slow")
                     let size = 20_000_000
                     for (id, client) in [(UInt32(10), one), (11, two), (12, one)] {
-                        try await client.send(Self.call(id, service, size))
+                        try await client.send(Slow.call(id, service, size))
                         // It has arrived as a whole, and waits.
                         try await client.expectAlive()
                     }
                     #expect(meter.held >= 3 * size && meter.held <= ArgumentMeter.mostOfOne)
-                    let refused = try await two.call(Self.call(13, service, size))
+                    let refused = try await two.call(Slow.call(13, service, size))
                     #expect(refused.errorText.hasPrefix("limit: "), "\(refused.errorText)")
                     #expect(meter.held <= ArgumentMeter.mostOfOne)
                     slow.letGo()
                     let first = try #require(await two.next())
                     #expect(first.id == 11 && first.kind == .reply)
                     for _ in 0..<2 { #expect(await one.next()?.kind == .reply) }
-                    #expect(try await two.call(Self.call(14, service, size)).kind == .reply)
+                    #expect(try await two.call(Slow.call(14, service, size)).kind == .reply)
                 }
             }
         }
@@ -150,12 +111,12 @@ import Testing
             let meter = directory.control.arguments(of: Self.client)
             try await withClient(directory.outside) { client in
                 let service = try await client.lookUp("Slow")
-                try await client.send(Self.call(10, service, 1_000_000))
+                try await client.send(Slow.call(10, service, 1_000_000))
                 try await client.expectAlive()
                 #expect(meter.held == 1_000_004)
                 // Half of a frame counts, too.
                 var frame = ByteBuffer()
-                frame.writeMessage(try Self.call(11, service, 1_000_000))
+                frame.writeMessage(try Slow.call(11, service, 1_000_000))
                 try await client.send(#require(frame.getSlice(at: 0, length: 500_000)))
                 try await client.hangUp()
             }
@@ -180,16 +141,16 @@ import Testing
             let meter = directory.control.arguments(of: Self.client)
             try await withClient(directory.outside) { client in
                 let service = try await client.lookUp("Slow")
-                try await client.send(Self.call(10, service, 10))
+                try await client.send(Slow.call(10, service, 10))
                 for _ in 0..<20 {
-                    let refused = try await client.call(Self.call(10, service, 10))
+                    let refused = try await client.call(Slow.call(10, service, 10))
                     #expect(refused.errorText.contains("another call with the id 10 waits for its answer"), "\(refused.errorText)")
                 }
                 #expect(meter.calls == 1)
                 slow.letGo()
                 let answer = try #require(await client.next())
                 #expect(answer.id == 10 && answer.kind == .reply)
-                #expect(try await client.call(Self.call(10, service, 10)).kind == .reply)
+                #expect(try await client.call(Slow.call(10, service, 10)).kind == .reply)
             }
         }
     }
@@ -207,14 +168,14 @@ import Testing
                 for count in 1...2 {
                     try await withClient(directory.outside) { other in
                         _ = try await other.lookUp("Slow")
-                        for id in UInt32(10)..<12 { try await other.send(Self.call(id, service, 10)) }
+                        for id in UInt32(10)..<12 { try await other.send(Slow.call(id, service, 10)) }
                         try await other.expectAlive()
                         #expect(meter.calls == 2 * count)
                         try await other.hangUp()
                     }
                 }
-                try await client.send(Self.call(10, service, 10))
-                try await client.send(Self.call(11, service, 10))
+                try await client.send(Slow.call(10, service, 10))
+                try await client.send(Slow.call(11, service, 10))
                 // What is refused is answered before what was asked later, which is one too many as well.
                 var refused: [String] = []
                 let machineID = ActionAddress(.serviceDirectory, action: WellKnownActions.machineID)
@@ -223,8 +184,8 @@ import Testing
                 #expect(refused == [text, text])
                 slow.letGo()
                 #expect(await client.next()?.kind == .reply)
-                var answer = try await client.call(Self.call(13, service, 10))
-                for id in UInt32(14)..<1000 where answer.kind == .error { answer = try await client.call(Self.call(id, service, 10)) }
+                var answer = try await client.call(Slow.call(13, service, 10))
+                for id in UInt32(14)..<1000 where answer.kind == .error { answer = try await client.call(Slow.call(id, service, 10)) }
                 #expect(answer.kind == .reply)
             }
         }

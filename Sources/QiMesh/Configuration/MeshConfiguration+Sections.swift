@@ -38,6 +38,8 @@ extension MeshConfiguration {
         public var payload = 50_000_000
         /// A relayed call fails this long after path or owner stopped answering, 1 s to 1 h.
         public var pathLoss = Duration.seconds(30)
+        /// How long calls that are in work may take to end when the node is told to stop, 0 s to 1 h.
+        public var stop = Duration.seconds(5)
     }
 
     /// What is logged.
@@ -139,6 +141,7 @@ extension MeshConfiguration.Limits: Decodable {
         case callsPerPeer = "calls-per-peer"
         case payload
         case pathLoss = "path-loss"
+        case stop
     }
 
     /// Decodes the section `limits`.
@@ -161,6 +164,12 @@ extension MeshConfiguration.Limits: Decodable {
                 throw container.wrong(.pathLoss, "\"\(text)\" is not a time between 1s and 1h, such as 30s")
             }
             pathLoss = time
+        }
+        if let text = try container.text(.stop, limit: 32) {
+            guard let time = Quantity.duration(text), time >= .zero, time <= .seconds(3_600) else {
+                throw container.wrong(.stop, "\"\(text)\" is not a time between 0s and 1h, such as 5s")
+            }
+            stop = time
         }
     }
 }

@@ -74,7 +74,7 @@ public final class GatewayService: Service {
         await openLate(opened)
         do { try await gracefulShutdown() } catch is CancellationError {}
         running.withLock { $0 = nil }
-        await opened.close()
+        await opened.close(within: Task.isCancelled ? .zero : configuration.limits.stop)
     }
 
     private static func hint(of error: QiError) -> String? {

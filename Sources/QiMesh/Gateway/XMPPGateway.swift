@@ -23,6 +23,8 @@ final class XMPPGateway: Sendable {
     let enrollments: EnrollmentStore?
     let logger: Logger
     private let callsPerPeer: Int
+    /// How long calls may take to end when the node stops.
+    private let stopTime: Duration
 
     private struct State {
         /// Keys shown on tunnels that we are opening, until the peer has answered inside.
@@ -63,6 +65,7 @@ final class XMPPGateway: Sendable {
         self.enrollments = enrollments
         state = Mutex(State(device: device))
         callsPerPeer = limits.callsPerPeer
+        stopTime = limits.stop
         var configuration = XMPPConfiguration(
             jid: jid,
             password: { () throws(XMPPError) in
@@ -114,17 +117,21 @@ final class XMPPGateway: Sendable {
             group.addTask { [self] in await watchFiles(since: files) }
             group.addTask { [self] in await answerRequests() }
             group.addTask { [self] in await repairContacts() }
+            group.addTask { [self] in await sayGoodbye() }
             defer { group.cancelAll() }
             do {
-                try await withGracefulShutdownHandler {
-                    try await client.run()
-                } onGracefulShutdown: { [client] in
-                    client.shutdown()
-                }
+                try await client.run()
             } catch let error as XMPPError {
                 throw MeshError(.configuration, "\(account.jid): \(error.message)", cause: error)
             }
         }
+    }
+
+    /// Logs out at the shutdown, after the calls that came over a tunnel have had their time.
+    private func sayGoodbye() async {
+        do { try await gracefulShutdown() } catch { return }
+        await server.drain(within: stopTime)
+        client.shutdown()
     }
 
     /// The account is no more: says goodbye, and ends what runs over it, and nothing else: a device may be a contact of another account,

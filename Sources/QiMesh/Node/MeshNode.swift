@@ -200,7 +200,7 @@ public final class MeshNode: Service {
         }
         control.setEndpoints(listeners.endpoints, missing: listeners.missing)
         onReady(listeners.endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
-        await run(accounts, door, listeners) { control.setEndpoints(listeners.endpoints, missing: listeners.missing) }
+        await run(server, accounts, door, listeners) { control.setEndpoints(listeners.endpoints, missing: listeners.missing) }
         await listeners.close()
     }
 
@@ -236,12 +236,19 @@ public final class MeshNode: Service {
         }
     }
 
+    /// At the shutdown: gives what was called before its time.
+    private static func drain(_ server: DirectoryServer, _ time: Duration) async {
+        do { try await gracefulShutdown() } catch { return }
+        await server.drain(within: time)
+    }
+
     /// Returns at the shutdown: accounts and the door live by themselves, and the directory through whatever happens to them.
     private func run(
-        _ accounts: AccountSet, _ door: StandingDoor?, _ listeners: DirectoryListeners, onChange: @escaping @Sendable () -> Void
+        _ server: DirectoryServer, _ accounts: AccountSet, _ door: StandingDoor?, _ listeners: DirectoryListeners, onChange: @escaping @Sendable () -> Void
     ) async {
         await withTaskGroup { group in
             group.addTask { await listeners.run(onChange: onChange) }
+            group.addTask { [configuration] in await Self.drain(server, configuration.limits.stop) }
             group.addTask { await accounts.run() }
             if let door { group.addTask { await door.run() } }
             await group.waitForAll()

@@ -26,6 +26,8 @@ final class Bus {
     /// Workers that were added or woken and have not taken their job yet.
     private var comingWorkers = 0
     private(set) var isShutDown = false
+    /// Why new calls are refused, as their callers read it; nil while they are served (`Bus+Draining`).
+    var refusal: String?
 
     private var buffers: [ByteBuffer] = []
     private var dirty: [Connection] = []
@@ -168,6 +170,9 @@ final class Bus {
     func forget(_ id: UInt64) { connections[id] = nil }
 
     func connection(_ id: UInt64) -> Connection? { connections[id] }
+
+    /// Whether calls or posts of any peer are in work, or an answer has not left.
+    var isBusy: Bool { connections.values.contains { $0.isBusy } }
 
     /// Marks a connection that has bytes to flush when the current burst ends.
     func markDirty(_ connection: Connection) {

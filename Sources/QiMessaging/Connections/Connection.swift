@@ -241,6 +241,7 @@ final class Connection {
         }
         let target = message.address.target
         if target == .connection { return handle(message) }
+        if let refusal = bus.refusal { return refuse(message, refusal) }
         let owner = owner
         let known = receivers.isEmpty ? nil : receivers[target]
         guard let receiver = known ?? owner?.receiver(for: target, on: self) else {
@@ -325,6 +326,9 @@ final class Connection {
 
     /// Calls of the peer that we have not answered.
     var incomingCalls: Int { incoming.count }
+
+    /// Whether a call or post of the peer is in work, or an answer has not left.
+    var isBusy: Bool { !incoming.isEmpty || postsRunning > 0 || backlog > 0 }
 
     func answered(_ call: IncomingCall) {
         guard let known = incoming[call.header.id], known === call else { return }

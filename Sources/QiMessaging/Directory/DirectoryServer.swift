@@ -40,6 +40,12 @@ public final class DirectoryServer: Sendable {
         return DirectoryServer(loop: loop, machineID: machineID, directory: directory, access: access)
     }
 
+    /// Refuses every new call from now on, and returns when those in work are answered, or after `time`. To be called before its loop is
+    /// shut down; any number of callers may wait.
+    public func drain(within time: Duration) async {
+        await loop.drain(within: time, refusing: QiError(.offline, "this node is stopping", hint: "try again when it has started anew"))
+    }
+
     /// Lets go of the journal: what is registered now is what will be awaited after the next start. For the end of a node; whoever
     /// only ends its process need not call it.
     public func closeJournal() async throws(QiError) {

@@ -183,14 +183,21 @@ public final class TCPGateway: Sendable {
         if try self.tls.replace(tls) { server.loop.submit { _ in gate.value.endCertified() } }
     }
 
-    /// Ends every connection from outside, and the gateway's own.
-    public func close() async {
+    /// Ends every connection from outside, and the gateway's own. Nobody comes in any more; new calls of those who are in are refused,
+    /// and those in work may end.
+    ///
+    /// - Parameter time: how long they may take.
+    public func close(within time: Duration = .zero) async {
         let open = listeners.withLock { listeners in
             defer { listeners = Listeners() }
             return listeners.open
         }
         for listener in open { await listener.close() }
         let (upstream, directory) = (upstream, server.directory)
+        if time > .zero {
+            let reason = QiError(.offline, "this gateway is stopping", hint: "try again when it has started anew")
+            await server.loop.drain(within: time, refusing: reason)
+        }
         server.loop.submit { _ in
             let reason = QiError(.disconnected, "this gateway was closed")
             // First those who use it, then what they used.

@@ -1,4 +1,5 @@
 """Child processes that never outlive their parent's block, and waiting for facts with a deadline."""
+import json
 import os
 import pathlib
 import signal
@@ -63,7 +64,7 @@ class Child:
     def __init__(self, name, command, folder, env=None, cwd=None):
         self.name, self.command = name, [str(part) for part in command]
         self.out, self.log = folder / (name + ".out"), folder / (name + ".log")
-        self._over = False
+        self._over, self._asked = False, 0
         # The log may be that of a process before this one.
         self._begin = self.log.stat().st_size if self.log.exists() else 0
         # A leash: scripts that read stdin end with us even if we are killed.
@@ -106,6 +107,14 @@ class Child:
             if ended:
                 raise Unmet("no %s of %s" % (what, self.describe()))
         return until(look, seconds, lambda: "%s of %s" % (what, self.describe()))
+
+    def ask(self, question, seconds=40):
+        """Has a script answer that answers every line on stdin with one of JSON, after a first one that says that it is ready."""
+        self.process.stdin.write((question + "\n").encode())
+        self.process.stdin.flush()
+        self._asked += 1
+        lines = until(lambda: self.lines()[self._asked:], seconds, lambda: "answer to %s: %s" % (question, self.describe()))
+        return json.loads(lines[0])
 
     def wait_log(self, text, seconds=30):
         """The first line of its stderr that holds `text`."""

@@ -29,7 +29,7 @@ import Testing
                 ca-file: ~/ca.pem
                 accept: ["*@robots.example", OP@lab.example]
               - jid: second@robots.example
-            limits: { calls-per-peer: 7, payload: 1MB, path-loss: 2m }
+            limits: { calls-per-peer: 7, payload: 1MB, path-loss: 2m, stop: 0s }
             log: { level: debug }
             """)
         #expect(
@@ -47,7 +47,7 @@ import Testing
         #expect(account.accept.map(\.description) == ["*@robots.example", "op@lab.example"])
         #expect(configuration.passwordSource(of: account) == .file("/etc/qimesh/pepper.pw"))
         #expect(configuration.passwordSource(of: configuration.xmpp[1]) == .environment("QIMESH_XMPP_PASSWORD"))
-        #expect(configuration.limits == .init(callsPerPeer: 7, payload: 1_000_000, pathLoss: .seconds(120)))
+        #expect(configuration.limits == .init(callsPerPeer: 7, payload: 1_000_000, pathLoss: .seconds(120), stop: .zero))
         #expect(configuration.log.level == .debug)
     }
 
@@ -57,7 +57,7 @@ import Testing
         #expect(configuration.device == .init())
         #expect(configuration.device.role == .master)
         #expect(configuration.xmpp.isEmpty)
-        #expect(configuration.limits == .init(callsPerPeer: 1024, payload: 50_000_000, pathLoss: .seconds(30)))
+        #expect(configuration.limits == .init(callsPerPeer: 1024, payload: 50_000_000, pathLoss: .seconds(30), stop: .seconds(5)))
         #expect(configuration.log.level == .info)
         #expect(configuration.internal.machineID == .automatic)
         let paths = try MeshPaths(environment: ["HOME": "/home/op", "XDG_RUNTIME_DIR": "/run/user/1"])
@@ -132,6 +132,7 @@ import Testing
         ("limits:\n  calls-per-peer: 0\n", "qimesh.yaml:2: limits.calls-per-peer: 0 is not between 1 and 65536"),
         ("limits:\n  payload: 50\n", #"qimesh.yaml:2: limits.payload: "50" is not a size between 1kB and 2GB, such as 50MB"#),
         ("limits:\n  payload: 5 MB\n", #"qimesh.yaml:2: limits.payload: "5 MB" is not a size between 1kB and 2GB, such as 50MB"#),
+        ("limits:\n  stop: soon\n", #"qimesh.yaml:2: limits.stop: "soon" is not a time between 0s and 1h, such as 5s"#),
         ("limits:\n  path-loss: 30\n", #"qimesh.yaml:2: limits.path-loss: "30" is not a time between 1s and 1h, such as 30s"#),
         (
             "log:\n  level: verbose\n",

@@ -1,0 +1,94 @@
+import NIOCore
+@testable import QiMessaging
+import QiWire
+import Testing
+
+/// Directories and gateways that stop: what is called already is answered, and what comes later is refused in words.
+@Suite(.timeLimit(.minutes(2))) struct DrainingTests {
+    private static let calls = UInt32(200)
+
+    /// Has 200 calls in work while `drain` runs, and looks at what becomes of them and of one that comes later.
+    private func look(
+        at endpoint: Endpoint, _ slow: Slow, refusal: String, drain: @escaping @Sendable () async -> Void
+    ) async throws {
+        try await withClient(endpoint) { client in
+            let service = try await client.lookUp("Slow")
+            for id in 0..<Self.calls { try await client.send(Slow.call(1000 + id, service, 10)) }
+            // What was asked before it is in work.
+            try await client.expectAlive()
+            let start = ContinuousClock.now
+            async let drained: Void = drain()
+            var refused = ""
+            for id in UInt32(1)..<1000 where refused.isEmpty {
+                let answer = try await client.call(ActionAddress(.serviceDirectory, action: WellKnownActions.machineID), id: id)
+                if answer.kind == .error { refused = answer.errorText }
+            }
+            #expect(refused == refusal)
+            #expect(try await client.call(Slow.call(2000, service, 10)).errorText == refusal)
+            slow.letGo()
+            var answered: Set<UInt32> = []
+            while answered.count < Int(Self.calls), let answer = await client.next() {
+                #expect(answer.kind == .reply)
+                answered.insert(answer.id)
+            }
+            #expect(answered == Set(1000..<(1000 + Self.calls)))
+            await drained
+            #expect(ContinuousClock.now - start < .seconds(60))
+        }
+    }
+
+    @Test func callsInWorkAreAnsweredAndLaterOnesRefusedWhenADirectoryStops() async throws {
+        let slow = Slow()
+        try await withDirectory { directory, endpoint in
+            defer { slow.letGo() }
+            _ = try await directory.register(slow.object, as: "Slow")
+            try await look(at: endpoint, slow, refusal: "offline: this node is stopping (try again when it has started anew)") { await directory.drain(within: .seconds(90)) }
+        }
+    }
+
+    @Test func callsInWorkAreAnsweredAndLaterOnesRefusedWhenAGatewayStops() async throws {
+        let slow = Slow()
+        try await withDirectory { directory, endpoint in
+            defer { slow.letGo() }
+            _ = try await directory.register(slow.object, as: "Slow")
+            try await withGateway(to: endpoint) { gateway, door in
+                try await gateway.hasJoined()
+                try await look(at: door, slow, refusal: "offline: this gateway is stopping (try again when it has started anew)") { await gateway.close(within: .seconds(90)) }
+                // Nobody comes in any more.
+                await #expect(throws: (any Error).self) { try await RawClient(door) }
+            }
+        }
+    }
+
+    @Test func aCallThatDoesNotEndHoldsNothingUpLongerThanItsTime() async throws {
+        let slow = Slow()
+        try await withDirectory { directory, endpoint in
+            defer { slow.letGo() }
+            _ = try await directory.register(slow.object, as: "Slow")
+            try await withClient(endpoint) { client in
+                let service = try await client.lookUp("Slow")
+                try await client.send(Slow.call(10, service, 10))
+                try await client.expectAlive()
+                let start = ContinuousClock.now
+                await directory.drain(within: .milliseconds(200))
+                let time = ContinuousClock.now - start
+                #expect(time >= .milliseconds(200) && time < .seconds(20))
+                async let end: Void = directory.loop.shutDown()
+                #expect(await client.next() == nil)
+                slow.letGo()
+                await end
+            }
+        }
+    }
+
+    @Test func withNothingInWorkADirectoryStopsAtOnce() async throws {
+        try await withDirectory { directory, endpoint in
+            try await withClient(endpoint) { client in
+                try await client.expectAlive()
+                let start = ContinuousClock.now
+                await directory.drain(within: .seconds(90))
+                #expect(ContinuousClock.now - start < .seconds(60))
+            }
+        }
+    }
+}
