@@ -42,3 +42,12 @@ def test_it_exists(name, swift):
     assert files, "no suite " + suite
     if function:
         assert any(re.search(r"func %s\(" % function, text) for text in files), "no test %s in %s" % (function, suite)
+
+
+def test_every_room_that_the_readers_walk_names_is_there():
+    walk = (ROOT / "Sources/QiMesh/Documentation.docc/ReadersWalk.md").read_text()
+    rooms = set(re.findall(r"`([A-Za-z]+(?:/[A-Za-z+]+)+)`", walk))
+    assert len(rooms) > 40
+    there = {path.relative_to(ROOT / "Sources").with_suffix("").as_posix() for path in (ROOT / "Sources").rglob("*")
+             if path.is_dir() or path.suffix == ".swift"}
+    assert [room for room in sorted(rooms) if not any(("/" + path).endswith("/" + room) for path in there)] == []

@@ -7,7 +7,7 @@ import QiMessaging
 /// keys are those of this version; the format is documented in the reference "cli-and-config" §4.
 public struct MeshConfiguration: Sendable {
     /// What this device says about itself.
-    public var device: Device
+    public var device: MeshConfiguration.Device
     /// The robot's own bus.
     public var `internal`: Internal
     /// The public door; `nil`: none.
@@ -23,7 +23,7 @@ public struct MeshConfiguration: Sendable {
 
     /// All defaults.
     public init() {
-        device = Device()
+        device = MeshConfiguration.Device()
         `internal` = Internal()
         xmpp = []
         limits = Limits()
@@ -58,7 +58,7 @@ extension MeshConfiguration: Decodable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.strictContainer(CodingKeys.self)
         self.init()
-        device = try container.decodeIfPresent(Device.self, forKey: .device) ?? device
+        device = try container.decodeIfPresent(MeshConfiguration.Device.self, forKey: .device) ?? device
         `internal` = try container.decodeIfPresent(Internal.self, forKey: .internal) ?? `internal`
         gateway = try container.decodeIfPresent(Gateway.self, forKey: .gateway)
         xmpp = try container.decodeIfPresent([Account].self, forKey: .xmpp) ?? xmpp

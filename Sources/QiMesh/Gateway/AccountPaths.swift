@@ -1,6 +1,4 @@
-import NIOCore
 import QiMessaging
-import QiWire
 import Synchronization
 import XMPP
 
@@ -30,37 +28,20 @@ final class AccountPaths: DevicePaths {
         throw gateways.unknown(name)
     }
 
-    private func gateway(of device: String) throws(QiError) -> (XMPPGateway, JID) {
-        if let jid = JID(device) {
-            // A contact stays one while our server is away, or has lost it.
-            let known = gateways.filter { $0.contacts.isContact(jid) }
-            if let gateway = known.first(where: { $0.client.isMutual(jid) }) ?? known.first { return (gateway, jid) }
-        }
-        throw QiError(.denied, "\(device) is no contact any more", hint: "qimesh devices")
+    private func gateway(of device: String) -> (XMPPGateway, JID)? {
+        guard let jid = JID(device) else { return nil }
+        // A contact stays one while our server is away, or has lost it.
+        let known = gateways.filter { $0.contacts.isContact(jid) }
+        return (known.first { $0.client.isMutual(jid) } ?? known.first).map { ($0, jid) }
     }
 
-    func open(
-        _ device: String, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) async throws(QiError) {
-        let (gateway, jid) = try gateway(of: device)
-        try await gateway.open(jid, on: eventLoop, install: install)
-    }
-
-    func credentials(for device: String) -> Capabilities {
-        (try? gateway(of: device)).map { $0.0.credentials(for: $0.1) } ?? Capabilities()
-    }
-
-    func refusal(of device: String) -> QiError? {
-        (try? gateway(of: device)).flatMap { $0.0.refusal(of: $0.1) }
-    }
-
-    func judge(_ answer: Capabilities, of device: String) throws(QiError) {
-        let (gateway, jid) = try gateway(of: device)
-        try gateway.judge(answer, of: jid)
+    func attempt(_ device: String) throws(QiError) -> any PathAttempt {
+        guard let (gateway, jid) = gateway(of: device) else { throw TunnelAttempt.noContact(device) }
+        return TunnelAttempt(to: jid, over: gateway)
     }
 
     func untilReachable(_ device: String) async {
-        guard let (gateway, jid) = try? gateway(of: device), gateway.peers.tunnelResource(of: jid) == nil else { return }
+        guard let (gateway, jid) = gateway(of: device), gateway.peers.tunnelResource(of: jid) == nil else { return }
         await gateway.peers.nextPresence(of: jid)
     }
 }

@@ -178,15 +178,6 @@ extension XMPPGateway {
 
     // MARK: - The audit
 
-    /// The first key of a device is written down with its fingerprint: who looks later can compare it.
-    static func recordPin(_ key: KeyFingerprint, of device: String, _ server: DirectoryServer, _ logger: Logger) {
-        logger.notice("first contact", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.key": "\(key)"])
-        server.access?.record(
-            AuditRecord(
-                event: "pin", principal: device, zone: .internet, target: "\(key)", access: "pin", isAllowed: true,
-                path: "device \(device)", detail: "first contact"))
-    }
-
     private func record(_ event: String, _ device: String, _ access: String, isAllowed: Bool, _ detail: String?) {
         server.access?.record(
             AuditRecord(

@@ -126,7 +126,7 @@ extension XMPPGateway {
     @discardableResult
     func pair(_ device: JID, _ key: KeyFingerprint, name: String?) throws(MeshError) -> Admitted {
         let word = try trust.pair("\(device)", of: "\(own)", name: name, key: key)
-        if word.isNewKey { Self.recordPin(key, of: "\(device)", server, logger) }
+        if word.isNewKey { keys.recordPin(key, of: "\(device)") }
         admitted(device, word)
         return word
     }

@@ -22,14 +22,12 @@ final class XMPPGateway: Sendable {
     /// The tokens that were made here; nil where none can be, in a program without a node.
     let enrollments: EnrollmentStore?
     let logger: Logger
+    let keys: TunnelKeys
     private let callsPerPeer: Int
     /// How long calls may take to end when the node stops.
     private let stopTime: Duration
 
     private struct State {
-        /// Keys shown on tunnels that we are opening, until the peer has answered inside.
-        var shown: [String: PeerKey] = [:]
-        var generation = 0
         /// What the server lists and the owner has not let in, as far as it was told; bounded.
         var unconfirmed: Set<JID> = []
         /// When the contacts were last asked whether we may see them.
@@ -44,8 +42,7 @@ final class XMPPGateway: Sendable {
     enum RarelyTold: Hashable, Sendable { case request, displaced }
 
     private let state: Mutex<State>
-    private let epoch = UUID().uuidString
-    private let announcements = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private let announcer: ServiceAnnouncer
     let decisions = AsyncStream.makeStream(of: SubscriptionRequest.self, bufferingPolicy: .bufferingNewest(256))
     let logins = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
@@ -64,6 +61,8 @@ final class XMPPGateway: Sendable {
         self.identity = identity
         self.enrollments = enrollments
         state = Mutex(State(device: device))
+        keys = TunnelKeys(trust: trust, logger: logger, audit: server.access)
+        announcer = ServiceAnnouncer(logger: logger)
         callsPerPeer = limits.callsPerPeer
         stopTime = limits.stop
         var configuration = XMPPConfiguration(
@@ -101,19 +100,19 @@ final class XMPPGateway: Sendable {
     func run() async throws {
         client.setDiscoItems { [weak self] _ in self?.discoItems ?? [] }
         client.setDiscoNode(MeshNamespaces.device) { [weak self] _ in await self?.description }
-        client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { [weak self] offer in
-            self?.judge(offer) ?? .decline(reason: "shutting down")
-        }
-        let services = server.onServicesChanged { [weak self] _ in self?.servicesChanged() }
+        let acceptor = TunnelAcceptor(
+            own: own, server: server, identity: identity, contacts: contacts, keys: keys, callsPerPeer: callsPerPeer)
+        client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { acceptor.decide($0) }
+        let services = server.onServicesChanged { [announcer] _ in announcer.changed() }
         defer { server.stopObserving(services) }
         if enrollments?.isListening(account: "\(own)") == true { listenForPairing() }
         // With another policy each contact sees other services.
-        let policyToken = server.access?.observe { [announcements] in announcements.continuation.yield() }
+        let policyToken = server.access?.observe { [announcer] in announcer.repeatIt() }
         defer { if let policyToken { server.access?.stopObserving(policyToken) } }
         // Before the first login reads them.
         let files = fileMarks()
         try await withThrowingTaskGroup { group in
-            group.addTask { [self] in await announce() }
+            group.addTask { [announcer, client] in await announcer.run(over: client) }
             group.addTask { [self] in await watchFiles(since: files) }
             group.addTask { [self] in await answerRequests() }
             group.addTask { [self] in await repairContacts() }
@@ -151,7 +150,7 @@ final class XMPPGateway: Sendable {
             defer { state.device = device }
             return state.device != device
         }
-        if isNews { servicesChanged() }
+        if isNews { announcer.changed() }
     }
 
     /// Whether that is another reason than the last one.
@@ -163,142 +162,9 @@ final class XMPPGateway: Sendable {
         }
     }
 
-    // MARK: - Announcing (reference xmpp §6.1)
-
-    private func servicesChanged() {
-        state.withLock { $0.generation += 1 }
-        announcements.continuation.yield()
-    }
-
     /// What we have that may be asked about. No service: the operator of a server reads this, and a contact reads them through its tunnel.
     private var discoItems: [DiscoItem] {
         client.boundJID.map { [DiscoItem(jid: $0, node: MeshNamespaces.device, name: "device")] } ?? []
-    }
-
-    /// Publishes that something changed, not what: one item serves all contacts, so names do not belong in it.
-    private func announce() async {
-        for await _ in announcements.stream {
-            guard client.state.isOnline else { continue }
-            let generation = state.withLock { $0.generation }
-            let item = Element(
-                "services", namespace: MeshNamespaces.services, attributes: ["epoch": epoch, "generation": "\(generation)"])
-            do {
-                try await client.publish(node: MeshNamespaces.services, item)
-            } catch {
-                logger.debug("services not announced", metadata: ["error": "\(error)"])
-            }
-            // A service that flaps must not become a stream of notices.
-            try? await Task.sleep(for: .seconds(1))
-        }
-    }
-
-    // MARK: - Tunnels to us
-
-    private func judge(_ offer: BytestreamOffer) -> BytestreamDecision {
-        let device = "\(offer.from.bare)"
-        if let refusal = refusalByPolicy(of: device) { return .decline(reason: refusal) }
-        let key = PeerKey { [trust, server, logger] shown throws(MeshError) in
-            guard let refusal = try trust.check(jid: device, key: shown).refusal(jid: device, key: shown) else { return }
-            Self.refused(device, refusal.message, server, logger)
-            throw refusal
-        }
-        let own = "\(self.own)"
-        return .accept { [identity, server, trust, contacts, callsPerPeer, logger] channel in
-            channel.eventLoop.makeCompletedFuture {
-                try identity.tls.addServerHandlers(to: channel, peer: key)
-                try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
-                try server.accept(
-                    channel, from: device, callsInFlight: callsPerPeer, key: { key.fingerprint?.hexadecimal }
-                ) { (said) throws(QiError) in
-                    do throws(QiError) {
-                        try TunnelNames.check(said, peer: device, own: own)
-                        guard contacts.isContact(offer.from) else { throw QiError(.denied, "\(device) is no contact any more") }
-                        do throws(MeshError) {
-                            try Self.pin(key, of: device, in: trust, server, logger)
-                        } catch {
-                            throw QiError(.denied, error.message, hint: error.hint)
-                        }
-                    } catch {
-                        Self.refused(device, error.message, server, logger)
-                        throw error
-                    }
-                    logger.info("tunnel accepted", metadata: ["xmpp.peer.jid": "\(device)"])
-                    return TunnelNames(from: own, to: device).credentials
-                }
-            }
-        }
-    }
-
-    /// Writes down that a device's tunnel was not let in.
-    private static func refused(_ device: String, _ reason: String, _ server: DirectoryServer, _ logger: Logger) {
-        logger.notice("tunnel refused", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(reason)"])
-        server.access?.record(
-            AuditRecord(
-                event: "refused", principal: device, zone: .internet, target: "tunnel", access: "connect", isAllowed: false,
-                path: "device \(device)", detail: reason))
-    }
-
-    /// The peer has answered inside TLS: from now on this key is that device.
-    private static func pin(
-        _ key: PeerKey, of device: String, in trust: TrustStore, _ server: DirectoryServer, _ logger: Logger
-    ) throws(MeshError) {
-        guard let shown = key.fingerprint else { throw key.refusal ?? MeshError(.trust, "\(device) showed no key") }
-        guard try trust.pin(jid: device, key: shown) else { return }
-        recordPin(shown, of: device, server, logger)
-    }
-
-    // MARK: - Tunnels we open
-
-    func open(
-        _ device: JID, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) async throws(QiError) {
-        let name = "\(device)"
-        // A refusal of an earlier attempt says nothing about this one.
-        state.withLock { $0.shown[name] = nil }
-        guard client.state.isOnline else {
-            throw QiError(
-                .offline, "\(name) cannot be reached: this node is not connected to \(own.domain)", hint: "qimesh status")
-        }
-        let resource = try await peers.awaitTunnelResource(of: device, name: name)
-        let key = PeerKey { [trust] shown throws(MeshError) in
-            if let refusal = try trust.check(jid: name, key: shown).refusal(jid: name, key: shown) { throw refusal }
-        }
-        state.withLock { $0.shown[name] = key }
-        do {
-            _ = try await client.openBytestream(
-                to: resource.jid, application: Element("description", namespace: MeshNamespaces.tunnel), on: eventLoop,
-                timeout: .seconds(20)
-            ) { [identity] channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try identity.tls.addClientHandlers(to: channel, peer: key)
-                    try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
-                }
-                .flatMap { install(channel) }
-            }
-            peers.asked(device, answered: true)
-        } catch {
-            if error.code == .timedOut { peers.asked(device, answered: false) }
-            throw Self.pathError(error, name)
-        }
-    }
-
-    /// Why TLS to a device failed, when it was its key.
-    func refusal(of device: JID) -> QiError? {
-        state.withLock { state in
-            state.shown["\(device)"]?.refusal.map { QiError(.denied, $0.message, hint: $0.hint) }
-        }
-    }
-
-    func credentials(for device: JID) -> Capabilities { TunnelNames(from: "\(own)", to: "\(device)").credentials }
-
-    func judge(_ answer: Capabilities, of device: JID) throws(QiError) {
-        try TunnelNames.check(answer, peer: "\(device)", own: "\(own)")
-        guard let key = state.withLock({ $0.shown["\(device)"] }) else { throw QiError(.denied, "\(device) showed no key") }
-        do {
-            try Self.pin(key, of: "\(device)", in: trust, server, logger)
-        } catch {
-            throw QiError(.denied, error.message, hint: error.hint)
-        }
     }
 
     // MARK: - What is remembered
@@ -355,7 +221,7 @@ final class XMPPGateway: Sendable {
         told(state)
         if state.isOnline {
             peers.wentOnline()
-            announcements.continuation.yield()
+            announcer.repeatIt()
             logins.continuation.yield()
         } else {
             peers.wentOffline()

@@ -282,18 +282,6 @@ final class Connection {
 
     private func refuse(_ message: Message, _ text: String) { IncomingCall(connection: self, message: message).fail(text) }
 
-    /// Answers a call with what `body` makes of it, without an object that stands for the call.
-    func answer(_ message: Message, immediately body: MethodCall.Immediate) {
-        var frame = MethodCall(bytes: message.payload, result: bus.takeBuffer(), givesValue: false)
-        do {
-            try body(&frame)
-            send(.reply, id: message.id, address: message.address, payload: frame.result, tail: frame.tail)
-        } catch {
-            refuse(message, error.callText)
-        }
-        bus.giveBuffer(frame.result)
-    }
-
     private static let noSuchObject = "The call request could not be handled."
 
     /// Lets a call or post reach its receiver, if it may: a Post is dropped if not, a call to a hidden object is answered what one to no

@@ -147,9 +147,11 @@ final class DeviceLink: ConnectionOwner {
         let end = NIODeadline.now() + Self.setUpTime
         let place = NIOLoopBoundBox<Connection?>.makeEmptyBox(valueType: Connection.self, eventLoop: bus.eventLoop)
         let link = NIOLoopBound(self, eventLoop: bus.eventLoop)
-        let credentials = paths.credentials(for: device)
+        let attempt: any PathAttempt
+        do throws(QiError) { attempt = try paths.attempt(device) } catch { return .failure(error) }
+        let credentials = attempt.credentials
         do throws(QiError) {
-            try await paths.open(device, on: bus.eventLoop) { channel in
+            try await attempt.open(on: bus.eventLoop) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let link = link.value
                     place.value = try QiPipeline.install(
@@ -165,14 +167,14 @@ final class DeviceLink: ConnectionOwner {
             defer { watchdog.cancel() }
             do throws(QiError) {
                 try await connection.opened()
-                try paths.judge(connection.remoteCapabilities, of: device)
+                try attempt.verify(connection.remoteCapabilities)
                 return .success(try await describeDirectory(on: connection))
             } catch {
                 connection.close(error)
                 throw error
             }
         } catch {
-            return .failure(paths.refusal(of: device) ?? error)
+            return .failure(attempt.refusal ?? error)
         }
     }
 

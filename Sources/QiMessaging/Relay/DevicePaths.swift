@@ -1,6 +1,3 @@
-public import NIOCore
-public import QiWire
-
 /// What a ``DeviceGateway`` needs of the world outside the bus: who the devices are, how to reach one, and how to know that
 /// it is the one meant. Implemented outside this module, which knows no XMPP.
 public protocol DevicePaths: Sendable {
@@ -10,22 +7,10 @@ public protocol DevicePaths: Sendable {
     ///   several devices have the name.
     func device(named name: String) throws(QiError) -> String
 
-    /// Opens an encrypted bytestream to a device, within 20 s. `install` adds the qi protocol behind the handlers that encrypt, before
-    /// the first byte.
+    /// An attempt to reach a device, by the way that is there now.
     ///
-    /// - Throws: `.offline` when the device cannot be reached now, `.denied` when it or its key is refused, `.timedOut`.
-    func open(
-        _ device: String, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) async throws(QiError)
-
-    /// What we say of ourselves, and of whom we mean, inside the encrypted bytestream.
-    func credentials(for device: String) -> Capabilities
-
-    /// Why the last attempt failed inside TLS, which itself says only that it failed; nil when it was something else.
-    func refusal(of device: String) -> QiError?
-
-    /// The peer has answered inside the bytestream; throwing ends the connection.
-    func judge(_ answer: Capabilities, of device: String) throws(QiError)
+    /// - Throws: `.denied` when the device may not be reached any more.
+    func attempt(_ device: String) throws(QiError) -> any PathAttempt
 
     /// Returns when a device that could not be reached may be tried again: at once when it is there, else when it comes back.
     func untilReachable(_ device: String) async

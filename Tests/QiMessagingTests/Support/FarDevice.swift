@@ -79,20 +79,30 @@ final class FarDevice: DevicePaths {
         return Self.address
     }
 
-    func open(
-        _ device: String, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) async throws(QiError) {
-        do {
-            guard isThere.withLock({ $0 }), let port = listener.localAddress?.port else { throw QiError(.offline, "the device is gone") }
-            _ = try await ClientBootstrap(group: eventLoop).channelInitializer(install).connect(host: "127.0.0.1", port: port).get()
-        } catch {
-            throw QiError(.offline, "no tunnel: \(error)")
+    func attempt(_ device: String) throws(QiError) -> any PathAttempt { Attempt(device: self) }
+
+    /// Over plain TCP, and whoever answers is believed.
+    private struct Attempt: PathAttempt {
+        let device: FarDevice
+        var credentials: Capabilities { Capabilities() }
+        var refusal: QiError? { nil }
+
+        func open(
+            on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+        ) async throws(QiError) {
+            do {
+                guard device.isThere.withLock({ $0 }), let port = device.listener.localAddress?.port else {
+                    throw QiError(.offline, "the device is gone")
+                }
+                _ = try await ClientBootstrap(group: eventLoop).channelInitializer(install).connect(host: "127.0.0.1", port: port).get()
+            } catch {
+                throw QiError(.offline, "no tunnel: \(error)")
+            }
         }
+
+        func verify(_ answer: Capabilities) throws(QiError) {}
     }
 
-    func credentials(for device: String) -> Capabilities { Capabilities() }
-    func refusal(of device: String) -> QiError? { nil }
-    func judge(_ answer: Capabilities, of device: String) throws(QiError) {}
     func untilReachable(_ device: String) async {
         if isThere.withLock({ $0 }) { return }
         for await _ in comings.stream {

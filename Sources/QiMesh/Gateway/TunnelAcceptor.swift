@@ -1,0 +1,59 @@
+import Logging
+import NIOCore
+import QiMessaging
+import QiWire
+import XMPP
+
+/// Decides about the tunnels that contacts open to us, over one account.
+struct TunnelAcceptor: Sendable {
+    let own: JID
+    let server: DirectoryServer
+    let identity: CurrentIdentity
+    let contacts: AccountContacts
+    let keys: TunnelKeys
+    let callsPerPeer: Int
+
+    func decide(_ offer: BytestreamOffer) -> BytestreamDecision {
+        let device = "\(offer.from.bare)"
+        if let refusal = refusalByPolicy(of: device) { return .decline(reason: refusal) }
+        let key = keys.incoming(device)
+        return .accept { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try identity.tls.addServerHandlers(to: channel, peer: key)
+                try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
+                try server.accept(
+                    channel, from: device, callsInFlight: callsPerPeer, key: { key.fingerprint?.hexadecimal }
+                ) { (said) throws(QiError) in
+                    do throws(QiError) {
+                        try TunnelNames.check(said, peer: device, own: "\(own)")
+                        guard contacts.isContact(offer.from) else { throw QiError(.denied, "\(device) is no contact any more") }
+                        try keys.pin(key, of: device)
+                    } catch {
+                        keys.refused(device, error.message)
+                        throw error
+                    }
+                    keys.logger.info("tunnel accepted", metadata: ["xmpp.peer.jid": "\(device)"])
+                    return TunnelNames(from: "\(own)", to: device).credentials
+                }
+            }
+        }
+    }
+
+    /// Why a device is let do nothing here, before a handshake is spent on it; nil where it may do something, and where only the key it
+    /// will show can tell.
+    private func refusalByPolicy(of device: String) -> String? {
+        guard let control = server.access else { return nil }
+        let policy = control.policy
+        // An entry that cannot be read says nothing of the key.
+        let key = (try? keys.trust.entry(jid: device))?.key.hexadecimal
+        let principal = Principal(.device(device), zone: .internet, fingerprint: key)
+        guard !policy.grantsAnything(to: principal), key != nil || !policy.namesKeys else { return nil }
+        let refusal = policy.refusalOfEverything(to: principal)
+        keys.logger.notice("tunnel refused", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(refusal)"])
+        control.record(
+            AuditRecord(
+                event: "denied", principal: device, zone: .internet, target: "tunnel", access: "connect", isAllowed: false,
+                path: "device \(device)", detail: refusal))
+        return refusal
+    }
+}

@@ -1,0 +1,24 @@
+public import NIOCore
+public import QiWire
+
+/// One attempt to reach a device: by which way, what is said there, and what it came to. Used once, by one task.
+public protocol PathAttempt: Sendable {
+    /// What we say of ourselves, and of whom we mean, inside the encrypted bytestream.
+    var credentials: Capabilities { get }
+
+    /// Opens an encrypted bytestream to the device, within 20 s. `install` adds the qi protocol behind the handlers that encrypt, before
+    /// the first byte.
+    ///
+    /// - Throws: `.offline` when the device cannot be reached now, `.denied` when it or its key is refused, `.timedOut`.
+    func open(
+        on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws(QiError)
+
+    /// The peer has answered inside the bytestream; throwing ends the connection.
+    ///
+    /// - Throws: `.denied` when it is not the device that is meant, or that may not be reached any more.
+    func verify(_ answer: Capabilities) throws(QiError)
+
+    /// Why it failed inside TLS, which itself says only that it failed; nil when it was something else.
+    var refusal: QiError? { get }
+}
