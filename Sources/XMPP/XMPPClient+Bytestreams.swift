@@ -1,6 +1,15 @@
 public import NIOCore
 
 extension XMPPClient {
+    /// Returns when no bytestream is left and what was sent on those that were closed has been confirmed; at `end` at the latest, or when
+    /// the task is cancelled.
+    public func bytestreamsEnded(before end: ContinuousClock.Instant) async {
+        while ContinuousClock.now < end, await host.hasBytestreams {
+            // Ends early by the cancellation only.
+            do { try await Task.sleep(for: .milliseconds(20)) } catch { return }
+        }
+    }
+
     /// Opens a bytestream to a connection of a mutual contact: a Jingle session (XEP-0166) over in-band blocks (XEP-0261).
     /// - Parameters:
     ///   - address: A full address.

@@ -297,20 +297,40 @@ def hold_calls(door, folder, count, stop, separate=False):
     peer = home.peer("stopping", "--inside", home.url, "--url", "tcps://127.0.0.1:%d" % home.door_port, "--user", "nao",
                      "--token-file", str(token))
     peer.wait_line()
-    assert peer.ask("call %d" % count) == {"held": count}
+    assert peer.ask("call %d 100000" % count) == {"held": count}
     return process, peer
 
 
 @pytest.mark.parametrize("separate", [False, True])
 def test_calls_in_work_are_answered_before_a_node_or_a_gateway_ends(door, folder, separate):
     process, peer = hold_calls(door, folder, 200, "60s", separate)
+    stops_in_order(process, peer)
+
+
+def stops_in_order(process, peer):
+    """With 200 calls in work: others are refused in words, these are answered, and then it ends."""
     process.terminate()
     # Until the process has heard of it, one call more is in work.
     said = "is stopping (try again when it has started anew)"
     until(lambda: said in (peer.ask("try")["error"] or ""), 30, peer.describe)
     assert process.running
-    assert peer.ask("let go") == {"answered": 200, "errors": []}
+    assert peer.ask("let go", 60) == {"answered": 200, "errors": []}
     assert process.wait_end(20) == 0, process.describe()
+
+
+@pytest.mark.parametrize("which", ["the robot's", "the caller's"])
+def test_calls_of_another_device_are_answered_before_a_node_ends(pair, own_server, which):
+    """The last answer is longer than what a bytestream holds on its way."""
+    pepper, desk = pair
+    for home in pair:
+        assert home.down() == 0
+        home.config.write_text(home.config.read_text() + "limits: { stop: 60s }\n")
+        home.up().wait_online()
+    meet(desk, pepper, own_server)
+    peer = desk.peer("stopping", "--inside", pepper.url, "--url", desk.url, "--service", "pepper/Held")
+    peer.wait_line()
+    assert peer.ask("call 200 70000") == {"held": 200}
+    stops_in_order((pepper if which == "the robot's" else desk).node, peer)
 
 
 def test_a_call_that_does_not_end_holds_the_end_up_for_its_time_only(door, folder):

@@ -54,7 +54,7 @@ import Testing
             address == .serviceDirectory ? object : nil
         }
         func opened(_ connection: Connection) {}
-        func closed(_ connection: Connection, error: QiError) {}
+        func closed(_ connection: Connection, _ reason: CloseReason) {}
     }
 
     @Test func aMasterThatWantsToBeAskedLaterIsAskedLater() async throws {

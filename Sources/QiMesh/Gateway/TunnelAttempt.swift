@@ -7,7 +7,7 @@ import XMPP
 final class TunnelAttempt: PathAttempt {
     private let gateway: XMPPGateway
     private let device: JID
-    private let key: PeerKey
+    let key: PeerKey
 
     init(to device: JID, over gateway: XMPPGateway) {
         self.gateway = gateway

@@ -128,8 +128,12 @@ final class XMPPGateway: Sendable {
 
     /// Logs out at the shutdown, after the calls that came over a tunnel have had their time.
     private func sayGoodbye() async {
+        // Cancelled: the client has ended.
         do { try await gracefulShutdown() } catch { return }
+        let end = ContinuousClock.now + stopTime
         await server.drain(within: stopTime)
+        // What the tunnels had still to send is confirmed before presence says that we have gone.
+        await client.bytestreamsEnded(before: end)
         client.shutdown()
     }
 

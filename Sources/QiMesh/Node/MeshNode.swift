@@ -238,13 +238,15 @@ public final class MeshNode: Service {
 
     /// At the shutdown: gives what was called before its time.
     private static func drain(_ server: DirectoryServer, _ time: Duration) async {
+        // Cancelled: the node ends at once.
         do { try await gracefulShutdown() } catch { return }
         await server.drain(within: time)
     }
 
     /// Returns at the shutdown: accounts and the door live by themselves, and the directory through whatever happens to them.
     private func run(
-        _ server: DirectoryServer, _ accounts: AccountSet, _ door: StandingDoor?, _ listeners: DirectoryListeners, onChange: @escaping @Sendable () -> Void
+        _ server: DirectoryServer, _ accounts: AccountSet, _ door: StandingDoor?, _ listeners: DirectoryListeners,
+        onChange: @escaping @Sendable () -> Void
     ) async {
         await withTaskGroup { group in
             group.addTask { await listeners.run(onChange: onChange) }

@@ -97,7 +97,7 @@ final class ListenerGate {
                 connection.origin, "its place was given to another: no other holds so many connections",
                 presented: "\(connection.principal)", isProven: connection.proven != nil)
         }
-        connection.close(QiError(.limit, "the place was given to another: too many connections are open"))
+        connection.close(.tooMuch("the place was given to another: too many connections are open"))
     }
 
     /// No descriptor is left in this process: the largest holder gives one back.
@@ -123,7 +123,7 @@ final class ListenerGate {
             guard let self, let connection else { return }
             if case .failure(let error) = result { return notLetIn(connection, error) }
             handler?.isProven = true
-            do throws(QiError) { try takePlace(connection) } catch { connection.close(error) }
+            do throws(QiError) { try takePlace(connection) } catch { connection.close(.refused(error)) }
         }
         connection.whenClosed { [weak self] _ in
             self?.tickets[key] = nil
@@ -180,7 +180,7 @@ final class ListenerGate {
                 refused(
                     guest.connection.origin, "the access of \(proof) was revoked, or its secret replaced", presented: proof.description,
                     isProven: true)
-                guest.connection.close(QiError(.denied, "your access was revoked, or your token replaced"))
+                guest.connection.close(.refused(QiError(.denied, "your access was revoked, or your token replaced")))
             }
         }
         checkLater()
@@ -191,7 +191,7 @@ final class ListenerGate {
         for guest in guests.values {
             guard case .tls(_, .some) = guest.connection.origin else { continue }
             refused(guest.connection.origin, "the trusted certificates were changed: it has to show its own again", isProven: true)
-            guest.connection.close(QiError(.denied, "the trusted certificates were changed: connect again"))
+            guest.connection.close(.refused(QiError(.denied, "the trusted certificates were changed: connect again")))
         }
         bus.executor.scheduleDrain()
     }

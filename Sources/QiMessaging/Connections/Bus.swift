@@ -26,8 +26,6 @@ final class Bus {
     /// Workers that were added or woken and have not taken their job yet.
     private var comingWorkers = 0
     private(set) var isShutDown = false
-    /// Why new calls are refused, as their callers read it; nil while they are served (`Bus+Draining`).
-    var refusal: String?
 
     private var buffers: [ByteBuffer] = []
     private var dirty: [Connection] = []
@@ -132,7 +130,7 @@ final class Bus {
         isShutDown = true
         timer?.cancel()
         let open = Array(connections.values)
-        for connection in open { connection.close(QiError(.disconnected, "this session was closed")) }
+        for connection in open { connection.close(.stopped(QiError(.disconnected, "this session was closed"))) }
         flushDirty()
         turns.clear()
         for worker in idleWorkers { worker.resume() }
@@ -170,9 +168,6 @@ final class Bus {
     func forget(_ id: UInt64) { connections[id] = nil }
 
     func connection(_ id: UInt64) -> Connection? { connections[id] }
-
-    /// Whether calls or posts of any peer are in work, or an answer has not left.
-    var isBusy: Bool { connections.values.contains { $0.isBusy } }
 
     /// Marks a connection that has bytes to flush when the current burst ends.
     func markDirty(_ connection: Connection) {

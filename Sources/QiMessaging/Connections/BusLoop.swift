@@ -103,6 +103,12 @@ public actor BusLoop {
         return try await body(bus)
     }
 
+    /// As ``run(_:)``, of what cannot fail.
+    func perform(_ body: nonisolated(nonsending) @Sendable (Bus) async -> Void) async {
+        start()
+        await body(bus)
+    }
+
     /// Runs `body` on the loop soon, in the order of the calls: no task, no reply, one wake-up for a batch.
     nonisolated func submit(_ body: @escaping @Sendable (Bus) -> Void) {
         executor.submit { [box] in body(box.value) }

@@ -21,7 +21,7 @@ extension Connection {
             bus.markDirty(self)
         }
         if backlog > limits.maximumOutboundBytes {
-            close(QiError(.limit, "the peer does not read: \(backlog) bytes wait for it"))
+            close(.tooMuch("the peer does not read: \(backlog) bytes wait for it"))
         }
     }
 

@@ -41,7 +41,7 @@ extension Connection: TurnTaker {
             }
         } catch {
             logger.debug("connection closed: bad frame", metadata: [LogKeys.peer: "\(origin)", LogKeys.error: "\(error)"])
-            return close(QiError(.invalid, "the peer sent something that is not qi: \(error.message)"))
+            return close(.invalid("the peer sent something that is not qi: \(error.message)"))
         }
         guard !isClosed else { return }
         countFrame()
@@ -79,7 +79,7 @@ extension Connection: TurnTaker {
 
     /// The channel has ended. What a peer that was let in has sent before is taken first, in turns as well: it may have posted and gone.
     /// As much may be there as the system keeps for a socket.
-    func inputEnded(_ reason: QiError) {
+    func inputEnded(_ reason: CloseReason) {
         guard inputEnd == nil else { return }
         guard isOpen, isHeld, decoder.hasUnsplitBytes else { return ended(reason) }
         inputEnd = reason

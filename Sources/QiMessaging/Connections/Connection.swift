@@ -35,14 +35,18 @@ final class Connection {
     private var handshake: Handshake
     private(set) var isOpen = false
     private(set) var isClosed = false
+    /// Why it ended; nil while it has not.
+    private(set) var closeReason: CloseReason?
     private var authenticationDeadline: NIODeadline?
     private var openHandlers: [(Result<Void, QiError>) -> Void] = []
-    private var closeHandlers: [(QiError) -> Void] = []
+    private var closeHandlers: [(CloseReason) -> Void] = []
 
     /// Calls of ours (`Connection+Calling`).
     var calls = CallTable<CallWaiter>()
     var lateReplies = LateReplies()
     private var incoming: [UInt32: IncomingCall] = [:]
+    /// Why new calls are refused, as their callers read it; nil while they are served.
+    var refusal: String?
     /// Objects that only this connection reaches: looked-up services, objects sent as values.
     var receivers: [ObjectAddress: any ObjectReceiver] = [:]
     /// Objects of the peer (`Connection+Objects`).
@@ -64,7 +68,7 @@ final class Connection {
     enum Hold { case turn, time }
     var hold: Hold?
     /// Why the channel has ended, while what came before is taken (``inputEnded(_:)``).
-    var inputEnd: QiError?
+    var inputEnd: CloseReason?
     /// What methods were told of the call before (``CallContext``), which the next one shares as a rule.
     var lastContext: AnyObject?
     var nextEventIDValue: UInt32 = 0x8000_0001
@@ -123,7 +127,7 @@ final class Connection {
             let payload = try handshake.start()
             send(.call, id: 1, address: .authenticate, payload: payload)
         } catch {
-            close(QiError(.invalid, error.message))
+            close(.invalid(error.message))
         }
     }
 
@@ -135,25 +139,27 @@ final class Connection {
     }
 
     /// Calls back when the connection has ended.
-    func whenClosed(_ handler: @escaping (QiError) -> Void) {
-        if isClosed { return handler(QiError(.disconnected, "the connection is closed")) }
+    func whenClosed(_ handler: @escaping (CloseReason) -> Void) {
+        if let closeReason { return handler(closeReason) }
         closeHandlers.append(handler)
     }
 
-    /// Ends the connection: everything that waits on it fails with `error`, its objects are released.
-    func close(_ error: QiError) {
+    /// Ends the connection: everything that waits on it fails with the error of `reason`, its objects are released.
+    func close(_ reason: CloseReason) {
         guard !isClosed else { return }
         flush()
         // First, for a socket says at once that it has ended, and knows no reason.
-        ended(error)
+        ended(reason)
         channel.close(promise: nil)
     }
 
     /// The channel is gone.
-    func ended(_ error: QiError) {
+    func ended(_ reason: CloseReason) {
         guard !isClosed else { return }
         isClosed = true
+        closeReason = reason
         isOpen = false
+        let error = reason.error
         bus.forget(id)
         sharedMemory?.ended()
         for entry in calls.removeAll() { entry.completion.ended(.failure(error)) }
@@ -171,19 +177,19 @@ final class Connection {
         lastEventSink = nil
         for receiver in bound.values { receiver.closed(self) }
         for sink in sinks.values { sink.lost(self, error: error) }
-        owner?.closed(self, error: error)
+        owner?.closed(self, reason)
         let waiting = openHandlers
         openHandlers = []
         for handler in waiting { handler(.failure(error)) }
         let handlers = closeHandlers
         closeHandlers = []
-        for handler in handlers { handler(error) }
+        for handler in handlers { handler(reason) }
     }
 
     /// Ends what has waited too long; answers whether there is more to watch.
     func expire(_ now: NIODeadline) -> Bool {
         if let deadline = authenticationDeadline, deadline <= now, !isOpen {
-            close(QiError(.timedOut, "the peer did not authenticate within \(limits.authenticationTimeout)"))
+            close(.silent(QiError(.timedOut, "the peer did not authenticate within \(limits.authenticationTimeout)")))
             return false
         }
         for id in calls.expired(at: now) {
@@ -241,7 +247,7 @@ final class Connection {
         }
         let target = message.address.target
         if target == .connection { return handle(message) }
-        if let refusal = bus.refusal { return refuse(message, refusal) }
+        if let refusal, !isPartOfWork(message.address) { return refuse(message, refusal) }
         let owner = owner
         let known = receivers.isEmpty ? nil : receivers[target]
         guard let receiver = known ?? owner?.receiver(for: target, on: self) else {
@@ -315,6 +321,29 @@ final class Connection {
     /// Calls of the peer that we have not answered.
     var incomingCalls: Int { incoming.count }
 
+    /// Whether a call is taken although new ones are refused: the peer serves a call of ours, uses an object that it was passed, or only
+    /// ends something.
+    private func isPartOfWork(_ address: ActionAddress) -> Bool {
+        if calls.count > 0 || address.target.isPassed { return true }
+        if address.target == .serviceDirectory { return address.action == WellKnownActions.unregisterService }
+        return address.action == WellKnownActions.unregisterEvent || address.action == WellKnownActions.terminate
+    }
+
+    /// Ends the connection behind what was sent on it. `ended` runs when the channel has ended.
+    func closeInOrder(_ reason: CloseReason, _ ended: @escaping () -> Void) {
+        channel.closeFuture.assumeIsolated().whenComplete { _ in ended() }
+        whenSent { [weak self] in self?.close(reason) }
+    }
+
+    /// Calls back when what was sent so far has left the channel, or cannot any more.
+    func whenSent(_ handler: @escaping () -> Void) {
+        flush()
+        // Nothing, behind all else: the promise tells when that has left.
+        let written = channel.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in handler() }
+        channel.pipeline.syncOperations.writeAndFlush(NIOAny(ByteBuffer()), promise: written)
+    }
+
     /// Whether a call or post of the peer is in work, or an answer has not left.
     var isBusy: Bool { !incoming.isEmpty || postsRunning > 0 || backlog > 0 }
 
@@ -342,10 +371,10 @@ final class Connection {
         case .judge(let given): judge(given, message)
         case .refuseAndFail(let payload, let error):
             if message.kind == .call { send(.error, id: message.id, address: message.address, payload: payload) }
-            close(QiError(.denied, error.message))
+            close(.refused(QiError(.denied, error.message)))
         case .record, .ignore: break
         case .pass: break
-        case .fail(let error): close(QiError(.denied, error.message))
+        case .fail(let error): close(.refused(QiError(.denied, error.message)))
         }
     }
 
@@ -358,7 +387,7 @@ final class Connection {
         } catch {
             let reason = (error as? QiError)?.message ?? (error as? WireError)?.message ?? "\(error)"
             send(.error, id: message.id, address: message.address, payload: handshake.reject(reason: reason))
-            close(QiError(.denied, reason))
+            close(.refused(QiError(.denied, reason)))
         }
     }
 

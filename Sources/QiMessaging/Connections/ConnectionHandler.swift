@@ -44,18 +44,18 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        onBus { $0.inputEnded(QiError(.disconnected, "the connection was closed by the other side")) }
+        onBus { $0.inputEnded(.closedByPeer("the connection was closed by the other side")) }
         context.fireChannelInactive()
     }
 
     /// The only end that a channel tells which was closed before it was active.
     func handlerRemoved(context: ChannelHandlerContext) {
-        onBus { $0.inputEnded(QiError(.disconnected, "the connection was closed before it was used")) }
+        onBus { $0.inputEnded(.closedByPeer("the connection was closed before it was used")) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         let reason = error as? QiError ?? QiError(.disconnected, "the connection was lost: \(FailureReason.text(error))", cause: error)
-        onBus { $0.inputEnded(reason) }
+        onBus { $0.inputEnded(.lost(reason)) }
         context.close(promise: nil)
     }
 }

@@ -36,7 +36,7 @@ protocol ConnectionOwner: AnyObject {
     /// The receiver of calls to an object that is not bound to the connection itself.
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)?
     func opened(_ connection: Connection)
-    func closed(_ connection: Connection, error: QiError)
+    func closed(_ connection: Connection, _ reason: CloseReason)
     /// Whether one more call may be served, for bounds that hold over several connections.
     func mayServeCall(on connection: Connection) -> Bool
     /// The name of the service that has this id on `connection`, by which a policy judges its objects; nil when there is none.

@@ -106,7 +106,7 @@ extension Connection {
             }
         } catch {
             // The call that follows must not be taken for one of the peer itself.
-            close(QiError(.invalid, "the peer told of a caller in a way that cannot be read: \(error.message)"))
+            close(.invalid("the peer told of a caller in a way that cannot be read: \(error.message)"))
         }
     }
 

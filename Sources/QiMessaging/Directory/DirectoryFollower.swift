@@ -73,10 +73,10 @@ final class DirectoryFollower: ConnectionOwner {
         address == .serviceDirectory ? nil : user?.receiver(for: address, on: connection)
     }
 
-    func closed(_ connection: Connection, error: QiError) {
+    func closed(_ connection: Connection, _ reason: CloseReason) {
         user?.closed(connection)
         guard away == nil, directory?.connection == nil || directory?.connection === connection else { return }
-        let error = QiError(.offline, "\(name) at \(endpoint) is away: \(error.message)")
+        let error = QiError(.offline, "\(name) at \(endpoint) is away: \(reason.error.message)")
         away = error
         arriving = []
         user?.left(error)
@@ -117,7 +117,7 @@ final class DirectoryFollower: ConnectionOwner {
     /// Follows no more.
     func end(_ error: QiError) {
         isEnded = true
-        directory?.connection?.close(error)
+        directory?.connection?.close(.stopped(error))
         directory?.end(error)
         departures?.end(error)
         wakeWaiting()
@@ -143,7 +143,7 @@ final class DirectoryFollower: ConnectionOwner {
             forgetMissingLater(on: connection)
             user.joined(on: connection)
         } catch {
-            connection.close(error)
+            connection.close(.setUpFailed(error))
             throw error
         }
         bus.logger.log(level: isTold ? .info : .debug, "directory joined", metadata: logged())

@@ -40,10 +40,15 @@ public final class DirectoryServer: Sendable {
         return DirectoryServer(loop: loop, machineID: machineID, directory: directory, access: access)
     }
 
-    /// Refuses every new call from now on, and returns when those in work are answered, or after `time`. To be called before its loop is
-    /// shut down; any number of callers may wait.
-    public func drain(within time: Duration) async {
-        await loop.drain(within: time, refusing: QiError(.offline, "this node is stopping", hint: "try again when it has started anew"))
+    /// Refuses new calls from now on, waits until those in work are answered, and ends every connection from outside behind its last answer;
+    /// or gives up after `time`. What is registered now is what will be awaited after the next start. To be called before its loop is shut down; any number of callers may wait.
+    public func drain(within time: Duration) async { await drain(within: time, "this node") }
+
+    /// - Parameter what: what stops, for those who are refused.
+    func drain(within time: Duration, _ what: String) async {
+        let (directory, deadline) = (self.directory, NIODeadline.now() + TimeAmount(time))
+        let reason = QiError(.offline, "\(what) is stopping", hint: "try again when it has started anew")
+        await loop.perform { (_) in await directory.value.drain(until: deadline, refusing: reason) }
     }
 
     /// Lets go of the journal: what is registered now is what will be awaited after the next start. For the end of a node; whoever

@@ -40,7 +40,7 @@ extension MasterLink {
             return id
         } catch {
             // It may have registered all the same: the end of the connection takes that back.
-            if error.code == .timedOut { connection?.close(QiError(.offline, "\(name) does not answer")) }
+            if error.code == .timedOut { connection?.close(.silent(QiError(.offline, "\(name) does not answer"))) }
             throw error
         }
     }

@@ -82,7 +82,7 @@ extension ServiceDirectory {
     /// restart of this directory.
     func evict(_ entry: DirectoryTable.Entry, _ error: QiError) {
         switch entry.owner {
-        case .connection(let id): bus.connection(id)?.close(error)
+        case .connection(let id): bus.connection(id)?.close(.setUpFailed(error))
         case .process:
             bus.logger.error(
                 "a service of this process lost its id", metadata: [LogKeys.service: "\(entry.info.name)", LogKeys.error: "\(error.message)"])

@@ -55,7 +55,11 @@ final class ServiceDirectory: ConnectionOwner {
     var boards: BoardNames?
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     /// Set once: this directory serves nobody any more.
-    private var endReason: QiError?
+    var endReason: QiError?
+    /// Why new calls are refused; nil while they are served (`ServiceDirectory+Draining`).
+    var stopping: QiError?
+    /// Connections that end in order, and have not ended.
+    var departing = 0
 
     enum Forward {
         case describing([(Result<RemoteObject, QiError>) -> Void])
@@ -115,7 +119,7 @@ final class ServiceDirectory: ConnectionOwner {
     /// Ends what runs between a device and us.
     func dropDevice(_ device: String, _ error: QiError) {
         gateway?.drop(device, error)
-        for connection in deviceConnections where connection.origin == .device(name: device) { connection.close(error) }
+        for connection in deviceConnections where connection.origin == .device(name: device) { connection.close(.refused(error)) }
     }
 
     // MARK: - Connections
@@ -123,15 +127,16 @@ final class ServiceDirectory: ConnectionOwner {
     func opened(_ connection: Connection) {
         connections[ObjectIdentifier(connection)] = connection
         if let accessControl { connection.enforce(accessControl) }
-        if let endReason { connection.close(endReason) }
+        refuseCalls(on: connection)
+        if let endReason { connection.close(.stopped(endReason)) }
         // Its listener may outlive the loop's work for a moment.
-        if bus.isShutDown { connection.close(QiError(.disconnected, "this directory has ended")) }
+        if bus.isShutDown { connection.close(.stopped(QiError(.disconnected, "this directory has ended"))) }
     }
 
     /// Ends every connection, and those that are about to open.
     func end(_ error: QiError) {
         endReason = error
-        for connection in connections.values { connection.close(error) }
+        for connection in connections.values { connection.close(.stopped(error)) }
     }
 
     /// The calls of one device are bounded over all its tunnels.
@@ -141,7 +146,7 @@ final class ServiceDirectory: ConnectionOwner {
         return running < connection.limits.maximumCallsInFlight
     }
 
-    func closed(_ connection: Connection, error: QiError) {
+    func closed(_ connection: Connection, _ reason: CloseReason) {
         connections[ObjectIdentifier(connection)] = nil
         deviceConnections.removeAll { $0 === connection }
         boards?.closed(connection)

@@ -71,7 +71,7 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
     /// Nothing but the objects that those outside passed is reached through a connection that we opened, and those are bound to it.
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? { nil }
 
-    func closed(_ connection: Connection, error: QiError) { closed(connection) }
+    func closed(_ connection: Connection, _ reason: CloseReason) { closed(connection) }
 
     func closed(_ connection: Connection) {
         // Each is told by the connection itself; but two names may have been given one id there, and then only one is.

@@ -183,8 +183,8 @@ public final class TCPGateway: Sendable {
         if try self.tls.replace(tls) { server.loop.submit { _ in gate.value.endCertified() } }
     }
 
-    /// Ends every connection from outside, and the gateway's own. Nobody comes in any more; new calls of those who are in are refused,
-    /// and those in work may end.
+    /// Ends every connection from outside, and the gateway's own. It stops listening first; new calls of those who are in are
+    /// refused, and those in work may end.
     ///
     /// - Parameter time: how long they may take.
     public func close(within time: Duration = .zero) async {
@@ -194,10 +194,7 @@ public final class TCPGateway: Sendable {
         }
         for listener in open { await listener.close() }
         let (upstream, directory) = (upstream, server.directory)
-        if time > .zero {
-            let reason = QiError(.offline, "this gateway is stopping", hint: "try again when it has started anew")
-            await server.loop.drain(within: time, refusing: reason)
-        }
+        if time > .zero { await server.drain(within: time, "this gateway") }
         server.loop.submit { _ in
             let reason = QiError(.disconnected, "this gateway was closed")
             // First those who use it, then what they used.

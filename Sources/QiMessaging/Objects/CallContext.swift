@@ -51,7 +51,9 @@ public struct CallContext: Sendable {
     }
 
     /// The context of calls to `object` at `address` on `connection`: that of the call before, as a rule.
-    static func shared(on connection: Connection, at address: ObjectAddress, to object: LocalObject, for relayed: RelayedCaller?) -> CallContext {
+    static func shared(
+        on connection: Connection, at address: ObjectAddress, to object: LocalObject, for relayed: RelayedCaller?
+    ) -> CallContext {
         if let relayed { return CallContext(on: connection, at: address, to: object, caller: relayed.caller) }
         if let last = connection.lastContext as? Content, last.path?.address == address, last.object.object === object.object {
             return CallContext(last)
@@ -59,7 +61,8 @@ public struct CallContext: Sendable {
         let context = CallContext(
             on: connection, at: address, to: object, caller: Caller(principal: connection.principal, origin: connection.origin))
         // Of a service only: an object that came as a value ends with its last user.
-        if address.object == 1 { connection.lastContext = context.content }
+        // Not of one that has ended: nothing would let go of it any more.
+        if address.object == 1, !connection.isClosed { connection.lastContext = context.content }
         return context
     }
 

@@ -90,9 +90,6 @@ extension QiConvertible {
 
 /// The arguments of a typed call, given in order. What a proxy's method fills.
 public struct MethodArguments: Sendable {
-    /// The body of a method that never suspends.
-    typealias Immediate = @Sendable (inout MethodCall) throws -> Void
-
     @usableFromInline var bytes: ByteBuffer
     /// What follows `bytes`: big raw bytes of the last argument, which are sent from where they lie.
     @usableFromInline var tail: ByteBuffer?

@@ -44,7 +44,7 @@ extension Connection {
             access.keepWaiting = { self.holdReading(for: $0) }
             whenClosed { _ in access.detach() }
         } catch {
-            close(error)
+            close(.refused(error))
         }
     }
 

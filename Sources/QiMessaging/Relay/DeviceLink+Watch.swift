@@ -27,7 +27,7 @@ extension DeviceLink {
         connection.call(action, ByteBuffer(), deadline: .now() + pathLoss / 5 * 2) { [device] answer in
             // The answer may be waiting behind a big one that is on its way.
             guard case .failure(let error) = answer, error.code == .timedOut, connection.lastReceived < asked else { return }
-            connection.close(QiError(.offline, "the path to \(device) does not answer any more"))
+            connection.close(.silent(QiError(.offline, "the path to \(device) does not answer any more")))
         }
     }
 

@@ -76,13 +76,15 @@ final class DeviceLink: ConnectionOwner {
     /// Nothing of ours can be reached through a connection that we opened.
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? { nil }
 
-    func closed(_ connection: Connection, error: QiError) {
+    func closed(_ connection: Connection, _ reason: CloseReason) {
         guard case .up(let directory) = state, directory.connection == nil || directory.connection === connection else { return }
         state = .down
         connectedAt = nil
         // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
-        for tracked in services.values where tracked.object.connection === connection { tracked.object.detach(error) }
-        bus.logger.info("tunnel lost", metadata: [LogKeys.peer: "\(device)", LogKeys.error: "\(error.message)"])
+        for tracked in services.values where tracked.object.connection === connection { tracked.object.detach(reason.error) }
+        bus.logger.info("tunnel lost", metadata: [LogKeys.peer: "\(device)", LogKeys.error: "\(reason.error.message)"])
+        // This node stops.
+        if case .stopped = reason { return }
         restoreIfNeeded()
     }
 
@@ -93,7 +95,7 @@ final class DeviceLink: ConnectionOwner {
         if error.code == .denied {
             for service in Array(services.keys) { drop(service, error) }
         }
-        connection?.close(error)
+        connection?.close(.refused(error))
     }
 
     // MARK: - Opening
@@ -162,7 +164,7 @@ final class DeviceLink: ConnectionOwner {
             guard let connection = place.value else { throw QiError(.disconnected, "the tunnel to \(device) closed at once") }
             let name = device
             let watchdog = bus.schedule(at: end) {
-                connection.close(QiError(.timedOut, "\(name) did not finish setting up the tunnel within 30 s"))
+                connection.close(.silent(QiError(.timedOut, "\(name) did not finish setting up the tunnel within 30 s")))
             }
             defer { watchdog.cancel() }
             do throws(QiError) {
@@ -170,7 +172,7 @@ final class DeviceLink: ConnectionOwner {
                 try attempt.verify(connection.remoteCapabilities)
                 return .success(try await describeDirectory(on: connection))
             } catch {
-                connection.close(error)
+                connection.close(.setUpFailed(error))
                 throw error
             }
         } catch {

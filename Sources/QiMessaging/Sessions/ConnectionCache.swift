@@ -99,7 +99,7 @@ final class ConnectionCache {
             for waiter in machine.failed(dial, failed: outcome.failed, at: .now()) { waiter.finish(.failure(error)) }
         case .success(let connection):
             switch machine.dialled(dial, connection.id, failed: outcome.failed, at: .now()) {
-            case .discard: connection.close(QiError(.cancelled, "this connection is not needed any more"))
+            case .discard: connection.close(.unneeded("this connection is not needed any more"))
             case .resume(let waiters):
                 let id = connection.id
                 connections[id] = connection

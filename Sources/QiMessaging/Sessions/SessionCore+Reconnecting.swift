@@ -61,7 +61,7 @@ extension SessionCore {
             try await registerAgain(at: directory)
             guard directory.connection === connection else { throw directory.lostError }
         } catch {
-            connection.close(error)
+            connection.close(.setUpFailed(error))
             throw error
         }
         for (name, tracked) in proxies { restore(name, tracked, on: connection) }

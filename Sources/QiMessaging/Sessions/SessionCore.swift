@@ -61,7 +61,8 @@ final class SessionCore: ConnectionOwner {
 
     func opened(_ connection: Connection) { connections[ObjectIdentifier(connection)] = connection }
 
-    func closed(_ connection: Connection, error: QiError) {
+    func closed(_ connection: Connection, _ reason: CloseReason) {
+        let error = reason.error
         connections[ObjectIdentifier(connection)] = nil
         for object in hosted.values { object.closed(connection) }
         for (name, tracked) in proxies where tracked.object.connection == nil && !tracked.isThroughDirectory {

@@ -89,7 +89,7 @@ final class DialRace {
             perform(machine.failed(index, error, at: .now()))
         case .success(let connection):
             guard case .won(let abandoned) = machine.connected(index) else {
-                return connection.close(QiError(.cancelled, "another endpoint answered first"))
+                return connection.close(.unneeded("another endpoint answered first"))
             }
             for other in abandoned { attempts[other]?.cancel() }
             finish(.success(connection), winner: endpoints[index])

@@ -92,7 +92,7 @@ final class DialAttempt {
 
     func connected(_ connection: Connection) {
         guard case .connecting = state else {
-            return connection.close(QiError(.cancelled, "this connection is not needed any more"))
+            return connection.close(.unneeded("this connection is not needed any more"))
         }
         state = .authenticating(connection)
         connection.whenOpen { [self] result in
@@ -111,7 +111,7 @@ final class DialAttempt {
         let before = state
         state = .over
         guard case .authenticating(let connection) = before else { return }
-        connection.close(QiError(.cancelled, "this connection is not needed any more"))
+        connection.close(.unneeded("this connection is not needed any more"))
     }
 }
 

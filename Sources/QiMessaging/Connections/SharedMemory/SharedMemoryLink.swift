@@ -150,7 +150,7 @@ final class SharedMemoryLink {
             default: break
             }
         } catch {
-            connection.close(QiError(.invalid, "the peer lies about shared memory: \(error.message)"))
+            connection.close(.invalid("the peer lies about shared memory: \(error.message)"))
         }
     }
 
