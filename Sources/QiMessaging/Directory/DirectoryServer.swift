@@ -41,7 +41,8 @@ public final class DirectoryServer: Sendable {
     }
 
     /// Refuses new calls from now on, waits until those in work are answered, and ends every connection from outside behind its last answer;
-    /// or gives up after `time`. What is registered now is what will be awaited after the next start. To be called before its loop is shut down; any number of callers may wait.
+    /// or gives up after `time`. What is registered now is what will be awaited after the next start. To be called before its loop is shut
+    /// down; any number of callers may wait.
     public func drain(within time: Duration) async { await drain(within: time, "this node") }
 
     /// - Parameter what: what stops, for those who are refused.
