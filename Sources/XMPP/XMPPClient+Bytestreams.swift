@@ -1,10 +1,10 @@
 public import NIOCore
 
 extension XMPPClient {
-    /// Returns when no bytestream is left and what was sent on those that were closed has been confirmed; at `end` at the latest, or when
-    /// the task is cancelled.
+    /// Returns when no bytestream is left and what was flushed on those that were closed has been sent; at `end` at the latest, when the
+    /// client is not connected, or when the task is cancelled. Never waits for the client's thread.
     public func bytestreamsEnded(before end: ContinuousClock.Instant) async {
-        while ContinuousClock.now < end, await host.hasBytestreams {
+        while status.bytestreams > 0, state.isOnline, ContinuousClock.now < end {
             // Ends early by the cancellation only.
             do { try await Task.sleep(for: .milliseconds(20)) } catch { return }
         }

@@ -372,7 +372,7 @@ def test_what_waits_for_a_device_is_told_of_it_after_the_account_began_anew(pair
     waiter.wait_line(lambda line: line == "it is there", 60)
     # Why the tunnel ended was told in words.
     lost = desk.node.wait_log("tunnel lost")
-    assert "offline" in lost and "streamClosed" not in desk.node.log.read_text(), lost
+    assert "closed by the other side" in lost and "streamClosed" not in desk.node.log.read_text(), lost
 
 
 def test_an_account_that_goes_leaves_the_tunnels_of_another_alone(folder, own_server):

@@ -15,6 +15,7 @@ struct TunnelAcceptor: Sendable {
 
     func decide(_ offer: BytestreamOffer) -> BytestreamDecision {
         let device = "\(offer.from.bare)"
+        if server.isStopping { return .decline(reason: "this node is stopping") }
         if let refusal = refusalByPolicy(of: device) { return .decline(reason: refusal) }
         let key = keys.incoming(device)
         return .accept { channel in

@@ -132,7 +132,7 @@ final class XMPPGateway: Sendable {
         do { try await gracefulShutdown() } catch { return }
         let end = ContinuousClock.now + stopTime
         await server.drain(within: stopTime)
-        // What the tunnels had still to send is confirmed before presence says that we have gone.
+        // What the tunnels had still to send leaves before presence says that we have gone.
         await client.bytestreamsEnded(before: end)
         client.shutdown()
     }

@@ -169,6 +169,9 @@ final class Bus {
 
     func connection(_ id: UInt64) -> Connection? { connections[id] }
 
+    /// Whether a call or post of any peer is in work, or an answer has not left.
+    var isBusy: Bool { connections.values.contains { $0.isBusy } }
+
     /// Marks a connection that has bytes to flush when the current burst ends.
     func markDirty(_ connection: Connection) {
         dirty.append(connection)

@@ -321,18 +321,25 @@ final class Connection {
     /// Calls of the peer that we have not answered.
     var incomingCalls: Int { incoming.count }
 
-    /// Whether a call is taken although new ones are refused: the peer serves a call of ours, uses an object that it was passed, or only
-    /// ends something.
+    /// Whether a call is taken although new ones are refused: the peer serves a call of ours, here or elsewhere, uses an object that it was
+    /// passed, or only ends or finishes something.
     private func isPartOfWork(_ address: ActionAddress) -> Bool {
-        if calls.count > 0 || address.target.isPassed { return true }
-        if address.target == .serviceDirectory { return address.action == WellKnownActions.unregisterService }
-        return address.action == WellKnownActions.unregisterEvent || address.action == WellKnownActions.terminate
+        if calls.count > 0 || address.target.isPassed || owner?.isServed(by: self) == true { return true }
+        switch address.action {
+        case WellKnownActions.unregisterEvent, WellKnownActions.terminate: return true
+        case WellKnownActions.unregisterService, WellKnownActions.serviceReady: return address.target == .serviceDirectory
+        default: return false
+        }
     }
 
-    /// Ends the connection behind what was sent on it. `ended` runs when the channel has ended.
-    func closeInOrder(_ reason: CloseReason, _ ended: @escaping () -> Void) {
-        channel.closeFuture.assumeIsolated().whenComplete { _ in ended() }
-        whenSent { [weak self] in self?.close(reason) }
+    /// Ends the connection behind what was sent on it. `progress` runs with true when that has left the channel, or cannot any more, and
+    /// with false when the channel has ended.
+    func closeInOrder(_ reason: CloseReason, _ progress: @escaping (Bool) -> Void) {
+        channel.closeFuture.assumeIsolated().whenComplete { _ in progress(false) }
+        whenSent { [weak self] in
+            progress(true)
+            self?.close(reason)
+        }
     }
 
     /// Calls back when what was sent so far has left the channel, or cannot any more.

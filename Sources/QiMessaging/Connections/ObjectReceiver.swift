@@ -39,11 +39,14 @@ protocol ConnectionOwner: AnyObject {
     func closed(_ connection: Connection, _ reason: CloseReason)
     /// Whether one more call may be served, for bounds that hold over several connections.
     func mayServeCall(on connection: Connection) -> Bool
+    /// Whether the peer serves a call of ours that went another way.
+    func isServed(by connection: Connection) -> Bool
     /// The name of the service that has this id on `connection`, by which a policy judges its objects; nil when there is none.
     func serviceName(of id: UInt32, on connection: Connection) -> String?
 }
 
 extension ConnectionOwner {
     func mayServeCall(on connection: Connection) -> Bool { true }
+    func isServed(by connection: Connection) -> Bool { false }
     func serviceName(of id: UInt32, on connection: Connection) -> String? { nil }
 }

@@ -6,6 +6,7 @@ import Synchronization
 public final class DirectoryServer: Sendable {
     public let loop: BusLoop
     public let machineID: String
+    private let stops = Atomic<Bool>(false)
     let directory: NIOLoopBound<ServiceDirectory>
     /// Who may do what here; nil: whoever connects everything, devices everything but registering.
     public let access: AccessControl?
@@ -41,12 +42,16 @@ public final class DirectoryServer: Sendable {
     }
 
     /// Refuses new calls from now on, waits until those in work are answered, and ends every connection from outside behind its last answer;
-    /// or gives up after `time`. What is registered now is what will be awaited after the next start. To be called before its loop is shut
+    /// or gives up after `time`. Final: nothing makes it serve again. What is registered now is what will be awaited after the next start. To be called before its loop is shut
     /// down; any number of callers may wait.
     public func drain(within time: Duration) async { await drain(within: time, "this node") }
 
+    /// Whether ``drain(within:)`` was called: nobody new is let in.
+    public var isStopping: Bool { stops.load(ordering: .relaxed) }
+
     /// - Parameter what: what stops, for those who are refused.
     func drain(within time: Duration, _ what: String) async {
+        stops.store(true, ordering: .relaxed)
         let (directory, deadline) = (self.directory, NIODeadline.now() + TimeAmount(time))
         let reason = QiError(.offline, "\(what) is stopping", hint: "try again when it has started anew")
         await loop.perform { (_) in await directory.value.drain(until: deadline, refusing: reason) }

@@ -137,7 +137,7 @@ extension ServiceDirectory {
     private func removed(_ entry: DirectoryTable.Entry, isOrderly: Bool) {
         let id = entry.info.serviceID
         // The directory ends, not the service: it is still there when this one comes back, and nobody is told of an end.
-        let isOver = !bus.isShutDown
+        let isOver = isOrderly || !bus.isShutDown && stopping == nil
         if isOver {
             journal?.append(.removed(id))
             master?.unregister(id, isOrderly: isOrderly)

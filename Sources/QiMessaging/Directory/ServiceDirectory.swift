@@ -58,7 +58,8 @@ final class ServiceDirectory: ConnectionOwner {
     var endReason: QiError?
     /// Why new calls are refused; nil while they are served (`ServiceDirectory+Draining`).
     var stopping: QiError?
-    /// Connections that end in order, and have not ended.
+    /// Connections that end in order, and how many of them have something to send yet.
+    var departed: Set<UInt64> = []
     var departing = 0
 
     enum Forward {

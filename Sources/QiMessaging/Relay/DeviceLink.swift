@@ -34,6 +34,8 @@ final class DeviceLink: ConnectionOwner {
     private let limits: ConnectionLimits
     /// How soon after a path died its calls end.
     let pathLoss: TimeAmount
+    /// This node stops: no tunnel is opened any more.
+    private var isStopped = false
     private var state = State.down
     private var services: [String: Tracked] = [:]
     private var resolving: [String: [(Result<(RemoteObject, ServiceInfo), QiError>) -> Void]] = [:]
@@ -83,8 +85,8 @@ final class DeviceLink: ConnectionOwner {
         // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
         for tracked in services.values where tracked.object.connection === connection { tracked.object.detach(reason.error) }
         bus.logger.info("tunnel lost", metadata: [LogKeys.peer: "\(device)", LogKeys.error: "\(reason.error.message)"])
-        // This node stops.
-        if case .stopped = reason { return }
+        if case .stopped = reason { isStopped = true }
+        guard !isStopped else { return }
         restoreIfNeeded()
     }
 
@@ -106,7 +108,7 @@ final class DeviceLink: ConnectionOwner {
         case .up(let directory): completion(.success(directory))
         case .opening(let waiting): state = .opening(waiting + [completion])
         case .down:
-            guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
+            guard !bus.isShutDown, !isStopped else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
             if let refusal, NIODeadline.now() < refusal.end { return completion(.failure(refusal.error)) }
             refusal = nil
             state = .opening([completion])

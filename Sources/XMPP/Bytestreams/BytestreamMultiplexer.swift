@@ -36,7 +36,10 @@ final class BytestreamMultiplexer: @unchecked Sendable {
     let logger: Logger
     let clock: @Sendable () -> NIODeadline
 
-    var sessions: [UInt64: BytestreamSession] = [:]
+    var sessions: [UInt64: BytestreamSession] = [:] {
+        didSet { counted(sessions.count) }
+    }
+    private let counted: (Int) -> Void
     var sessionsByID: [BytestreamSession.Key: BytestreamSession] = [:]
     var sessionsByTransport: [BytestreamSession.Key: BytestreamSession] = [:]
     var remembered = Deque<BytestreamSession.Key>()
@@ -50,12 +53,15 @@ final class BytestreamMultiplexer: @unchecked Sendable {
     var characters: [UInt8]
     private var nextNumber: UInt64 = 0
 
-    /// `clock` is replaced in tests.
+    /// - Parameters:
+    ///   - clock: replaced in tests.
+    ///   - counted: hears how many sessions there are, after every change.
     init(
         sink: any StanzaSink, executor: any StanzaExecutor, limits: BytestreamLimits = BytestreamLimits(), logger: Logger,
-        clock: @escaping @Sendable () -> NIODeadline = { .now() }
+        clock: @escaping @Sendable () -> NIODeadline = { .now() }, counted: @escaping (Int) -> Void = { _ in }
     ) {
         self.sink = sink
+        self.counted = counted
         self.executor = executor
         self.limits = limits
         self.logger = logger

@@ -8,9 +8,15 @@ final class ClientStatus: Sendable {
     }
 
     private let status = Mutex(Status())
+    private let bytestreamCount = Atomic<Int>(0)
 
     var state: XMPPConnectionState { status.withLock { $0.state } }
     var boundJID: JID? { status.withLock { $0.boundJID } }
+
+    /// Bytestreams that are open, being opened, or have something to send yet.
+    var bytestreams: Int { bytestreamCount.load(ordering: .relaxed) }
+
+    func setBytestreams(_ count: Int) { bytestreamCount.store(count, ordering: .relaxed) }
 
     func set(_ state: XMPPConnectionState, boundJID: JID?) {
         status.withLock { $0 = Status(state: state, boundJID: boundJID) }

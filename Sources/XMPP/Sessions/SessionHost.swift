@@ -109,9 +109,6 @@ actor SessionHost {
         }
     }
 
-    /// Whether a bytestream is open, or has something to be confirmed.
-    var hasBytestreams: Bool { !session.multiplexer.sessions.isEmpty }
-
     func discoInfo(of address: JID) async throws(XMPPError) -> DiscoInfo {
         let resource = contacts.resource(address)
         if let known = resource?.disco ?? resource?.capabilities.flatMap({ session.capabilityCache[$0] }) { return known }

@@ -60,7 +60,8 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var discoNodes: [String: @Sendable (JID) async -> DiscoInfo?] = [:]
     var show = PresenceResource.Show.available
     var statusText = ""
-    lazy var multiplexer = BytestreamMultiplexer(sink: self, executor: loop, logger: logger)
+    lazy var multiplexer = BytestreamMultiplexer(
+        sink: self, executor: loop, logger: logger, counted: { [status] in status.setBytestreams($0) })
 
     /// Names a handler of requests.
     struct HandlerKey: Hashable {

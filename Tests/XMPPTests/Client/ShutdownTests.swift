@@ -44,6 +44,8 @@ struct ShutdownTests {
             let run = Task { try await client.run() }
             await resolver.untilBegun()
             let start = ContinuousClock.now
+            // Its thread would not answer.
+            await client.bytestreamsEnded(before: start + .seconds(60))
             client.shutdown()
             try await run.value
             #expect(ContinuousClock.now - start < .seconds(10))

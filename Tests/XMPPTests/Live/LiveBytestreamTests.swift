@@ -192,9 +192,12 @@ struct LiveBytestreamTests {
             }
             let channel = try await Self.open(desk, to: pepper, failing: accepted)
             let far = try await accepted.futureResult.get()
+            #expect(desk.client.status.bytestreams == 1)
             try await far.close()
             try await channel.closeFuture.get()
             #expect(!channel.isActive)
+            await desk.client.bytestreamsEnded(before: .now + .seconds(30))
+            #expect(desk.client.status.bytestreams == 0)
         }
     }
 
