@@ -22,6 +22,9 @@ CALLS = 64
 SYSTEM_CALLS = 4.0
 # Heap allocations per call in the serving process, by configuration, for a method that never suspends. Measured in debug: 6.1.
 ALLOCATIONS = {"release": 6.0, "debug": 5.0}
+# Instructions per call in the serving process, kernel not counted, as callgrind counts them: the same on every machine for one compiler.
+# Of what ships only: valgrind cannot load the libraries of the compiler, which a debug build is linked to. Measured: 4100.
+INSTRUCTIONS = {"release": 4400}
 # Actions of the service `Direct`, in the order it declares them.
 ECHO, THREADS, ALLOCATIONS_SO_FAR, NOTED = 100, 103, 104, 105
 PAYLOAD = string("0123456789abcdef")
@@ -37,8 +40,25 @@ class Guards:
         self.broken += is_broken
         print(f"{what}: {figure:.2f} (at most {bound:g}){'  BROKEN' if is_broken else ''}")
 
-    def serve(self, prefix=(), name="socket"):
-        return Server([*prefix, self.benchmarks, "serve", "-", "-", f"unix:{self.folder / name}", "tcp://127.0.0.1:0"])
+    def serve(self, prefix=(), name="socket", benchmarks=None):
+        return Server([*prefix, benchmarks or self.benchmarks, "serve", "-", "-", f"unix:{self.folder / name}", "tcp://127.0.0.1:0"])
+
+    # As with system calls below: few bursts and many, and the difference is what calls cost.
+
+    def counted_server(self, bursts):
+        log, plain = self.folder / "callgrind", self.folder / "plain"
+        # valgrind gives up at debug information that is newer than it.
+        subprocess.run(["strip", "--strip-debug", "-o", plain, self.benchmarks], check=True)
+        valgrind = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}")
+        with self.serve(valgrind, name="counted", benchmarks=plain) as server:
+            client = Client(server.ready["endpoints"][0])
+            client.bursts(client.service(self.service), ECHO, PAYLOAD, bursts)
+            client.close()
+        return instructions_so_far(log.read_text())
+
+    def instructions(self, few=20, many=120):
+        per_call = (self.counted_server(many) - self.counted_server(few)) / ((many - few) * CALLS)
+        self.check("instructions per call in the service", per_call, INSTRUCTIONS[self.configuration])
 
     # A process's system calls are counted twice, with few bursts and with many: the difference is what bursts cost.
 
@@ -103,6 +123,14 @@ class Guards:
         self.check("heap allocations per call in the service", per_call, ALLOCATIONS[self.configuration])
 
 
+def instructions_so_far(lines):
+    """What callgrind prints at its end."""
+    found = re.search(r"Collected : (\d+)", lines)
+    if not found:
+        raise Failure(f"callgrind counted nothing: {lines[-300:]}")
+    return int(found.group(1))
+
+
 def total_calls(trace):
     """The table that `strace -c` prints: name -> number of calls."""
     calls = {}
@@ -127,6 +155,8 @@ def main():
         guards = Guards(options, pathlib.Path(folder))
         guards.threads()
         guards.allocations()
+        if options.configuration in INSTRUCTIONS:
+            guards.instructions()
         guards.system_calls("service", guards.traced_server)
         guards.system_calls("client", guards.traced_client)
     if guards.broken:

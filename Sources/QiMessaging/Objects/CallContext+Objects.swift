@@ -1,3 +1,4 @@
+import NIOCore
 public import QiWire
 
 /// Objects as values, from and to the caller.
