@@ -43,8 +43,6 @@ final class StropheConnection {
     private let parameters: StropheParameters
     private let descriptors: LowDescriptorReserve
     private weak var owner: (any StropheConnectionOwner)?
-    /// Called before a stanza is looked at; may end this connection.
-    var beforeStanza: (() -> Void)?
     private var certificateFault: CertificateFault?
     private var hasEnded = false
     private var isSecured = false
@@ -260,7 +258,6 @@ final class StropheConnection {
     }
 
     func received(_ stanza: OpaquePointer) {
-        beforeStanza?()
         guard isOpen, !hasEnded else { return }
         hasReceived = true
         let stanza = StropheStanza(stanza)

@@ -130,7 +130,6 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
         let context = self.context ?? StropheContext()
         self.context = context
         let connection = StropheConnection(context, parameters, owner: owner, descriptors: descriptors)
-        connection.beforeStanza = { [weak self] in self?.runWaitingWork() }
         self.connection = connection
         return connection
     }
@@ -163,35 +162,20 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
 
     /// Runs everything handed in, also what the work itself hands in. True when the thread is to end.
     private func runWork() -> Bool {
-        while true {
-            let (batch, isStopped) = takeWork()
-            if batch.isEmpty { return isStopped }
-            run(batch)
-        }
-    }
-
-    /// Runs what was handed in so far, inside the library's callback for a stanza: it was handed in before the stanza was looked at, so
-    /// it takes effect before it. What it hands in itself waits for its turn.
-    private func runWaitingWork() {
-        guard hasWork.load(ordering: .relaxed) else { return }
-        run(takeWork().batch)
-    }
-
-    private func takeWork() -> (batch: [Work], isStopped: Bool) {
-        inbox.withLock { inbox in
-            let batch = inbox.work
-            inbox.work = []
-            hasWork.store(false, ordering: .relaxed)
-            return (batch, inbox.isStopped)
-        }
-    }
-
-    private func run(_ batch: [Work]) {
         let executor = asUnownedSerialExecutor()
-        for work in batch {
-            switch work {
-            case .job(let job): job.runSynchronously(on: executor)
-            case .closure(let closure): closure()
+        while true {
+            let (batch, isStopped) = inbox.withLock { inbox in
+                let batch = inbox.work
+                inbox.work = []
+                hasWork.store(false, ordering: .relaxed)
+                return (batch, inbox.isStopped)
+            }
+            if batch.isEmpty { return isStopped }
+            for work in batch {
+                switch work {
+                case .job(let job): job.runSynchronously(on: executor)
+                case .closure(let closure): closure()
+                }
             }
         }
     }
@@ -214,7 +198,8 @@ final class StropheLoop: SerialExecutor, StanzaExecutor, @unchecked Sendable {
             if turns > 64 { return false }
             connection.flush()
             let ready = pollNow(connection.socket)
-            // One turn is always taken, or a busy inbox would keep the socket waiting.
+            // What was handed in before a stanza arrived takes effect before it; one turn is always taken, or a busy inbox
+            // would keep the socket waiting.
             if turns > 1 && hasWork.load(ordering: .relaxed) { return false }
             context.runOnce(exclusively: connection.isLoggingIn)
             connection.turned(writable: ready & Int16(POLLOUT) != 0)
