@@ -39,7 +39,7 @@ final class Once<Value: Sendable>: Sendable {
 }
 
 /// Asks until there is an answer: for what nobody announces. Throws the last error, or says what did not happen.
-func eventually<Value>(_ what: String, within time: Duration = .seconds(30), _ body: () async throws -> Value?) async throws -> Value {
+func eventually<Value>(_ what: String, within time: Duration = .seconds(60), _ body: () async throws -> Value?) async throws -> Value {
     let end = ContinuousClock.now + time
     while true {
         do {

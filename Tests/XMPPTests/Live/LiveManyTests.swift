@@ -6,14 +6,18 @@ import Testing
 @testable import XMPP
 
 /// Large contact lists, many at once.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct LiveManyTests {
-    /// A server on which all of these see each other, by Prosody's mod_groups.
-    private func withGroup(_ users: [String], accounts: [String], _ body: (ProsodyServer) async throws -> Void) async throws {
+    /// A server on which pepper and each of these users see each other, by Prosody's mod_groups. The users do not see one another: eighty
+    /// that ask one another keep two cores busy for minutes.
+    private func withContacts(_ users: [String], accounts: [String], _ body: (ProsodyServer) async throws -> Void) async throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("groups-\(UUID().uuidString).txt")
         defer { try? FileManager.default.removeItem(at: file) }
-        let lines = users.map { "\($0)@mesh.test=The device that is called \($0) \(String(repeating: "x", count: 60))" }
-        try Data("[all]\n\(lines.joined(separator: "\n"))\n".utf8).write(to: file)
+        let groups = users.map { user in
+            let name = "The device that is called \(user) \(String(repeating: "x", count: 60))"
+            return "[\(user)]\npepper@mesh.test=pepper\n\(user)@mesh.test=\(name)\n"
+        }
+        try Data(groups.joined().utf8).write(to: file)
         let server = try ProsodyServer.start(
             accounts: accounts.map { ($0, "secret") }, extraConfig: "groups_file = \"\(file.path)\"", modules: ["groups"])
         defer { server.stop() }
@@ -21,16 +25,16 @@ struct LiveManyTests {
     }
 
     @Test func sixHundredContactsComeOnline() async throws {
-        let users = ["pepper"] + (0..<600).map { "device-number-\($0)" }
-        try await withGroup(users, accounts: ["pepper"]) { server in
+        let users = (0..<600).map { "device-number-\($0)" }
+        try await withContacts(users, accounts: ["pepper"]) { server in
             let pepper = try Party("pepper", at: server)
             try await pepper.running { #expect(pepper.client.roster().count == 600) }
         }
     }
 
     @Test func contactListOverTheLimitFailsInWords() async throws {
-        let users = ["pepper"] + (0..<600).map { "device-number-\($0)" }
-        try await withGroup(users, accounts: ["pepper"]) { server in
+        let users = (0..<600).map { "device-number-\($0)" }
+        try await withContacts(users, accounts: ["pepper"]) { server in
             let pepper = try Party("pepper", at: server) { $0.limits.rosterBytes = 50_000 }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await pepper.client.run() }
@@ -46,14 +50,9 @@ struct LiveManyTests {
 
     @Test func everyoneOnlineAtLoginIsAskedWhatItCanDo() async throws {
         let users = (0..<80).map { "d\($0)" }
-        try await withGroup(["pepper"] + users, accounts: ["pepper"] + users) { server in
-            // Each with another hash. They hardly ask each other: only pepper's questions are of interest.
-            let devices = try users.map { user in
-                try Party(user, at: server) {
-                    $0.features = ["urn:test:\(user)"]
-                    $0.limits.pendingRequests = 1
-                }
-            }
+        try await withContacts(users, accounts: ["pepper"] + users) { server in
+            // Each with another hash.
+            let devices = try users.map { user in try Party(user, at: server) { $0.features = ["urn:test:\(user)"] } }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for device in devices { group.addTask { try await device.client.run() } }
                 for device in devices { try await device.online() }
