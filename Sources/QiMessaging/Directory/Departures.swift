@@ -44,14 +44,3 @@ extension ServiceDirectory {
         departures.subscriptions.emit(Departures.unregistered, payload, flags: [], signature: nil)
     }
 }
-
-extension ByteBuffer {
-    /// The arguments of serviceAdded and serviceRemoved, `(Is)`.
-    var idAndName: (UInt32, String)? {
-        var copy = self
-        guard let id = try? copy.readQiUInt32(), case .string(let name)? = try? copy.readQi(.string),
-            name.bytes.count <= ServiceInfo.longestName
-        else { return nil }
-        return (id, name.lossyText)
-    }
-}

@@ -8,8 +8,8 @@ final class MasterLink: DirectoryFollowing {
     let bus: Bus
     private(set) weak var directory: ServiceDirectory?
     let follower: DirectoryFollower
-    /// Services that are reached through us alone, by id.
-    private var objects: [UInt32: RemoteObject] = [:]
+    /// Services that are reached through us alone.
+    private let services: RemoteServices
 
     /// What the directory of a robot's first board is called. A gateway's is called otherwise.
     static let masterName = "the master directory"
@@ -25,13 +25,19 @@ final class MasterLink: DirectoryFollowing {
         self.bus = bus
         self.directory = directory
         follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: name, limits: directory.limits, isTold: isTold)
+        services = RemoteServices(
+            of: follower.remote, sameBy: .object, lookUpTime: .seconds(10), pauses: (first: .milliseconds(250), most: .seconds(5)))
+        services.begin(for: self)
     }
 
     /// Connects to the master, now and after every loss.
     func join() { follower.join(for: self) }
 
     /// Follows it no more.
-    func end(_ error: QiError) { follower.end(error) }
+    func end(_ error: QiError) {
+        follower.end(error)
+        services.end(error)
+    }
 
     /// The master's directory, on every connection there is in turn.
     var master: RemoteObject? { follower.directory }
@@ -39,7 +45,7 @@ final class MasterLink: DirectoryFollowing {
     /// Why the master cannot be used now; nil while it can.
     var away: QiError? { follower.away }
 
-    var services: [ServiceInfo] { follower.mirror.services.filter { !isOwn($0.serviceID) } }
+    var listed: [ServiceInfo] { follower.mirror.services.filter { !isOwn($0.serviceID) } }
 
     func service(named name: String) -> ServiceInfo? { follower.mirror.service(named: name) }
 
@@ -68,13 +74,13 @@ final class MasterLink: DirectoryFollowing {
 
     /// Its board has joined the master after us.
     func announced(_ id: UInt32) {
-        if let connection = follower.connection { restoreObject(id, on: connection) }
+        if let name = follower.mirror.service(id)?.name { services.restore(name) }
     }
 
     func joined(on connection: Connection) {
         if let name = directory?.boards?.name { tellName(name, on: connection) }
         // Those that changed were removed.
-        for id in objects.keys { restoreObject(id, on: connection) }
+        services.restoreAll()
     }
 
     func left(_ error: QiError) {}
@@ -88,38 +94,41 @@ final class MasterLink: DirectoryFollowing {
         for object in directory?.locals.values.map({ $0 }) ?? [] { object.closed(connection) }
     }
 
-    // MARK: - Services reached through us
-
     /// A service that this board's clients cannot reach themselves.
     func object(of info: ServiceInfo, completion: @escaping (Result<RemoteObject, QiError>) -> Void) {
-        let id = info.serviceID
-        if let known = objects[id] { return completion(.success(known)) }
-        guard let connection = follower.connection else { return completion(.failure(away ?? QiError(.offline, "\(name) is away"))) }
-        connection.describe(.main(ofService: id), name: info.name) { [self] result in
-            completion(
-                result.map { metaObject in
-                    if let known = objects[id] { return known }
-                    let object = RemoteObject(
-                        bus: bus, name: info.name, connection: connection, address: .main(ofService: id), metaObject: metaObject)
-                    objects[id] = object
-                    return object
-                })
-        }
+        // Look-ups go on while the master is away.
+        if let known = services[info.name], known.info.serviceID == info.serviceID { return completion(.success(known.object)) }
+        services.seek(info.name) { completion($0.map(\.object)) }
     }
 
-    func objectRemoved(_ id: UInt32) { objects.removeValue(forKey: id)?.end(QiError(.notFound, "Service removed")) }
+    func objectRemoved(_ id: UInt32) {
+        guard let service = services.all.first(where: { $0.info.serviceID == id }) else { return }
+        services.giveUp(service.name, QiError(.notFound, "Service removed"))
+    }
+}
 
-    /// Gives an object a path again whose service is the same as before.
-    private func restoreObject(_ id: UInt32, on connection: Connection) {
-        guard let object = objects[id], object.connection == nil else { return }
-        connection.describe(.main(ofService: id), name: object.name) { [weak self] result in
-            guard let self, objects[id] === object, object.connection == nil, !connection.isClosed else { return }
-            switch result {
-            case .success(object.metaObject): object.attach(to: connection, at: .main(ofService: id))
-            case .success: follower.forget(id)
-            // Not there yet: the master announces it.
-            case .failure: break
-            }
-        }
+/// Services reached through us: on the connection to the master, which forwards.
+extension MasterLink: RemoteServicesUser {
+    nonisolated(nonsending) func info(of name: String, until deadline: NIODeadline) async throws(QiError) -> ServiceInfo {
+        guard let info = follower.mirror.service(named: name) else { throw QiError(.notFound, "no service \"\(name)\"") }
+        return info
+    }
+
+    nonisolated(nonsending) func connection(for info: ServiceInfo, until deadline: NIODeadline) async throws(QiError) -> Connection {
+        guard let connection = follower.connection else { throw away ?? QiError(.offline, "\(name) is away") }
+        return connection
+    }
+
+    func object(named name: String, of info: ServiceInfo, on connection: Connection, _ metaObject: MetaObject) -> RemoteObject {
+        RemoteObject(bus: bus, name: name, connection: connection, address: .main(ofService: info.serviceID), metaObject: metaObject)
+    }
+
+    func mayBeFound(_ name: String) -> Bool { follower.connection != nil && follower.mirror.service(named: name) != nil }
+
+    /// Its board may join the master after us.
+    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> QiError? { nil }
+
+    func gone(_ name: String, _ service: RemoteService, _ error: QiError) {
+        if let listed = follower.mirror.service(named: name), listed.isSame(as: service.info) { follower.forget(listed.serviceID) }
     }
 }

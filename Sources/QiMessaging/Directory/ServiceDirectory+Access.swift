@@ -14,7 +14,7 @@ extension ServiceDirectory {
         if let entry = table.entries[id] { return entry.info.name }
         if let hidden = hidden.first(where: { $0.value.id == id }) { return hidden.key }
         if let name = lookUpNames[id] { return name }
-        return master?.services.first { $0.serviceID == id }?.name
+        return master?.listed.first { $0.serviceID == id }?.name
     }
 
     /// Whether a connection may know of a service of this name. By its members where they are known, else by what one of that name could

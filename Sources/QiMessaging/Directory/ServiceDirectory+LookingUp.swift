@@ -169,6 +169,6 @@ extension ServiceDirectory {
                     ? throughUs(entry, for: connection) : direct(entry, for: connection)
             }
         guard let master, !connection.isOutside else { return own }
-        return own + master.services.filter { maySee($0.name, on: connection) }.map { seen($0, for: connection) }
+        return own + master.listed.filter { maySee($0.name, on: connection) }.map { seen($0, for: connection) }
     }
 }

@@ -68,9 +68,4 @@ extension ServiceInfo {
         info.endpoints = endpoints.filter { !$0.hasPrefix("qi:") || $0 == "qi:ServiceDirectory" }
         return info
     }
-
-    /// Whether both speak of one object of one host (wire reference §25): where it is reached may have changed.
-    func isSame(as other: ServiceInfo) -> Bool {
-        serviceID == other.serviceID && sessionID == other.sessionID && objectUID == other.objectUID
-    }
 }

@@ -23,11 +23,8 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
     private let limits: ConnectionLimits
     let follower: DirectoryFollower
     private(set) lazy var hosts = ConnectionCache(bus: bus) { [weak self] in self?.dialContext }
-    private(set) var directoryMachineID = ""
-    var services: [String: PresentedService] = [:]
-    var resolving: [String: [(Result<ResolvedService, QiError>) -> Void]] = [:]
+    let services: RemoteServices
     private let loop: BusLoop
-    var isEnded = false
 
     init(
         loop: BusLoop, endpoint: Endpoint, machineID: String, limits: ConnectionLimits, returnTime: TimeAmount,
@@ -40,7 +37,11 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
         self.limits = limits
         self.returnTime = returnTime
         self.presented = presented
-        follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: Self.name, limits: limits)
+        follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: Self.name, limits: limits, asksMachine: true)
+        services = RemoteServices(
+            of: follower.remote, sameBy: .interface, lookUpTime: Self.lookUpTime, pauses: (first: .milliseconds(50), most: .seconds(1)),
+            concealedEnd: QiError(.notFound, "Service removed"))
+        services.begin(for: self)
     }
 
     private var dialContext: Dialer.Context {
@@ -48,20 +49,19 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
             loop: loop, transports: TransportSet(), owner: NIOLoopBound(self, eventLoop: bus.eventLoop), limits: limits)
     }
 
-    var servicesAway: Int { services.values.count { $0.object.connection == nil } }
+    /// What a caller outside is told while a service is away, whatever happened inside.
+    static let away = QiError(.offline, "the service is away, and expected back: try again in a moment")
+    /// How long a look-up may take: libqi gives up after 60 s (wire reference §14).
+    private static let lookUpTime = TimeAmount.seconds(20)
+
+    var servicesAway: Int { services.all.count { !$0.hasPath } }
 
     func begin() { follower.join(for: self) }
 
     func end(_ error: QiError) {
-        isEnded = true
         follower.end(error)
         hosts.end(error)
-        let used = services
-        services = [:]
-        for service in used.values {
-            service.stopExpecting()
-            service.object.end(error)
-        }
+        services.end(error)
     }
 
     // MARK: - ConnectionOwner, DirectoryFollowing
@@ -75,17 +75,14 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
 
     func closed(_ connection: Connection) {
         // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
-        for service in services.values where service.object.connection === connection { service.object.detach(PresentedService.away) }
-        restoreAll()
+        for service in services.all where service.object.connection === connection { service.object.detach(Self.away) }
+        restoreMissing()
     }
 
     /// What those outside host has the id there that it has here.
     func isOwn(_ id: UInt32) -> Bool { presented?.table.entries[id] != nil }
 
-    nonisolated(nonsending) func reached(_ directory: RemoteObject) async throws(QiError) {
-        let answer = try await directory.value(of: WellKnownActions.machineID, [], deadline: .now() + .seconds(10))
-        directoryMachineID = answer.asString ?? ""
-    }
+    nonisolated(nonsending) func reached(_ directory: RemoteObject) async throws(QiError) {}
 
     func changed(_ changes: [ServiceMirror.Change], isOrderly: Bool) {
         for change in changes {
@@ -97,31 +94,16 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
     }
 
     func announced(_ id: UInt32) {
-        if let name = follower.mirror.service(id)?.name { restore(name) }
+        if let name = follower.mirror.service(id)?.name { restoreIfMissing(name) }
     }
 
     func joined(on connection: Connection) {
-        for (name, service) in services where follower.mirror.service(named: name) == nil { expect(name, service) }
-        restoreAll()
+        for service in services.all where follower.mirror.service(named: service.name) == nil { expectReturn(of: service) }
+        restoreMissing()
     }
 
     func left(_ error: QiError) {
         // It does not know either who comes back.
-        for service in services.values { service.stopExpecting() }
-    }
-
-    // MARK: - Reaching
-
-    /// The connection to a service's host. What is on the machine of a directory that we reach by loopback is on ours, too, whatever
-    /// id that goes by.
-    nonisolated(nonsending) func connection(for info: ServiceInfo, deadline: NIODeadline) async throws(QiError) -> Connection {
-        guard let directory = follower.directory else {
-            throw follower.away ?? QiError(.offline, "\(Self.name) is away")
-        }
-        let isHere = endpoint.isLoopback && info.machineID == directoryMachineID
-        let choice = EndpointSelection.choose(
-            for: info, machineID: isHere ? info.machineID : machineID, directoryMachineID: directoryMachineID,
-            directoryEndpoint: endpoint.text)
-        return try await hosts.connection(to: info, by: choice, of: directory, deadline: deadline)
+        for service in services.all { service.stopExpecting() }
     }
 }

@@ -8,15 +8,9 @@ extension DeviceLink {
     func expect(_ service: String, as name: String, for directory: ServiceDirectory) {
         guard expected[service]?.contains(where: { $0.directory === directory && $0.name == name }) != true else { return }
         expected[service, default: []].append((directory, name))
-        guard let there = openDirectory, there.connection != nil else { return restoreIfNeeded() }
-        // It may have come since it was looked for.
-        bus.enqueue { [self] in
-            do throws(QiError) {
-                try await lookForExpected([service], in: there)
-            } catch {
-                bus.logger.debug("not looked for", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error.message)"])
-            }
-        }
+        // With a tunnel it may have come since it was looked for.
+        unasked.insert(service)
+        if connection == nil { remote.comeBack() } else { askForExpected() }
     }
 
     func stopExpecting(_ name: String, for directory: ServiceDirectory) {
@@ -26,14 +20,24 @@ extension DeviceLink {
         }
     }
 
-    /// Looks for services that are waited for. What is not there yet the device will tell.
-    nonisolated(nonsending) func lookForExpected(_ services: [String], in directory: RemoteObject) async throws(QiError) {
-        for service in services where expected[service] != nil {
-            do throws(QiError) {
-                _ = try await directory.value(of: WellKnownActions.service, [.string(service)], deadline: .now() + .seconds(10))
-                arrived(service)
-            } catch {
-                guard [.notFound, .remote, .denied].contains(error.code) else { throw error }
+    /// Asks for services that are waited for, as long as the tunnel is open. What is not there yet the device will tell.
+    func askForExpected() {
+        guard !isAskingForExpected else { return }
+        isAskingForExpected = true
+        bus.enqueue { [self] in
+            defer { isAskingForExpected = false }
+            var backoff = Backoff(first: .milliseconds(500), most: .seconds(60))
+            while let directory = remote.object, connection != nil, let service = unasked.popFirst() {
+                guard expected[service] != nil else { continue }
+                do throws(QiError) {
+                    _ = try await directory.info(ofService: service, until: .now() + .seconds(10))
+                    arrived(service)
+                } catch {
+                    if error.saysThereIsNone || error.code == .invalid { continue }
+                    bus.logger.debug("not looked for", metadata: [LogKeys.service: "\(service)", LogKeys.error: "\(error.message)"])
+                    unasked.insert(service)
+                    await bus.pause(backoff.next())
+                }
             }
         }
     }

@@ -30,21 +30,4 @@ extension DeviceLink {
             connection.close(.silent(QiError(.offline, "the path to \(device) does not answer any more")))
         }
     }
-
-    /// All services there that we may know of.
-    nonisolated(nonsending) func list() async throws(QiError) -> [ServiceInfo] {
-        let value = try await directory().value(of: WellKnownActions.services, [], deadline: .now() + .seconds(10))
-        do throws(WireError) {
-            return try ServiceInfo.list(value)
-        } catch {
-            throw QiError(.invalid, "the list of \(device) cannot be read: \(error.message)")
-        }
-    }
-
-    /// What the node reports of this link.
-    var status: DeviceLinkStatus {
-        DeviceLinkStatus(
-            device: device, isUp: connection != nil, callsInFlight: connection?.callsInFlight ?? 0, services: servicesInUse,
-            upFor: connectedAt.map { Duration.nanoseconds((NIODeadline.now() - $0).nanoseconds) })
-    }
 }

@@ -112,7 +112,7 @@ public final class Session: Sendable {
             let states = try await loop.run { (_) async throws(QiError) in core.value.states }
             let session = Session(loop: loop, core: core, states: states, options: options, reach: reach)
             let connection = try await session.dialDirectory()
-            try await loop.run { (_) async throws(QiError) in try await core.value.begin(on: connection.value) }
+            try await loop.run { (_) async throws(QiError) in try await core.value.remote.join(on: connection.value) }
             return session
         } catch {
             await loop.shutDown()
@@ -132,14 +132,14 @@ public final class Session: Sendable {
     public func services(deadline: Duration = .seconds(10)) async throws(QiError) -> [ServiceInfo] {
         let core = self.core
         let end = NIODeadline.now() + TimeAmount(deadline)
-        return try await loop.run { (_) async throws(QiError) in try await core.value.services(deadline: end) }
+        return try await loop.run { (_) async throws(QiError) in try await core.value.listedServices(deadline: end) }
     }
 
     /// What the directory says of one service.
     public func info(of name: String, deadline: Duration = .seconds(10)) async throws(QiError) -> ServiceInfo {
         let core = self.core
         let end = NIODeadline.now() + TimeAmount(deadline)
-        return try await loop.run { (_) async throws(QiError) in try await core.value.info(of: name, deadline: end) }
+        return try await loop.run { (_) async throws(QiError) in try await core.value.info(of: name, until: end) }
     }
 
     /// The proxy of a service. A name behind a gateway, `DEVICE/Service`, has 30 s, for a tunnel may have to be set up.

@@ -33,7 +33,7 @@ extension SessionCore {
         for info: ServiceInfo, of directory: RemoteObject, deadline: NIODeadline
     ) async throws(QiError) -> Connection {
         let choice = EndpointSelection.choose(
-            for: info, machineID: machineID, directoryMachineID: directoryMachineID, directoryEndpoint: directoryEndpoint.text,
+            for: info, machineID: machineID, directoryMachineID: remote.machineID, directoryEndpoint: directoryEndpoint.text,
             usesMutualTLS: reach.transports.tls.isMutual)
         return try await hosts.connection(to: info, by: choice, of: directory, deadline: deadline)
     }

@@ -56,14 +56,14 @@ extension SessionCore {
         registrations.removeAll { $0 === registration }
         defer { release(registration) }
         // A directory that is away forgets it by itself.
-        guard let directory, let connection = directory.connection, registration.connection === connection else { return }
+        guard let directory = remote.object, let connection = directory.connection, registration.connection === connection else { return }
         _ = try await directory.value(
             of: WellKnownActions.unregisterService, [.uint32(registration.id)], deadline: .now() + .seconds(10))
     }
 
     /// The session ends in order: its directory takes its services away at once, and does not treat them as those of a lost host.
     func unregisterAll() {
-        guard let directory, let connection = directory.connection else { return }
+        guard let directory = remote.object, let connection = directory.connection else { return }
         for registration in registrations where registration.connection === connection {
             var payload = ByteBuffer()
             payload.writeQiUInt32(registration.id)
@@ -151,7 +151,7 @@ extension SessionCore {
     /// The directory said no. It may still hold this session's connection of before, whose end it has not noticed: it will within
     /// 30 s. Tried as long as the connection lives; the next one begins anew.
     private func registerLater(_ registration: Registration) {
-        guard let directory, let connection = directory.connection else { return }
+        guard let directory = remote.object, let connection = directory.connection else { return }
         bus.enqueue { [self] in
             var backoff = Backoff(first: .milliseconds(100), most: .seconds(5))
             while !bus.isShutDown {

@@ -27,7 +27,7 @@ extension SessionCore {
 
     /// Tells the directory of the services whose endpoints are not what it was told last.
     func publish(_ endpoints: [String]) {
-        guard let directory, directory.connection != nil else { return }
+        guard let directory = remote.object, directory.connection != nil else { return }
         for (id, known) in hostedInfos where known.endpoints != endpoints {
             var info = known
             info.endpoints = endpoints
