@@ -39,6 +39,20 @@ import Testing
         throw QiError(.disconnected, "no event came")
     }
 
+    /// The owner's word comes between the proof of who answers and the first look-up there.
+    @Test func aDeviceThatIsDeniedWhileItsTunnelIsSetUpGetsNoTunnel() async throws {
+        try await FarDevice.withDevice(["Speaker": Self.speaker]) { near, endpoint, device in
+            let directory = near.directory
+            device.whenVerified { directory.value.gateway?.drop(FarDevice.address, QiError(.denied, "not a contact any more")) }
+            try await withSession(at: endpoint) { session in
+                await #expect(throws: QiError.self) { _ = try await session.service("pepper/Speaker") }
+            }
+            let links = try await near.deviceLinks()
+            #expect(links.outgoing.map(\.isUp) == [false])
+            #expect(links.outgoing.map(\.services) == [0])
+        }
+    }
+
     @Test func postsToGenericMembersNeverReachTheOwner() async throws {
         try await FarDevice.with(["Speaker": Self.speaker]) { _, endpoint, _ in
             try await withClient(endpoint) { listener in

@@ -132,19 +132,47 @@ struct ServiceTableTests {
         #expect(table.services["a"] === service)
     }
 
-    @Test func oneRestoringOfANameRunsAtATime() {
+    @Test func oneRestoringOfAServiceRunsAtATime() {
         var table = Table()
-        let first = table.beginRestoring("a")
-        #expect(first == nil)
+        let unknown = table.beginRestoring("a")
+        #expect(unknown == nil)
         let service = Fake()
         table.used("a", service)
+        let first = table.beginRestoring("a")
+        #expect(first === service)
         let second = table.beginRestoring("a")
-        #expect(second === service)
+        #expect(second == nil)
+        table.endedRestoring("a", service)
         let third = table.beginRestoring("a")
-        #expect(third == nil)
-        table.endedRestoring("a")
-        let fourth = table.beginRestoring("a")
-        #expect(fourth === service)
+        #expect(third === service)
+    }
+
+    @Test func aServiceThatTookANameOverIsRestoredBesideTheOneOfBefore() {
+        var table = Table()
+        let (before, after) = (Fake(), Fake())
+        table.used("a", before)
+        _ = table.beginRestoring("a")
+        _ = table.gone("a")
+        table.used("a", after)
+        let begun = table.beginRestoring("a")
+        #expect(begun === after)
+        table.endedRestoring("a", before)
+        let again = table.beginRestoring("a")
+        #expect(again == nil)
+    }
+
+    @Test func theEndReachesEverySeekerAndService() {
+        var table = Table()
+        let service = Fake()
+        table.used("a", service)
+        _ = table.sought("b", by: 1)
+        _ = table.sought("b", by: 2)
+        let ended = table.ended()
+        #expect(ended.services.count == 1 && ended.services.first === service)
+        #expect(ended.seekers == [1, 2])
+        #expect(table.services.isEmpty)
+        let left = table.lookedUp("b")
+        #expect(left.isEmpty)
     }
 
     @Test func aServiceThatIsBeingLookedUpIsNotForgotten() {
@@ -175,34 +203,60 @@ struct ServiceTableTests {
 }
 
 struct RemovedMeanwhileTests {
-    @Test func idsAreRememberedWhileAQuestionIsUnderWay() {
+    @Test func whatIsRemovedAfterAQuestionVoidsItsAnswer() {
         var removed = RemovedMeanwhile()
+        let first = removed.asked()
+        #expect(!removed.contains(7, since: first))
         removed.remove(7)
-        #expect(!removed.contains(7))
-        removed.asked()
-        removed.asked()
+        #expect(removed.contains(7, since: first))
+        #expect(!removed.contains(8, since: first))
+    }
+
+    @Test func aQuestionThatIsSentAfterTheRemovalIsNotConcerned() {
+        var removed = RemovedMeanwhile()
+        let first = removed.asked()
         removed.remove(7)
-        removed.answered()
-        #expect(removed.contains(7))
-        removed.answered()
-        #expect(!removed.contains(7))
+        let second = removed.asked()
+        #expect(!removed.contains(7, since: second))
+        removed.answered(second)
+        #expect(removed.contains(7, since: first))
+    }
+
+    @Test func whatIsThereAgainIsNotRemoved() {
+        var removed = RemovedMeanwhile()
+        let question = removed.asked()
+        removed.remove(7)
+        removed.add(7)
+        #expect(!removed.contains(7, since: question))
+    }
+
+    @Test func nothingIsRememberedWithoutAQuestion() {
+        var removed = RemovedMeanwhile()
+        let first = removed.asked()
+        removed.remove(7)
+        removed.answered(first)
+        removed.remove(8)
+        #expect(!removed.contains(7, since: first))
+        #expect(!removed.contains(8, since: first))
     }
 
     @Test func idsBeyondTheBoundAreNotRemembered() {
         var removed = RemovedMeanwhile()
-        removed.asked()
+        let question = removed.asked()
         for id in 0...UInt32(RemovedMeanwhile.maximum) { removed.remove(id) }
-        #expect(removed.contains(UInt32(RemovedMeanwhile.maximum) - 1))
-        #expect(!removed.contains(UInt32(RemovedMeanwhile.maximum)))
+        #expect(removed.contains(UInt32(RemovedMeanwhile.maximum) - 1, since: question))
+        #expect(!removed.contains(UInt32(RemovedMeanwhile.maximum), since: question))
     }
 }
 
 struct ServiceIdentityTests {
-    private func identity(id: UInt32 = 3, session: String = "s", uid: String = "u", method: String = "say") -> ServiceIdentity {
+    private func identity(
+        id: UInt32 = 3, session: String = "s", uid: String = "u", method: String = "say", name: String = "A"
+    ) -> ServiceIdentity {
         var builder = MetaObjectBuilder()
         builder.addMethod(method, parameters: "(s)", returns: "v")
         let info = ServiceInfo(
-            name: "A", serviceID: id, machineID: "m", processID: 1, endpoints: [], sessionID: session, objectUID: Array(uid.utf8))
+            name: name, serviceID: id, machineID: "m", processID: 1, endpoints: [], sessionID: session, objectUID: Array(uid.utf8))
         return ServiceIdentity(info: info, metaObject: builder.build())
     }
 
@@ -217,5 +271,6 @@ struct ServiceIdentityTests {
     @Test func theInterfaceRuleAsksForNameAndMembers() {
         #expect(identity().isSame(as: identity(id: 4, session: "t", uid: "v"), by: .interface))
         #expect(!identity().isSame(as: identity(method: "shout"), by: .interface))
+        #expect(!identity().isSame(as: identity(name: "B"), by: .interface))
     }
 }

@@ -74,6 +74,7 @@ final class DirectoryFollower: ConnectionOwner {
 
     /// Follows no more.
     func end(_ error: QiError) {
+        arriving = []
         remote.end(error)
         departures?.end(error)
     }
@@ -165,8 +166,8 @@ final class DirectoryFollower: ConnectionOwner {
     /// - Throws: `.offline` when the directory cannot be asked.
     nonisolated(nonsending) func ask(for service: String, until deadline: NIODeadline) async throws(QiError) -> ServiceInfo? {
         guard away == nil, let directory else { throw away ?? QiError(.offline, "\(name) at \(endpoint) is away") }
-        remote.removedMeanwhile.asked()
-        defer { remote.removedMeanwhile.answered() }
+        let question = remote.removedMeanwhile.asked()
+        defer { remote.removedMeanwhile.answered(question) }
         let info: ServiceInfo
         do throws(QiError) {
             info = try await directory.info(ofService: service, until: deadline)
@@ -175,7 +176,8 @@ final class DirectoryFollower: ConnectionOwner {
             throw error
         }
         let id = info.serviceID
-        guard info.name == service, id >= 2, id < ServiceIDs.end, !isOwn(id), !remote.removedMeanwhile.contains(id) else { return nil }
+        guard info.name == service, id >= 2, id < ServiceIDs.end, !isOwn(id), !remote.removedMeanwhile.contains(id, since: question)
+        else { return nil }
         arriving.remove(id)
         user?.changed(mirror.entered(info), isOrderly: false)
         return mirror.service(named: service)

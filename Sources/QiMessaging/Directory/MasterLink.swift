@@ -26,7 +26,8 @@ final class MasterLink: DirectoryFollowing {
         self.directory = directory
         follower = DirectoryFollower(bus: bus, endpoint: endpoint, name: name, limits: directory.limits, isTold: isTold)
         services = RemoteServices(
-            of: follower.remote, sameBy: .object, lookUpTime: .seconds(10), pauses: (first: .milliseconds(250), most: .seconds(5)))
+            of: follower.remote, sameBy: .object, lookUpTime: .seconds(10), pauses: (first: .milliseconds(250), most: .seconds(5)),
+            awaitsSubscriptions: false)
         services.begin(for: self)
     }
 
@@ -101,9 +102,8 @@ final class MasterLink: DirectoryFollowing {
         services.seek(info.name) { completion($0.map(\.object)) }
     }
 
-    func objectRemoved(_ id: UInt32) {
-        guard let service = services.all.first(where: { $0.info.serviceID == id }) else { return }
-        services.giveUp(service.name, QiError(.notFound, "Service removed"))
+    func removed(_ name: String, _ id: UInt32) {
+        if services[name]?.info.serviceID == id { services.giveUp(name, QiError(.notFound, "Service removed")) }
     }
 }
 
@@ -125,8 +125,10 @@ extension MasterLink: RemoteServicesUser {
 
     func mayBeFound(_ name: String) -> Bool { follower.connection != nil && follower.mirror.service(named: name) != nil }
 
-    /// Its board may join the master after us.
-    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> QiError? { nil }
+    /// Its board may join the master after us. One that the master refuses is tried again when it is announced.
+    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> ServiceVerdict {
+        error.isRetryable || error.code == .notFound || error.code == .remote ? .lookAgain : .wait
+    }
 
     func gone(_ name: String, _ service: RemoteService, _ error: QiError) {
         if let listed = follower.mirror.service(named: name), listed.isSame(as: service.info) { follower.forget(listed.serviceID) }

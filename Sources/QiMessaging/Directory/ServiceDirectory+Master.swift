@@ -70,7 +70,7 @@ extension ServiceDirectory {
             switch change {
             case .added(let id, let name): announce(WellKnownActions.serviceAdded, id, name, isInside: true)
             case .removed(let id, let name):
-                master?.objectRemoved(id)
+                master?.removed(name, id)
                 for connection in connections.values { connection.unbind(service: id) }
                 if isOrderly { tellUnregistered(id, name) }
                 announce(WellKnownActions.serviceRemoved, id, name, isInside: true)

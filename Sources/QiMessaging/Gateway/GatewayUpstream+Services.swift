@@ -123,8 +123,9 @@ extension GatewayUpstream: RemoteServicesUser {
     /// One that is not listed is restored when it is listed again.
     func mayBeFound(_ name: String) -> Bool { services[name]?.hasPath == false && follower.mirror.service(named: name) != nil }
 
-    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> QiError? {
-        error.isRetryable || error.code == .remote || error.code == .notFound ? nil : error
+    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> ServiceVerdict {
+        guard follower.mirror.service(named: service.name) != nil else { return .wait }
+        return error.isRetryable || error.code == .remote || error.code == .notFound ? .lookAgain : .gone(error)
     }
 
     /// For those who wait for it by its name.

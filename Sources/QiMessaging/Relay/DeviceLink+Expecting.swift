@@ -20,25 +20,38 @@ extension DeviceLink {
         }
     }
 
-    /// Asks for services that are waited for, as long as the tunnel is open. What is not there yet the device will tell.
+    /// Asks for services that are waited for, as long as this tunnel is open. What is not there yet the device will tell.
     func askForExpected() {
-        guard !isAskingForExpected else { return }
-        isAskingForExpected = true
+        guard let connection, askedOn !== connection else { return }
+        askedOn = connection
         bus.enqueue { [self] in
-            defer { isAskingForExpected = false }
-            var backoff = Backoff(first: .milliseconds(500), most: .seconds(60))
-            while let directory = remote.object, connection != nil, let service = unasked.popFirst() {
-                guard expected[service] != nil else { continue }
-                do throws(QiError) {
-                    _ = try await directory.info(ofService: service, until: .now() + .seconds(10))
-                    arrived(service)
-                } catch {
-                    if error.saysThereIsNone || error.code == .invalid { continue }
-                    bus.logger.debug("not looked for", metadata: [LogKeys.service: "\(service)", LogKeys.error: "\(error.message)"])
-                    unasked.insert(service)
-                    await bus.pause(backoff.next())
+            defer { if askedOn === connection { askedOn = nil } }
+            var backoff = Backoff(first: .milliseconds(500), most: .seconds(5))
+            while !unasked.isEmpty, self.connection === connection {
+                var pause = TimeAmount.zero
+                var late: Set<String> = []
+                while self.connection === connection, let service = unasked.popFirst() {
+                    do throws(QiError) {
+                        try await ask(for: service)
+                    } catch {
+                        late.insert(service)
+                        pause = backoff.next(after: error)
+                        bus.logger.debug("not looked for", metadata: [LogKeys.service: "\(service)", LogKeys.error: "\(error.message)"])
+                    }
                 }
+                unasked.formUnion(late)
+                if !late.isEmpty { await bus.pause(pause) }
             }
+        }
+    }
+
+    private nonisolated(nonsending) func ask(for service: String) async throws(QiError) {
+        guard expected[service] != nil, let directory = remote.object else { return }
+        do throws(QiError) {
+            _ = try await directory.info(ofService: service, until: .now() + .seconds(10))
+            arrived(service)
+        } catch {
+            guard error.saysThereIsNone || error.code == .invalid else { throw error }
         }
     }
 

@@ -26,11 +26,12 @@ final class DeviceLink: ConnectionOwner {
     var expected: [String: [(directory: ServiceDirectory, name: String)]] = [:]
     /// Those of them that the device is to be asked for.
     var unasked: Set<String> = []
-    var isAskingForExpected = false
+    /// The tunnel on which that happens.
+    var askedOn: Connection?
     /// How long setting up a tunnel, or a look-up through one, may take: libqi gives up after 60 s (wire reference §14).
     private static let setUpTime = TimeAmount.seconds(30)
-    /// Ends an attempt that takes too long.
-    private var watchdog: Scheduled<Void>?
+    /// The tunnel that is being set up, and what ends it when that takes too long.
+    private var opening: (connection: Connection, watchdog: Scheduled<Void>)?
     private(set) var connectedAt: NIODeadline?
     /// The device's last refusal, and until when it counts: no tunnel is asked for again before.
     private var refusal: (error: QiError, end: NIODeadline)?
@@ -50,7 +51,8 @@ final class DeviceLink: ConnectionOwner {
                 name: "\(device)/ServiceDirectory", reason: QiError(.offline, "no tunnel to \(device) is open"),
                 firstPause: .milliseconds(500), longestPause: .seconds(60)))
         services = RemoteServices(
-            of: remote, sameBy: .object, lookUpTime: Self.setUpTime, pauses: (first: .milliseconds(250), most: .seconds(5)))
+            of: remote, sameBy: .object, lookUpTime: Self.setUpTime, pauses: (first: .milliseconds(250), most: .seconds(5)),
+            place: "\(device)/", awaitsSubscriptions: false)
         remote.begin(for: self)
         services.begin(for: self)
     }
@@ -85,6 +87,7 @@ final class DeviceLink: ConnectionOwner {
             for service in services.names { services.giveUp(service, error) }
         }
         connection?.close(.refused(error))
+        opening?.connection.close(.refused(error))
     }
 
     /// Something changed there, or in what we know of the device: the next attempt may end otherwise.
@@ -203,14 +206,19 @@ extension DeviceLink: RemoteDirectoryUser {
     }
 
     private func watch(_ connection: Connection, until end: NIODeadline) {
-        watchdog?.cancel()
-        watchdog = bus.schedule(at: end) { [device] in
+        let watchdog = bus.schedule(at: end) { [device] in
             connection.close(.silent(QiError(.timedOut, "\(device) did not finish setting up the tunnel within 30 s")))
         }
+        opening = (connection, watchdog)
+    }
+
+    private func endedOpening() {
+        opening?.watchdog.cancel()
+        opening = nil
     }
 
     func joined(_ directory: RemoteObject, on connection: Connection) {
-        watchdog?.cancel()
+        endedOpening()
         connectedAt = .now()
         keepAlive()
         services.restoreAll()
@@ -220,7 +228,7 @@ extension DeviceLink: RemoteDirectoryUser {
     }
 
     func failed(_ error: QiError, isNews: Bool) {
-        watchdog?.cancel()
+        endedOpening()
         // Of the device's policy only: a key or a name that we refuse is judged anew each time.
         if error.code == .denied, error.message.hasPrefix("denied: "), refusal == nil { refusal = (error, .now() + Self.refusalTime) }
         bus.logger.debug("tunnel not open", metadata: [LogKeys.peer: "\(device)", LogKeys.error: "\(error.message)"])
@@ -265,8 +273,8 @@ extension DeviceLink: RemoteServicesUser {
     func mayBeFound(_ name: String) -> Bool { connection != nil }
 
     /// One that cannot be described any more is not waited for.
-    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> QiError? {
-        [.notFound, .remote, .invalid, .denied].contains(error.code) ? error : nil
+    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> ServiceVerdict {
+        [.notFound, .remote, .invalid, .denied].contains(error.code) ? .gone(error) : .lookAgain
     }
 
     func forgotten(_ name: String) { uses[name] = nil }

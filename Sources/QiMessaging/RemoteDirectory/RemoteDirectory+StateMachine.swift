@@ -103,6 +103,9 @@ extension RemoteDirectory {
             return []
         }
 
-        var isEnded: Bool { if case .ended = state { true } else { false } }
+        /// Why it is not wanted any more; nil while it is.
+        var endReason: QiError? { if case .ended(let error) = state { error } else { nil } }
+
+        var isEnded: Bool { endReason != nil }
     }
 }

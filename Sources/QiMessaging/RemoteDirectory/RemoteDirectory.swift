@@ -86,38 +86,35 @@ final class RemoteDirectory {
 
     // MARK: - Joining
 
-    /// Joins now if it is away. `completion` runs exactly once, with the outcome of one attempt.
-    func join(completion: @escaping Waiter) {
-        if bus.isShutDown { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
-        switch machine.sought(by: completion) {
-        case .isUp: completion(usable())
-        case .wait: break
-        case .fail(let error): completion(.failure(error))
-        case .join:
-            bus.enqueue { [self] in
-                do throws(QiError) {
-                    guard let user else { throw Self.unused }
-                    let connection = try await user.connect()
-                    finish(.success(try await setUp(on: connection)))
-                } catch {
-                    finish(.failure(error))
-                }
-            }
-        }
-    }
-
-    /// As above, on the loop.
+    /// Joins now if it is away: one attempt, which all who want it meanwhile share.
     nonisolated(nonsending) func join() async throws(QiError) -> RemoteObject {
-        // Not through the continuation: the object must not leave the loop.
+        if bus.isShutDown { throw QiError(.disconnected, "this node is stopping") }
         var result: Result<RemoteObject, QiError>?
-        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            join {
-                result = $0
-                continuation.resume()
-            }
+        var waiting: UnsafeContinuation<Void, Never>?
+        let answer = machine.sought {
+            result = $0
+            waiting?.resume()
+            waiting = nil
         }
+        switch answer {
+        case .isUp: return try usable().get()
+        case .fail(let error): throw error
+        // In this job: another one might never run when the node stops.
+        case .join: await attempt()
+        case .wait: break
+        }
+        if result == nil { await withUnsafeContinuation { waiting = $0 } }
         guard let result else { throw QiError(.disconnected, "\(name) was not joined") }
         return try result.get()
+    }
+
+    private nonisolated(nonsending) func attempt() async {
+        do throws(QiError) {
+            guard let user else { throw Self.unused }
+            finish(.success(try await setUp(on: try await user.connect())))
+        } catch {
+            finish(.failure(error))
+        }
     }
 
     /// Joins on a connection that stands already.
@@ -132,6 +129,7 @@ final class RemoteDirectory {
         if let away { throw away }
     }
 
+    private static let closed = QiError(.disconnected, "the connection was lost while the directory was joined")
     private static let unused = QiError(.disconnected, "this directory is not used any more")
 
     private func usable() -> Result<RemoteObject, QiError> {
@@ -142,7 +140,7 @@ final class RemoteDirectory {
     private func finish(_ result: Result<RemoteObject, QiError>) {
         switch result {
         case .success(let directory):
-            guard let connection = directory.connection else { return finish(.failure(directory.lostError)) }
+            guard let connection = directory.connection, !connection.isClosed else { return finish(.failure(directory.lostError)) }
             guard let waiters = machine.joined() else { return connection.close(.unneeded("this directory is not used any more")) }
             user?.joined(directory, on: connection)
             for waiter in waiters { waiter(usable()) }
@@ -159,7 +157,8 @@ final class RemoteDirectory {
             let directory = try await describe(on: connection)
             guard let user else { throw Self.unused }
             try await user.prepare(directory, on: connection)
-            guard directory.connection === connection, !machine.isEnded else { throw directory.lostError }
+            if let ended = machine.endReason { throw ended }
+            guard directory.connection === connection, !connection.isClosed else { throw Self.closed }
             return directory
         } catch {
             connection.close(.setUpFailed(error))
@@ -199,7 +198,7 @@ final class RemoteDirectory {
 
     /// Joins no more. Calls of the directory fail with `error`.
     func end(_ error: QiError) {
-        let waiters = machine.ended(error)
+        let waiters = machine.ended(options.explain(error))
         object?.connection?.close(.stopped(error))
         object?.end(error)
         for waiter in waiters { waiter(.failure(error)) }
@@ -248,28 +247,35 @@ final class RemoteDirectory {
     private nonisolated(nonsending) func attach(
         to connection: Connection, _ metaObject: MetaObject, _ links: [(signal: UInt32, link: UInt64)]
     ) async throws(QiError) -> RemoteObject {
-        if let known = object, known.metaObject == metaObject {
-            known.attach(to: connection, at: .serviceDirectory)
-            for signal in known.subscriptions.signals { try await known.confirmSubscription(to: signal) }
-            return known
+        guard !connection.isClosed else { throw Self.closed }
+        let directory: RemoteObject
+        if let known = object, known.metaObject == metaObject, !known.isEnded {
+            directory = known
+            directory.attach(to: connection, at: .serviceDirectory)
+        } else {
+            object?.end(QiError(.notFound, "\(name) is another than before", hint: "ask for it again"))
+            directory = RemoteObject(bus: bus, name: name, connection: connection, address: .serviceDirectory, metaObject: metaObject)
+            object = directory
+            for (signal, link) in links { directory.subscribed(to: signal, by: link) }
+            user?.made(directory)
+            listen(to: directory)
         }
-        object?.end(QiError(.notFound, "\(name) is another than before", hint: "ask for it again"))
-        let directory = RemoteObject(bus: bus, name: name, connection: connection, address: .serviceDirectory, metaObject: metaObject)
-        for (signal, link) in links { directory.subscribed(to: signal, by: link) }
-        user?.made(directory)
-        try await directory.confirmedListen(to: WellKnownActions.serviceRemoved) { [weak self] payload, _, _ in
+        for signal in directory.subscriptions.signals { try await directory.confirmSubscription(to: signal) }
+        return directory
+    }
+
+    private func listen(to directory: RemoteObject) {
+        _ = directory.listen(to: WellKnownActions.serviceRemoved, confirmed: { _ in }) { [weak self] payload, _, _ in
             guard let self, let (id, name) = payload.idAndName else { return }
             removedMeanwhile.remove(id)
             user?.removed(id, name)
         }
-        if options.listensToArrivals {
-            try await directory.confirmedListen(to: WellKnownActions.serviceAdded) { [weak self] payload, _, _ in
-                guard let self, let (id, name) = payload.idAndName else { return }
-                user?.added(id, name)
-            }
+        guard options.listensToArrivals else { return }
+        _ = directory.listen(to: WellKnownActions.serviceAdded, confirmed: { _ in }) { [weak self] payload, _, _ in
+            guard let self, let (id, name) = payload.idAndName else { return }
+            removedMeanwhile.add(id)
+            user?.added(id, name)
         }
-        object = directory
-        return directory
     }
 
     // MARK: - Waiting

@@ -15,11 +15,12 @@ protocol ServiceInUse: AnyObject {
 ///                   gone: removed, another service, not back in time; and forgotten when not used
 /// ```
 /// A missing service keeps its object, so its users go on when it is found again. One look-up of a name runs at a time; who asks for it
-/// meanwhile hears of it. One restoring of a name runs at a time.
+/// meanwhile hears of it. One restoring of a service runs at a time.
 struct ServiceTable<Service: ServiceInUse, Seeker> {
     private(set) var services: [String: Service] = [:]
     private var seekers: [String: [Seeker]] = [:]
-    private var restoring: Set<String> = []
+    /// What is being restored: a service that took a name over is another one.
+    private var restoring: [String: ObjectIdentifier] = [:]
 
     enum OnSought {
         /// It is in use, and has a path.
@@ -47,17 +48,26 @@ struct ServiceTable<Service: ServiceInUse, Seeker> {
     /// A service was found that is not in use yet, or in the place of another that is gone.
     mutating func used(_ name: String, _ service: Service) { services[name] = service }
 
-    /// It is to be looked for until it is found. False when that happens already, or it is not in use.
+    /// It is to be looked for until it is found. Nil when that happens already, or when it is not in use.
     mutating func beginRestoring(_ name: String) -> Service? {
-        guard let service = services[name], restoring.insert(name).inserted else { return nil }
+        guard let service = services[name], restoring[name] != ObjectIdentifier(service) else { return nil }
+        restoring[name] = ObjectIdentifier(service)
         return service
     }
 
-    mutating func endedRestoring(_ name: String) { restoring.remove(name) }
+    mutating func endedRestoring(_ name: String, _ service: Service) {
+        if restoring[name] == ObjectIdentifier(service) { restoring[name] = nil }
+    }
 
     /// Nothing uses it any more. Nil when it is being looked up: who asked for it decides then.
     mutating func unused(_ name: String) -> Service? { seekers[name] == nil ? services.removeValue(forKey: name) : nil }
 
     /// It is gone for good.
     mutating func gone(_ name: String) -> Service? { services.removeValue(forKey: name) }
+
+    /// Nothing is in use any more, nor sought.
+    mutating func ended() -> (services: [Service], seekers: [Seeker]) {
+        defer { self = ServiceTable() }
+        return (Array(services.values), seekers.values.flatMap { $0 })
+    }
 }

@@ -20,10 +20,10 @@ protocol RemoteServicesUser: AnyObject {
     func isUsed(_ name: String) -> Bool
     /// Whether a service that is missing is worth looking for now; else it is restored when its user says so.
     func mayBeFound(_ name: String) -> Bool
-    /// A service was looked for again and not found. Nil: it is looked for further; an error: it is gone.
+    /// A service was looked for again and not found.
     ///
-    /// - Parameter begin: since when it is looked for.
-    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> QiError?
+    /// - Parameter begin: since when it is looked for on this connection to the directory.
+    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> ServiceVerdict
     /// A missing service has its path again.
     func restored(_ name: String)
     /// A service is not used any more.
@@ -37,6 +37,14 @@ extension RemoteServicesUser {
     func isUsed(_ name: String) -> Bool { true }
     func restored(_ name: String) {}
     func forgotten(_ name: String) {}
+}
+
+/// What becomes of a service that was not found again.
+enum ServiceVerdict {
+    case lookAgain
+    /// Its user says when it is worth looking for.
+    case wait
+    case gone(QiError)
 }
 
 /// A service of a directory elsewhere that is in use here. Confined to the bus loop.
@@ -56,7 +64,7 @@ final class RemoteService: ServiceInUse {
         self.info = info
     }
 
-    var hasPath: Bool { object.connection != nil }
+    var hasPath: Bool { object.connection?.isClosed == false }
 
     var identity: ServiceIdentity { ServiceIdentity(info: info, metaObject: object.metaObject) }
 
@@ -91,6 +99,10 @@ final class RemoteServices {
     private let pauses: (first: TimeAmount, most: TimeAmount)
     /// What users of a service that is gone are told, where they are not to know why.
     private let concealedEnd: QiError?
+    /// Where the services are, for errors: `pepper/`.
+    private let place: String
+    /// Whether a service counts as found only when its owner has confirmed every subscription; else subscriptions follow by themselves.
+    private let awaitsSubscriptions: Bool
     private weak var user: (any RemoteServicesUser)?
     private var table = ServiceTable<RemoteService, Seeker>()
     private var isEnded = false
@@ -98,8 +110,10 @@ final class RemoteServices {
     /// - Parameter lookUpTime: how long one look-up may take.
     init(
         of directory: RemoteDirectory, sameBy rule: ServiceIdentity.Rule, lookUpTime: TimeAmount,
-        pauses: (first: TimeAmount, most: TimeAmount), concealedEnd: QiError? = nil
+        pauses: (first: TimeAmount, most: TimeAmount), place: String = "", awaitsSubscriptions: Bool = true, concealedEnd: QiError? = nil
     ) {
+        self.place = place
+        self.awaitsSubscriptions = awaitsSubscriptions
         self.concealedEnd = concealedEnd
         bus = directory.bus
         self.directory = directory
@@ -119,7 +133,7 @@ final class RemoteServices {
 
     /// Finds a service. `completion` runs exactly once; it is to note who uses the service before it returns.
     func seek(_ name: String, completion: @escaping Seeker) {
-        guard !bus.isShutDown, !isEnded else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
+        guard !bus.isShutDown, !isEnded else { return completion(.failure(Self.stopping)) }
         switch table.sought(name, by: completion) {
         case .found(let service): completion(.success(service))
         case .wait: break
@@ -139,23 +153,29 @@ final class RemoteServices {
 
     /// Looks a service up, reaches it, and compares it with the one of that name that is in use.
     ///
-    /// - Parameter told: what the directory has said of it just now.
+    /// - Parameters:
+    ///   - told: what the directory has said of it just now.
+    ///   - revived: the service that is to be found again, and no other.
     nonisolated(nonsending) func find(
-        _ name: String, told: ServiceInfo? = nil, until deadline: NIODeadline
+        _ name: String, told: ServiceInfo? = nil, reviving revived: RemoteService? = nil, until deadline: NIODeadline
     ) async throws(QiError) -> RemoteService {
-        directory.removedMeanwhile.asked()
-        defer { directory.removedMeanwhile.answered() }
-        guard let user, !isEnded else { throw QiError(.disconnected, "this node is stopping") }
+        let question = directory.removedMeanwhile.asked()
+        defer { directory.removedMeanwhile.answered(question) }
+        guard let user, !isEnded else { throw Self.stopping }
         let info: ServiceInfo
         if let told { info = told } else { info = try await user.info(of: name, until: deadline) }
-        // With a path of its own it is the object that it was: neither end of that has changed.
-        if let known = table.services[name], known.hasPath, info.isSame(as: known.info) { return known }
+        if let known = table.services[name] {
+            // With a path of its own it is the object that it was: neither end of that has changed.
+            if info.isSame(as: known.info), known.hasPath { return known }
+            if !info.isSame(as: known.info), rule == .object { try takeAway(name, revived) }
+        }
         let connection = try await user.connection(for: info, until: deadline)
         let address = ObjectAddress.main(ofService: info.serviceID)
-        let metaObject = try await connection.metaObject(of: address, name: name, deadline: deadline)
-        guard !isEnded else { throw QiError(.disconnected, "this node is stopping") }
-        if directory.removedMeanwhile.contains(info.serviceID) {
-            throw QiError(.notFound, "no service \"\(name)\": it was removed just now")
+        let metaObject = try await connection.metaObject(of: address, name: place + name, deadline: deadline)
+        guard !isEnded else { throw Self.stopping }
+        guard !connection.isClosed else { throw QiError(.disconnected, "the connection to \(place)\(name) was lost") }
+        if directory.removedMeanwhile.contains(info.serviceID, since: question) {
+            throw QiError(.notFound, "no service \"\(place)\(name)\": it was removed just now")
         }
         try user.check(info, on: connection)
         if let known = table.services[name] {
@@ -164,12 +184,21 @@ final class RemoteServices {
                 try await attach(known, to: connection, at: address)
                 return known
             }
-            giveUp(name, QiError(.notFound, "\(name) is another service than before", hint: "look it up again"))
+            try takeAway(name, revived)
         }
         let service = RemoteService(name, user.object(named: name, of: info, on: connection, metaObject), info)
         service.isThroughDirectory = connection === directory.object?.connection
         table.used(name, service)
         return service
+    }
+
+    private static let stopping = QiError(.disconnected, "this node is stopping")
+
+    /// The service of that name is another one now. Only who asks for it by name is given that one.
+    private func takeAway(_ name: String, _ revived: RemoteService?) throws(QiError) {
+        let error = QiError(.notFound, "\(place)\(name) is another service than before", hint: "look it up again")
+        giveUp(name, error)
+        if revived != nil { throw error }
     }
 
     /// Gives a service its path, and waits for its subscriptions.
@@ -180,15 +209,25 @@ final class RemoteServices {
         service.stopExpecting()
         service.object.attach(to: connection, at: address)
         service.isThroughDirectory = connection === directory.object?.connection
+        if awaitsSubscriptions { try await confirm(service, on: connection) }
+        bus.logger.info("service restored", metadata: [LogKeys.service: "\(service.object.name)"])
+        if table.services[service.name] === service { user?.restored(service.name) }
+    }
+
+    /// A subscription that silently brings nothing any more would be worse than none.
+    private nonisolated(nonsending) func confirm(_ service: RemoteService, on connection: Connection) async throws(QiError) {
         do throws(QiError) {
             for signal in service.object.subscriptions.signals { try await service.object.confirmSubscription(to: signal) }
         } catch {
-            // A subscription that silently brings nothing any more would be worse than none.
-            if error.isRetryable || connection.isClosed { service.lose(error) } else { giveUp(service.name, error) }
+            guard table.services[service.name] === service else { throw error }
+            if !error.isRetryable, !connection.isClosed {
+                giveUp(service.name, error)
+            } else if service.object.connection === connection || service.object.connection == nil {
+                service.lose(error)
+                restore(service.name)
+            }
             throw error
         }
-        bus.logger.info("service restored", metadata: [LogKeys.service: "\(service.object.name)"])
-        if table.services[service.name] === service { user?.restored(service.name) }
     }
 
     // MARK: - Finding again
@@ -198,24 +237,41 @@ final class RemoteServices {
         for name in names { restore(name) }
     }
 
-    /// Looks for a service in use until it is found, or its user's verdict is that it is gone.
+    /// Looks for a service in use until it is found, or its user's verdict is another.
     func restore(_ name: String) {
         guard !bus.isShutDown, !isEnded, let service = table.beginRestoring(name) else { return }
         bus.enqueue { [self] in
-            defer { table.endedRestoring(name) }
-            let begin = NIODeadline.now()
+            defer { table.endedRestoring(name, service) }
+            var path = directory.connection
+            var begin = NIODeadline.now()
             var backoff = Backoff(first: pauses.first, most: pauses.most)
             while !bus.isShutDown, !isEnded, table.services[name] === service, user?.mayBeFound(name) == true {
+                if path !== directory.connection {
+                    path = directory.connection
+                    begin = .now()
+                }
                 do throws(QiError) {
-                    _ = try await find(name, until: .now() + lookUpTime)
-                    return forgetIfUnused(name)
+                    _ = try await find(name, reviving: service, until: .now() + lookUpTime)
+                    if service.hasPath { return forgetIfUnused(name) }
                 } catch {
-                    guard let user, table.services[name] === service else { return }
                     bus.logger.debug("service not restored", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error.message)"])
-                    if let verdict = user.verdict(on: error, of: service, soughtSince: begin) { return giveUp(name, verdict) }
+                    if !isSoughtFurther(service, error, begin, path) { return }
                 }
                 await bus.pause(backoff.next())
             }
+        }
+    }
+
+    /// Whether a service that was not found is looked for again. An error of a path that is lost meanwhile says nothing of the service.
+    private func isSoughtFurther(_ service: RemoteService, _ error: QiError, _ begin: NIODeadline, _ path: Connection?) -> Bool {
+        guard let user, table.services[service.name] === service else { return false }
+        guard path === directory.connection else { return true }
+        switch user.verdict(on: error, of: service, soughtSince: begin) {
+        case .lookAgain: return true
+        case .wait: return false
+        case .gone(let error):
+            giveUp(service.name, error)
+            return false
         }
     }
 
@@ -241,10 +297,11 @@ final class RemoteServices {
     /// Nothing is looked up any more.
     func end(_ error: QiError) {
         isEnded = true
-        for service in all {
+        let (services, seekers) = table.ended()
+        for service in services {
             service.stopExpecting()
             service.object.end(error)
         }
-        table = ServiceTable()
+        for seeker in seekers { seeker(.failure(error)) }
     }
 }

@@ -1,23 +1,37 @@
-/// Services that were removed while a question about some was under way: what its answer says of them is void. Pure.
+/// Services that were removed while a question about some was under way: what an answer says of one that was removed after the question
+/// was sent is void. Pure.
 struct RemovedMeanwhile {
-    private var questions = 0
-    private var removed: Set<UInt32> = []
+    /// A question, in the order in which they are sent.
+    typealias Question = UInt64
 
-    /// Most ids that are remembered; questions end within seconds.
+    private var next: Question = 0
+    private var running: Set<Question> = []
+    /// When an id was removed: before the question of that number.
+    private var removed: [UInt32: Question] = [:]
+
+    /// Most ids that are remembered.
     static let maximum = 65_536
 
-    /// A question about a service is sent; it owes an ``answered()``.
-    mutating func asked() { questions += 1 }
+    /// A question about a service is sent; it owes an ``answered(_:)``.
+    mutating func asked() -> Question {
+        defer { next += 1 }
+        running.insert(next)
+        return next
+    }
 
-    mutating func answered() {
-        questions -= 1
-        if questions == 0 { removed = [] }
+    mutating func answered(_ question: Question) {
+        running.remove(question)
+        if running.isEmpty { removed = [:] }
     }
 
     /// The directory tells that a service is gone.
     mutating func remove(_ id: UInt32) {
-        if questions > 0, removed.count < Self.maximum { removed.insert(id) }
+        if !running.isEmpty, removed.count < Self.maximum { removed[id] = next }
     }
 
-    func contains(_ id: UInt32) -> Bool { removed.contains(id) }
+    /// The directory tells that a service is there.
+    mutating func add(_ id: UInt32) { removed[id] = nil }
+
+    /// Whether a service was removed after the question was sent.
+    func contains(_ id: UInt32, since question: Question) -> Bool { removed[id].map { $0 > question } ?? false }
 }

@@ -28,6 +28,7 @@ extension SessionCore: RemoteDirectoryUser {
     }
 
     func failed(_ error: QiError, isNews: Bool) {
+        explainLoss()
         bus.logger.debug("directory not reached", metadata: [LogKeys.endpoint: "\(directoryEndpoint)", LogKeys.error: "\(error.message)"])
     }
 
@@ -40,11 +41,17 @@ extension SessionCore: RemoteDirectoryUser {
     /// The connection to the directory is gone.
     func directoryLost(_ error: QiError) {
         guard !bus.isShutDown, !isEnded, let away = remote.away else { return end(error) }
-        remote.object?.explainLoss(away)
-        for service in services.all { service.object.explainLoss(away) }
+        explainLoss()
         states.change(to: .reconnecting(away))
         bus.logger.info("directory lost", metadata: [LogKeys.endpoint: "\(directoryEndpoint)", LogKeys.error: "\(error.message)"])
         remote.comeBack()
+    }
+
+    /// Calls without a path fail with words that say what is done about it.
+    private func explainLoss() {
+        guard let away = remote.away, !isEnded else { return }
+        remote.object?.explainLoss(away)
+        for service in services.all { service.object.explainLoss(away) }
     }
 
     /// The session is over: nothing comes back.
@@ -99,10 +106,10 @@ extension SessionCore: RemoteServicesUser {
     func mayBeFound(_ name: String) -> Bool { remote.connection != nil }
 
     /// One that is not listed may still come back, for the directory waits for its owner too.
-    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> QiError? {
-        if error.code != .notFound, !error.isRetryable { return error }
-        let isLate = NIODeadline.now() > begin + DirectoryTable.reservationTime + .seconds(5)
-        return isLate ? QiError(.notFound, "\(service.name) did not come back after its directory did") : nil
+    func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> ServiceVerdict {
+        if error.code != .notFound, !error.isRetryable { return .gone(error) }
+        guard NIODeadline.now() > begin + DirectoryTable.reservationTime + .seconds(5) else { return .lookAgain }
+        return .gone(QiError(.notFound, "\(service.name) did not come back after its directory did"))
     }
 
     func gone(_ name: String, _ service: RemoteService, _ error: QiError) {}

@@ -107,10 +107,13 @@ final class SessionCore: ConnectionOwner {
         if let known = services[name], known.hasPath { return .remote(known.object) }
         let directory = try await requireDirectory(until: deadline)
         if name == "ServiceDirectory" { return .remote(directory) }
-        remote.removedMeanwhile.asked()
-        defer { remote.removedMeanwhile.answered() }
+        let question = remote.removedMeanwhile.asked()
+        defer { remote.removedMeanwhile.answered(question) }
         let info = try await info(of: name, until: deadline)
         if let local = local(info) { return local }
+        if remote.removedMeanwhile.contains(info.serviceID, since: question) {
+            throw QiError(.notFound, "no service \"\(name)\": it was removed just now")
+        }
         return .remote(try await services.find(name, told: info, until: deadline).object)
     }
 

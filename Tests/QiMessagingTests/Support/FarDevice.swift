@@ -13,6 +13,7 @@ final class FarDevice: DevicePaths {
     private let listener: any Channel
     private let isThere = Mutex(true)
     private let isKnown = Mutex(true)
+    private let verified = Mutex<(@Sendable () -> Void)?>(nil)
     private let comings = AsyncStream.makeStream(of: Void.self)
 
     private init(server: DirectoryServer, listener: any Channel) {
@@ -67,6 +68,9 @@ final class FarDevice: DevicePaths {
         comings.continuation.yield()
     }
 
+    /// Runs on the bus loop of the node that reaches the device, each time the device has proven who it is.
+    func whenVerified(_ body: @escaping @Sendable () -> Void) { verified.withLock { $0 = body } }
+
     private func end() async throws {
         try await listener.close()
         await server.loop.shutDown()
@@ -100,7 +104,7 @@ final class FarDevice: DevicePaths {
             }
         }
 
-        func verify(_ answer: Capabilities) throws(QiError) {}
+        func verify(_ answer: Capabilities) throws(QiError) { device.verified.withLock { $0 }?() }
     }
 
     func untilReachable(_ device: String) async {
