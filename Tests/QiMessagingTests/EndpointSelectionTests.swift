@@ -54,9 +54,11 @@ struct EndpointSelectionTests {
     func chooses(_ given: Case) {
         let info = ServiceInfo(
             name: "x", serviceID: 2, machineID: given.machine, processID: 1, endpoints: given.endpoints, sessionID: "s", objectUID: [])
+        let mutual = TLSOptions(identity: .init(certificates: [.file("/c")], privateKey: .file("/k")), trust: .pinned([.file("/c")]))
+        let transports = TransportSet(tls: given.mutual ? mutual : TLSOptions())
         let choice = EndpointSelection.choose(
             for: info, machineID: "here", directoryMachineID: "there", directoryEndpoint: "tcp://10.0.0.1:9559",
-            usesMutualTLS: given.mutual)
+            rank: transports.rank(of:))
         #expect(choice == given.choice.map { .dial($0.compactMap(Endpoint.init)) } ?? .directoryConnection)
     }
 }

@@ -44,7 +44,7 @@ import Testing
         try await FarDevice.withDevice(["Speaker": Self.speaker]) { near, endpoint, device in
             let directory = near.directory
             device.whenVerified { directory.value.gateway?.drop(FarDevice.address, QiError(.denied, "not a contact any more")) }
-            try await withSession(at: endpoint) { session in
+            try await withSession(endpoint) { session in
                 await #expect(throws: QiError.self) { _ = try await session.service("pepper/Speaker") }
             }
             let links = try await near.deviceLinks()

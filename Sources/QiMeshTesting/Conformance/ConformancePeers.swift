@@ -65,7 +65,7 @@ public struct ConformancePeers: Sendable {
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
         try await ending({ await loop.shutDown() }) {
             let directory = try await DirectoryServer.make(on: loop, machineID: machineID)
-            let listener = try await directory.listen(at: endpoint, tls: server, transport: transport)
+            let listener = try await directory.listen(at: endpoint, tls: server, transport: transport, zone: .internal)
             try await ending({ await listener.close() }) {
                 let service = ConformanceService()
                 let hosted = try await directory.register(service.object, as: ConformanceService.name)

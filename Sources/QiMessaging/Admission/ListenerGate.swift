@@ -137,11 +137,7 @@ final class ListenerGate {
     private func takePlace(_ connection: Connection) throws(QiError) {
         guard let id = tickets[ObjectIdentifier(connection)] else { return }
         let principal = connection.principal
-        let identity: Principal.Identity? =
-            switch principal.identity {
-            case .certificate, .user, .app: principal.identity
-            case .process, .host, .device: nil
-            }
+        let identity = principal.identity.isAuthenticated ? principal.identity : nil
         switch table.proven(id, as: identity) {
         case .stay(let evicted): if let evicted { evict(evicted) }
         case .refuse(let refusal): throw limited(refusal, connection.origin, presented: identity.map { "\($0)" })
@@ -188,8 +184,7 @@ final class ListenerGate {
 
     /// Ends the connections that were let in by a certificate, which are to show it again.
     func endCertified() {
-        for guest in guests.values {
-            guard case .tls(_, .some) = guest.connection.origin else { continue }
+        for guest in guests.values where guest.connection.origin.key != nil {
             refused(guest.connection.origin, "the trusted certificates were changed: it has to show its own again", isProven: true)
             guest.connection.close(.refused(QiError(.denied, "the trusted certificates were changed: connect again")))
         }
@@ -263,7 +258,7 @@ final class ListenerGate {
             }
             throw QiError(.denied, "unknown user, or wrong token")
         }
-        if case .tls(_, .some) = connection.origin { return nil }
+        if connection.origin.identity?.isAuthenticated == true { return nil }
         guard authentication.admitsAnonymous else {
             throw QiError(.denied, "this gateway wants a user and a token")
         }

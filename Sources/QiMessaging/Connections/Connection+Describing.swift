@@ -6,8 +6,7 @@ extension Connection {
     /// The URI under which the peer reached us; nil where there is none (a tunnel).
     var localEndpoint: String? {
         guard let address = channel.localAddress, let host = address.plainHost, let port = address.port else { return nil }
-        let scheme = if case .tls(_, let fingerprint) = origin { fingerprint == nil ? "tcps" : "tcpsm" } else { "tcp" }
-        return host.contains(":") ? "\(scheme)://[\(host)]:\(port)" : "\(scheme)://\(host):\(port)"
+        return host.contains(":") ? "\(origin.scheme)://[\(host)]:\(port)" : "\(origin.scheme)://\(host):\(port)"
     }
 
     /// Asks for an object's metaobject.

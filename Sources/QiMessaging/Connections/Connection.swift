@@ -95,7 +95,7 @@ final class Connection {
         self.channel = channel
         self.role = role
         self.origin = origin
-        zone = origin.isDevice ? .internet : .internal
+        zone = origin.path.zone
         self.owner = owner
         self.limits = limits
         self.logger = bus.logger

@@ -5,7 +5,8 @@ import Synchronization
 final class PrincipalAccount: Sendable {
     private struct State {
         var calls: TokenBucket?
-        var inband: TokenBucket?
+        /// By the names of ways.
+        var bytes: [String: TokenBucket]
         var inFlight = 0
         var subscriptions = 0
     }
@@ -16,20 +17,22 @@ final class PrincipalAccount: Sendable {
     init(_ limits: PrincipalLimits, at now: NIODeadline = .now()) {
         self.limits = limits
         state = Mutex(
-            State(
-                calls: limits.calls.map { TokenBucket($0, at: now) }, inband: limits.inband.map { TokenBucket($0, at: now) }))
+            State(calls: limits.calls.map { TokenBucket($0, at: now) }, bytes: limits.bytes.mapValues { TokenBucket($0, at: now) }))
     }
 
+    /// Where the bytes that take a way are counted; nil where they are not.
+    fileprivate func meter(of path: PathKind) -> String? { limits.bytes[path.name] == nil ? nil : path.name }
+
     /// What is wrong with one more request; nil when nothing is, and it is counted.
-    func admit(_ bytes: Int, isInband: Bool, isSubscription: Bool, at now: NIODeadline = .now()) -> String? {
+    func admit(_ bytes: Int, by path: PathKind, isSubscription: Bool, at now: NIODeadline = .now()) -> String? {
         if let most = limits.payload, bytes > most { return "the arguments have \(bytes) bytes, and \(most) are allowed" }
         return state.withLock { state in
             if let most = limits.callsInFlight, state.inFlight >= most { return "\(most) calls wait for their answers: wait for one" }
             if isSubscription, let most = limits.subscriptions, state.subscriptions >= most {
                 return "\(most) subscriptions are held: end one"
             }
-            if isInband, let rate = limits.inband, let wait = state.inband?.take(bytes, at: now) {
-                return "\(rate.text(unit: "bytes")) through XMPP are allowed: \(QiError.tryAgain(in: wait))"
+            if let rate = limits.bytes[path.name], let wait = state.bytes[path.name]?.take(bytes, at: now) {
+                return "\(rate.text(unit: "bytes")) through \(path.carrier ?? path.name) are allowed: \(QiError.tryAgain(in: wait))"
             }
             if let rate = limits.calls, let wait = state.calls?.take(at: now) {
                 return "\(rate.text(unit: "calls")) are allowed: \(QiError.tryAgain(in: wait))"
@@ -40,19 +43,19 @@ final class PrincipalAccount: Sendable {
         }
     }
 
-    fileprivate func answered(_ bytes: Int, isInband: Bool) {
+    fileprivate func answered(_ bytes: Int, on meter: String?) {
         state.withLock { state in
             state.inFlight -= 1
-            if isInband { state.inband?.owe(bytes, at: .now()) }
+            if let meter { state.bytes[meter]?.owe(bytes, at: .now()) }
         }
     }
 
     fileprivate func unsubscribed() { state.withLock { $0.subscriptions -= 1 } }
 
-    fileprivate func mayDeliver(_ bytes: Int) -> Bool {
+    fileprivate func mayDeliver(_ bytes: Int, on meter: String) -> Bool {
         state.withLock { state in
-            guard state.inband?.isOpen(at: .now()) ?? true else { return false }
-            state.inband?.owe(bytes, at: .now())
+            guard state.bytes[meter]?.isOpen(at: .now()) ?? true else { return false }
+            state.bytes[meter]?.owe(bytes, at: .now())
             return true
         }
     }
@@ -61,7 +64,7 @@ final class PrincipalAccount: Sendable {
     func isUnused(at now: NIODeadline) -> Bool {
         state.withLock { state in
             state.inFlight == 0 && state.subscriptions == 0 && (state.calls?.isFull(at: now) ?? true)
-                && (state.inband?.isFull(at: now) ?? true)
+                && state.bytes.keys.allSatisfy { state.bytes[$0]?.isFull(at: now) ?? true }
         }
     }
 }
@@ -69,35 +72,35 @@ final class PrincipalAccount: Sendable {
 /// One admitted call, until its answer.
 final class CallTicket {
     private let account: PrincipalAccount
-    private let isInband: Bool
+    private let meter: String?
     private var bytes = 0
 
-    init(_ account: PrincipalAccount, isInband: Bool) {
+    init(_ account: PrincipalAccount, by path: PathKind) {
         self.account = account
-        self.isInband = isInband
+        meter = account.meter(of: path)
     }
 
     /// The answer has this many bytes.
     func answered(_ bytes: Int) { self.bytes = bytes }
 
-    deinit { account.answered(bytes, isInband: isInband) }
+    deinit { account.answered(bytes, on: meter) }
 }
 
 /// One admitted subscription, as long as it is held.
 final class SubscriptionTicket {
     private let account: PrincipalAccount
-    private let isInband: Bool
+    private let meter: String?
 
-    init(_ account: PrincipalAccount, isInband: Bool) {
+    init(_ account: PrincipalAccount, by path: PathKind) {
         self.account = account
-        self.isInband = isInband
+        meter = account.meter(of: path)
     }
 
     /// Bytes of events that may wait for the subscriber.
     var queue: Int? { account.limits.queue }
 
     /// Whether one more event may go to the subscriber; then it is counted.
-    func mayDeliver(_ bytes: Int) -> Bool { !isInband || account.mayDeliver(bytes) }
+    func mayDeliver(_ bytes: Int) -> Bool { meter.map { account.mayDeliver(bytes, on: $0) } ?? true }
 
     deinit { account.unsubscribed() }
 }

@@ -14,8 +14,13 @@ public struct PrincipalLimits: Hashable, Sendable {
 
     /// Calls, posts, subscriptions and accesses to properties.
     public var calls: Rate?
-    /// Bytes of calls and their answers through XMPP.
-    public var inband: Rate?
+    /// Bytes of calls, their answers and events, by the name of the way they take (``PathKind/name``). A way without a rate has no bound.
+    public var bytes: [String: Rate] = [:]
+    /// Those through XMPP.
+    public var inband: Rate? {
+        get { bytes[PathKind.inBand.name] }
+        set { bytes[PathKind.inBand.name] = newValue }
+    }
     /// The largest arguments of one call, in bytes.
     public var payload: Int?
     /// Calls that wait for their answers.

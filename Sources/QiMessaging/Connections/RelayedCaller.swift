@@ -46,7 +46,7 @@ final class RelayedCaller: Sendable {
 
     /// Whether a peer is believed who calls.
     static func isBelieved(_ origin: ConnectionOrigin) -> Bool {
-        guard case .unix(let user?) = origin else { return false }
+        guard let user = origin.user else { return false }
         return user == getuid() || user == 0
     }
 }
@@ -73,7 +73,7 @@ extension Connection {
 
     /// The peer's capabilities are known. Nobody but a process of this machine is told who is outside.
     func tellsCallers(_ remote: Capabilities) -> Bool {
-        if case .unix = origin { remote.isEnabled(RelayedCaller.capability) } else { false }
+        origin.path.isLocal && remote.isEnabled(RelayedCaller.capability)
     }
 
     /// Tells the peer who makes the call or post of that id, which is sent next.
@@ -160,22 +160,26 @@ extension Principal.Identity {
 }
 
 extension ConnectionOrigin {
+    /// A way that is not of this module goes by a word that earlier nodes know, and its name stands where they read nothing. Who came by
+    /// it is told with the principal.
     fileprivate var words: (kind: String, place: String, shown: String) {
-        switch self {
-        case .unix(let uid): ("unix", uid.map { "\($0)" } ?? "", "")
-        case .tcp(let host): ("tcp", host, "")
-        case .tls(let host, let fingerprint): ("tls", host, fingerprint ?? "")
-        case .device(let name): ("device", name, "")
+        switch path {
+        case .unix: ("unix", user.map { "\($0)" } ?? "", "")
+        case .tcp: ("tcp", host ?? "", "")
+        case .tls: ("tls", host ?? "", key ?? "")
         case .process: ("process", "", "")
+        case .inBand: ("device", device ?? "", "")
+        default: device.map { ("device", $0, path.name) } ?? ("tcp", host ?? "", path.name)
         }
     }
 
     fileprivate init?(_ kind: String, _ place: String, _ shown: String) {
         switch kind {
         case "unix": self = .unix(uid: UInt32(place))
-        case "tcp": self = .tcp(host: place)
+        case "tcp" where shown.isEmpty: self = .tcp(host: place)
+        case "tcp": self.init(by: PathKind(shown), from: place.isEmpty ? nil : place)
         case "tls": self = .tls(host: place, fingerprint: shown.isEmpty ? nil : shown)
-        case "device": self = .device(name: place)
+        case "device": self = .device(name: place, by: shown.isEmpty ? .inBand : PathKind(shown))
         case "process": self = .process
         default: return nil
         }

@@ -6,10 +6,13 @@ public final class DeviceTunnel: Sendable {
     private let server: DirectoryServer
     private let mirror: NIOLoopBound<MirroredDevice>
     private let listener = Mutex<Listener?>(nil)
+    /// The way to the device when this was made.
+    public let path: PathKind
 
-    init(server: DirectoryServer, mirror: NIOLoopBound<MirroredDevice>) {
+    init(server: DirectoryServer, mirror: NIOLoopBound<MirroredDevice>, path: PathKind) {
         self.server = server
         self.mirror = mirror
+        self.path = path
     }
 
     /// - Parameter users: as ``DirectoryServer/openTunnel(to:at:users:)``.

@@ -21,10 +21,12 @@ extension DirectoryServer {
     /// Serves qi to a device on an accepted, encrypted bytestream: it may do what the policy says; without one look up, list, call, post
     /// to, subscribe to and read or write properties of local services, nothing else. On the channel's loop, which is this directory's.
     ///
+    /// - Parameter path: the way it came by.
     /// - Parameter key: the key the device has shown, known once `judge` has agreed.
     /// - Parameter judge: examines what the device says of itself and whom it means, and adds what we say; throwing refuses it.
     public func accept(
-        _ channel: any Channel, from device: String, callsInFlight: Int, key: @escaping @Sendable () -> String? = { nil },
+        _ channel: any Channel, from device: String, by path: PathKind = .inBand, callsInFlight: Int,
+        key: @escaping @Sendable () -> String? = { nil },
         judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
     ) throws {
         var limits = directory.value.limits
@@ -32,7 +34,7 @@ extension DirectoryServer {
         // A tunnel is slow: events that wait in front of answers for minutes help nobody.
         limits.maximumEventBacklog = min(limits.maximumEventBacklog, 4 << 20)
         let connection = try QiPipeline.install(
-            on: channel, bus: loop.bus, role: .server, origin: .device(name: device), owner: directory.value, limits: limits
+            on: channel, bus: loop.bus, role: .server, origin: .device(name: device, by: path), owner: directory.value, limits: limits
         ) { connection, said in
             let answer = try judge(said)
             connection.fingerprint = key()
@@ -83,9 +85,19 @@ extension DirectoryServer {
         let result = try await loop.run { (_) async throws(QiError) -> DeviceLinks in
             DeviceLinks(
                 outgoing: directory.value.gateway?.links.values.map(\.status) ?? [],
-                incoming: directory.value.deviceConnections.map { ($0.origin.deviceName ?? "", $0.incomingCalls) })
+                incoming: directory.value.deviceConnections.map { ($0.origin.device ?? "", $0.incomingCalls) })
         }
         return (result.outgoing, result.incoming)
+    }
+
+    /// The way between us and each device that has a tunnel open, by its bare JID: that of the tunnel we opened, before that of its own.
+    public func pathsOfDevices() async throws(QiError) -> [String: PathKind] {
+        let directory = self.directory
+        return try await loop.run { (_) async throws(QiError) in
+            let ours = directory.value.gateway?.links.values.compactMap(\.connection) ?? []
+            let origins = (ours + directory.value.deviceConnections).map(\.origin)
+            return Dictionary(origins.compactMap { origin in origin.device.map { ($0, origin.path) } }) { first, _ in first }
+        }
     }
 
     private struct DeviceLinks: Sendable {
@@ -103,15 +115,16 @@ extension DirectoryServer {
         let reason = "this directory is a tunnel to \(device): services cannot be registered through it; register them on the device itself"
         let presented = try await DirectoryServer.make(on: loop, machineID: machineID, readOnlyReason: reason)
         let (own, directory) = (self.directory, presented.directory)
-        let mirror = try await loop.run { (bus) async throws(QiError) in
+        let (mirror, path) = try await loop.run { (bus) async throws(QiError) in
             let link = try own.value.requireGateway().link(named: device)
             // Whoever asks for a tunnel wants to know now whether it works.
             _ = try await link.list()
+            guard let path = link.connection?.origin.path else { throw QiError(.disconnected, "the path to \(device) was lost at once") }
             let mirror = MirroredDevice(bus: bus, link: link, directory: directory.value)
             directory.value.setResolver(mirror)
-            return NIOLoopBound(mirror, eventLoop: bus.eventLoop)
+            return (NIOLoopBound(mirror, eventLoop: bus.eventLoop), path)
         }
-        let tunnel = DeviceTunnel(server: presented, mirror: mirror)
+        let tunnel = DeviceTunnel(server: presented, mirror: mirror, path: path)
         do throws(QiError) {
             try await tunnel.listen(at: endpoint, users: users)
             return tunnel
@@ -120,8 +133,4 @@ extension DirectoryServer {
             throw error
         }
     }
-}
-
-extension ConnectionOrigin {
-    var deviceName: String? { if case .device(let name) = self { name } else { nil } }
 }

@@ -70,13 +70,16 @@ public final class DirectoryServer: Sendable {
     /// - Parameters:
     ///   - tls: the certificates of a `tcps` or `tcpsm` endpoint.
     ///   - transport: what listens, for schemes that are not of this module.
-    ///   - zone: which door it is. Through one to the outside every service is reached on the client's own connection.
+    ///   - zone: which door it is; nil: ``Zone/internal`` for sockets, ``Zone/internet`` for a transport that is not of this module.
+    ///     Through one to the outside every service is reached on the client's own connection.
     /// - Returns: the listener, whose ``Listener/endpoint`` has the real port.
     /// - Throws: `.conflict` when the address is taken, `.invalid` when it cannot be listened on.
     public func listen(
-        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil, zone: Zone = .internal
+        at endpoint: Endpoint, tls: TLSOptions = TLSOptions(), transport: (any Transport)? = nil, zone: Zone? = nil
     ) async throws(QiError) -> Listener {
-        try await listen(at: endpoint, TransportSet(transport.map { [$0] } ?? [], tls: tls), zone: zone, gate: nil)
+        let transports = TransportSet(transport.map { [$0] } ?? [], tls: tls)
+        let usual = try transports.transport(for: endpoint).path(at: endpoint).zone
+        return try await listen(at: endpoint, transports, zone: zone ?? usual, gate: nil)
     }
 
     /// What listeners of one door have in common: who may come in, and how many.
@@ -162,9 +165,7 @@ public final class DirectoryServer: Sendable {
         let directory = self.directory
         try await loop.run { (bus) async throws(QiError) in
             directory.value.registerHidden(
-                HiddenService(name: name, object: object.makeObject(on: bus)) { connection in
-                    if case .unix = connection.origin { true } else { false }
-                })
+                HiddenService(name: name, object: object.makeObject(on: bus)) { $0.origin.path.isLocal })
         }
     }
 

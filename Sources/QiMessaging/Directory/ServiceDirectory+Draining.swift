@@ -37,7 +37,7 @@ extension ServiceDirectory {
 
     /// A device's tunnels have a direction: it serves on the one that we opened, and calls on its own.
     func isServed(by connection: Connection) -> Bool {
-        guard let device = connection.origin.deviceName else { return false }
+        guard let device = connection.origin.device else { return false }
         return gateway?.links[device]?.connection.map { $0.callsInFlight > 0 } ?? false
     }
 
@@ -55,10 +55,10 @@ extension ServiceDirectory {
     private func depart(_ connection: Connection, _ reason: QiError) {
         guard departed.insert(connection.id).inserted else { return }
         departing += 1
-        let isTunnel = connection.origin.isDevice
+        let closesAtOnce = connection.origin.path.closesAtOnce
         connection.closeInOrder(.stopped(reason)) { [self] isSent in
             // A socket's end is the system's matter; a bytestream has to tell the other device.
-            if isSent != isTunnel { departing -= 1 }
+            if isSent == closesAtOnce { departing -= 1 }
         }
     }
 

@@ -9,7 +9,9 @@ extension ServiceDirectory {
         let absolute = entry.info.endpoints.compactMap(Endpoint.init).filter { endpoint in
             switch endpoint.kind {
             case .tcp, .tls, .unix: true
-            case .relative, .other: false
+            // The asker came by such an endpoint itself, and can dial another.
+            case .other: endpoint.scheme == connection.origin.scheme
+            case .relative: false
             }
         }
         if absolute.contains(where: { !$0.isLoopback }) { return false }

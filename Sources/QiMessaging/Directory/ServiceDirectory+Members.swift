@@ -136,18 +136,3 @@ extension QiValue {
         return text
     }
 }
-
-extension ConnectionOrigin {
-    /// Whether two peers are on one host as far as their addresses tell.
-    func isSameHost(as other: ConnectionOrigin) -> Bool {
-        if isDevice || other.isDevice { return false }
-        return switch (host, other.host) {
-        case (let one?, let two?): one == two || (Endpoint.isLoopback(host: one) && Endpoint.isLoopback(host: two))
-        case (let host?, nil), (nil, let host?): Endpoint.isLoopback(host: host)
-        case (nil, nil): true
-        }
-    }
-
-    /// Whether the peer is on the machine of this process, as far as its address tells.
-    var isThisHost: Bool { !isDevice && host.map(Endpoint.isLoopback(host:)) ?? true }
-}

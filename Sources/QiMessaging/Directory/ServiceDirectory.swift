@@ -22,7 +22,7 @@ final class ServiceDirectory: ConnectionOwner {
     /// What those outside are told of where this directory is, when it is a gateway's; nil: the address they used.
     var outsideAddresses: GatewayAddresses?
     private(set) var gateway: DeviceGateway?
-    /// Tunnels that devices opened to us, those included that have not authenticated yet.
+    /// Connections of devices to us; of tunnels those included that have not authenticated yet.
     private(set) var deviceConnections: [Connection] = []
 
     private(set) lazy var object = makeObject(isFull: true)
@@ -120,7 +120,7 @@ final class ServiceDirectory: ConnectionOwner {
     /// Ends what runs between a device and us.
     func dropDevice(_ device: String, _ error: QiError) {
         gateway?.drop(device, error)
-        for connection in deviceConnections where connection.origin == .device(name: device) { connection.close(.refused(error)) }
+        for connection in deviceConnections where connection.origin.device == device { connection.close(.refused(error)) }
     }
 
     // MARK: - Connections
@@ -129,6 +129,8 @@ final class ServiceDirectory: ConnectionOwner {
         connections[ObjectIdentifier(connection)] = connection
         if let accessControl { connection.enforce(accessControl) }
         refuseCalls(on: connection)
+        // By a listener, where its transport knows devices.
+        if connection.origin.device != nil, !deviceConnections.contains(where: { $0 === connection }) { deviceConnected(connection) }
         if let endReason { connection.close(.stopped(endReason)) }
         // Its listener may outlive the loop's work for a moment.
         if bus.isShutDown { connection.close(.stopped(QiError(.disconnected, "this directory has ended"))) }
@@ -142,8 +144,8 @@ final class ServiceDirectory: ConnectionOwner {
 
     /// The calls of one device are bounded over all its tunnels.
     func mayServeCall(on connection: Connection) -> Bool {
-        guard connection.origin.isDevice else { return true }
-        let running = deviceConnections.reduce(0) { $1.origin == connection.origin ? $0 + $1.incomingCalls : $0 }
+        guard connection.isOutside, let device = connection.origin.device else { return true }
+        let running = deviceConnections.reduce(0) { $1.origin.device == device ? $0 + $1.incomingCalls : $0 }
         return running < connection.limits.maximumCallsInFlight
     }
 

@@ -8,7 +8,7 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         case tls(host: String, port: UInt16, mutual: Bool)
         case unix(path: String)
         case relative(service: String)
-        /// A valid URI of a scheme that is not ours: listed, never dialled.
+        /// A valid URI of a scheme that is not of this module: dialled where a transport serves it.
         case other
     }
     public let text: String

@@ -100,7 +100,7 @@ extension GatewayUpstream: RemoteServicesUser {
         let isHere = endpoint.isLoopback && info.machineID == directoryMachineID
         let choice = EndpointSelection.choose(
             for: info, machineID: isHere ? info.machineID : machineID, directoryMachineID: directoryMachineID,
-            directoryEndpoint: endpoint.text)
+            directoryEndpoint: endpoint.text, rank: TransportSet().rank(of:))
         return try await hosts.connection(to: info, by: choice, of: directory, deadline: deadline)
     }
 

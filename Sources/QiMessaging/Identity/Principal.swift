@@ -15,6 +15,14 @@ public struct Principal: Hashable, Sendable, CustomStringConvertible {
         case app(String)
         /// Another device, by its prepared bare JID in lower case.
         case device(String)
+
+        /// Whether it was proven by a secret, and not only seen by the system or an address.
+        var isAuthenticated: Bool {
+            switch self {
+            case .certificate, .user, .app, .device: true
+            case .process, .host: false
+            }
+        }
     }
 
     public var zone: Zone
@@ -32,18 +40,8 @@ public struct Principal: Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Parameter proven: what credentials or a trust store have proven beyond the origin, such as a user name.
     public init(_ origin: ConnectionOrigin, zone: Zone, proven: Identity? = nil) {
-        var shown: String?
-        let identity: Identity
-        switch origin {
-        case .unix(let uid): identity = .process(uid: uid)
-        case .process: identity = .process(uid: nil)
-        case .tcp(let host): identity = .host(host)
-        case .tls(let host, let fingerprint):
-            shown = fingerprint
-            identity = fingerprint.map { .certificate($0) } ?? .host(host)
-        case .device(let name): identity = .device(name)
-        }
-        self.init(proven ?? identity, zone: zone, fingerprint: shown)
+        let identity = proven ?? origin.identity ?? .host(origin.host ?? origin.path.name)
+        self.init(identity, zone: zone, fingerprint: origin.key)
     }
 
     /// The bare JID, of a device.

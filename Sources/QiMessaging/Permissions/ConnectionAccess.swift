@@ -21,7 +21,7 @@ final class ConnectionAccess: CallFilter {
     let path: String
     /// Where it came from, unless it has proven who it is.
     private let place: String?
-    private let isInband: Bool
+    private let kind: PathKind
     /// Reads nothing more of the peer for a while; set by the connection.
     var keepWaiting: ((TimeAmount) -> Void)?
     private(set) var policy: PermissionPolicy
@@ -41,7 +41,7 @@ final class ConnectionAccess: CallFilter {
         self.principal = principal
         path = "\(origin)"
         if case .host(let host) = principal.identity { place = IPAddress.place(of: host) } else { place = nil }
-        isInband = origin.isDevice
+        kind = origin.path
         revision = control.revision
         policy = control.policy
         expiry = policy.nextExpiry(after: WallClock.seconds)
@@ -180,13 +180,13 @@ final class ConnectionAccess: CallFilter {
     ) -> CallVerdict {
         guard let account else { return .pass }
         let isSubscription = access == .subscribe
-        if let reason = account.admit(call.payload.readableBytes, isInband: isInband, isSubscription: isSubscription) {
+        if let reason = account.admit(call.payload.readableBytes, by: kind, isSubscription: isSubscription) {
             note("limited", "\(service() ?? "").\(name)", access.rawValue, false, rule, detail: reason)
             countRefusal()
             return .refused("limit: \(principal): \(reason)" + (rule.map { " (rule \($0))" } ?? ""))
         }
-        call.ticket = CallTicket(account, isInband: isInband)
-        if isSubscription { call.subscription = SubscriptionTicket(account, isInband: isInband) }
+        call.ticket = CallTicket(account, by: kind)
+        if isSubscription { call.subscription = SubscriptionTicket(account, by: kind) }
         return .pass
     }
 

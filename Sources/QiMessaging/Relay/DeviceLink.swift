@@ -180,13 +180,13 @@ extension DeviceLink: RemoteDirectoryUser {
         let place = NIOLoopBoundBox<Connection?>.makeEmptyBox(valueType: Connection.self, eventLoop: bus.eventLoop)
         let link = NIOLoopBound(self, eventLoop: bus.eventLoop)
         let attempt = try paths.attempt(device)
-        let credentials = attempt.credentials
+        let (credentials, origin) = (attempt.credentials, ConnectionOrigin.device(name: device, by: attempt.path))
         do throws(QiError) {
             try await attempt.open(on: bus.eventLoop) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let link = link.value
                     place.value = try QiPipeline.install(
-                        on: channel, bus: link.bus, role: .client, origin: .device(name: link.device), owner: link,
+                        on: channel, bus: link.bus, role: .client, origin: origin, owner: link,
                         limits: link.limits, credentials: credentials)
                 }
             }

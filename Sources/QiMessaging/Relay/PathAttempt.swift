@@ -3,6 +3,9 @@ public import QiWire
 
 /// One attempt to reach a device: by which way, what is said there, and what it came to. Used once, by one task.
 public protocol PathAttempt: Sendable {
+    /// The way it takes. By default ``PathKind/inBand``, so that no bound on bytes is missed by a way that says nothing of itself.
+    var path: PathKind { get }
+
     /// What we say of ourselves, and of whom we mean, inside the encrypted bytestream.
     var credentials: Capabilities { get }
 
@@ -21,4 +24,8 @@ public protocol PathAttempt: Sendable {
 
     /// Why it failed inside TLS, which itself says only that it failed; nil when it was something else.
     var refusal: QiError? { get }
+}
+
+extension PathAttempt {
+    public var path: PathKind { .inBand }
 }

@@ -75,7 +75,7 @@ extension RemoteObject: ObjectReceiver {
     private func outgoing(_ call: IncomingCall, as type: QiType, _ upstream: Connection) throws -> ByteBuffer {
         let coding = call.connection.objectCoding
         guard try ReferenceRewriting.holdsObject(call.payload, as: type, objects: coding) else { return call.payload }
-        if upstream.origin.isDevice || call.connection.origin.isDevice {
+        if upstream.origin.device != nil || call.connection.origin.device != nil {
             throw QiError(
                 .unsupported, "\(name): objects cannot be passed as arguments between devices yet: pass values, or subscribe to a signal")
         }
@@ -173,8 +173,4 @@ extension RemoteObject: ObjectReceiver {
 
 extension MemberTable {
     static let generic = MemberTable(.generic)
-}
-
-extension ConnectionOrigin {
-    var isDevice: Bool { if case .device = self { true } else { false } }
 }

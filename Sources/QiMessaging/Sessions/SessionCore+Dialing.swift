@@ -34,7 +34,7 @@ extension SessionCore {
     ) async throws(QiError) -> Connection {
         let choice = EndpointSelection.choose(
             for: info, machineID: machineID, directoryMachineID: remote.machineID, directoryEndpoint: directoryEndpoint.text,
-            usesMutualTLS: reach.transports.tls.isMutual)
+            rank: reach.transports.rank(of:))
         return try await hosts.connection(to: info, by: choice, of: directory, deadline: deadline)
     }
 }

@@ -1,5 +1,3 @@
-import CQiSystem
-import Glibc
 import NIOCore
 import QiWire
 
@@ -25,23 +23,26 @@ enum QiPipeline {
         let limits: ConnectionLimits
         /// Whom a client says it is.
         var credentials: Credentials?
-        /// Which door accepted channels come in by.
-        var zone = Zone.internal
+        /// Which door accepted channels come in by; nil: that of the way they take.
+        var zone: Zone?
         /// Whom that door lets in, and its zone; nil: everybody.
         var gate: NIOLoopBound<ListenerGate>?
     }
 
     /// TLS where the endpoint says so, and the protocol, on a channel that was accepted or connected at an endpoint.
     ///
-    /// - Returns: fails with `.denied` for a unix socket's peer that is another user.
+    /// - Returns: fails with `.denied` for a peer that the transport, or the gate, does not let in.
     static func install(
         on channel: any Channel, _ setup: Setup, bus: Bus, role: Connection.Role
     ) -> EventLoopFuture<NIOLoopBound<Connection>> {
         let bound = NIOLoopBound(bus, eventLoop: channel.eventLoop)
-        return origin(of: channel, setup.endpoint).flatMapThrowing { origin in
-            guard mayTalk(origin, role) else {
-                throw QiError(.denied, "the process at the other end of \(setup.endpoint) belongs to another user")
-            }
+        let transport: any Transport
+        do throws(QiError) {
+            transport = try setup.transports.transport(for: setup.endpoint)
+        } catch {
+            return channel.eventLoop.makeFailedFuture(error)
+        }
+        return transport.origin(of: channel, at: setup.endpoint, isServer: role == .server).flatMapThrowing { origin in
             guard let gate = setup.gate?.value else {
                 let connection = try install(on: channel, setup, bus: bound.value, role: role, origin: origin)
                 return NIOLoopBound(connection, eventLoop: channel.eventLoop)
@@ -69,7 +70,7 @@ enum QiPipeline {
         let connection = Connection(
             bus: bus, channel: channel, role: role, origin: origin, owner: setup.owner?.value, limits: setup.limits,
             credentials: setup.credentials?.capabilities ?? Capabilities(), authenticator: authenticator)
-        connection.zone = setup.gate?.value.rules.zone(of: origin.host) ?? setup.zone
+        connection.zone = setup.gate?.value.rules.zone(of: origin.host) ?? setup.zone ?? origin.path.zone
         let pipeline = channel.pipeline.syncOperations
         if case .tls(let host, let port, let mutual) = setup.endpoint.kind {
             let caller = origin.host ?? host
@@ -79,28 +80,5 @@ enum QiPipeline {
         }
         try pipeline.addHandler(ConnectionHandler(connection))
         return connection
-    }
-
-    /// Who is at the other end, as the kernel says.
-    private static func origin(of channel: any Channel, _ endpoint: Endpoint) -> EventLoopFuture<ConnectionOrigin> {
-        let host = channel.remoteAddress?.plainHost
-        switch endpoint.kind {
-        case .tls(let name, _, _): return channel.eventLoop.makeSucceededFuture(.tls(host: host ?? name, fingerprint: nil))
-        case .tcp(let name, _): return channel.eventLoop.makeSucceededFuture(.tcp(host: host ?? name))
-        case .relative, .other: return channel.eventLoop.makeSucceededFuture(.tcp(host: host ?? endpoint.text))
-        case .unix: break
-        }
-        guard let provider = channel as? any SocketOptionProvider else {
-            return channel.eventLoop.makeSucceededFuture(.unix(uid: nil))
-        }
-        let credentials: EventLoopFuture<qimesh_ucred> = provider.unsafeGetSocketOption(
-            level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
-        return credentials.map { .unix(uid: $0.uid) }
-    }
-
-    /// A unix socket serves its own user, and root; root may use everybody's.
-    private static func mayTalk(_ origin: ConnectionOrigin, _ role: Connection.Role) -> Bool {
-        guard case .unix(let uid) = origin else { return true }
-        return uid == getuid() || uid == 0 || (role == .client && getuid() == 0)
     }
 }

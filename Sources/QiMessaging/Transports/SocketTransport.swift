@@ -1,3 +1,5 @@
+import CQiSystem
+import Glibc
 public import Logging
 public import NIOCore
 import NIOPosix
@@ -98,5 +100,51 @@ public struct SocketTransport: Transport {
 
     private static func listening(_ channel: any Channel, _ endpoint: Endpoint) -> TransportListening {
         TransportListening(at: endpoint, ended: channel.closeFuture) { channel.close(promise: nil) }
+    }
+}
+
+// MARK: - How they are told apart
+
+extension SocketTransport {
+    public func path(at endpoint: Endpoint) -> PathKind {
+        switch endpoint.kind {
+        case .unix: .unix
+        case .tls: .tls
+        case .tcp, .relative, .other: .tcp
+        }
+    }
+
+    /// On loopback the clear comes first, where it is cheaper; elsewhere TLS.
+    public func rank(of endpoint: Endpoint) -> Int? {
+        switch endpoint.kind {
+        case .unix: 0
+        case .tcp: endpoint.isLoopback ? 1 : 6
+        case .tls(_, _, let mutual): (endpoint.isLoopback ? 2 : 4) + (mutual ? 0 : 1)
+        case .relative, .other: nil
+        }
+    }
+
+    /// Who is at the other end, as the kernel says. Of TLS nothing is proven yet (`TLSIdentityHandler`).
+    public func origin(of channel: any Channel, at endpoint: Endpoint, isServer: Bool) -> EventLoopFuture<ConnectionOrigin> {
+        let host: String
+        switch endpoint.kind {
+        case .unix: return neighbour(on: channel, at: endpoint, isServer: isServer)
+        case .tcp(let name, _), .tls(let name, _, _): host = name
+        case .relative, .other: host = endpoint.text
+        }
+        return channel.eventLoop.makeSucceededFuture(
+            ConnectionOrigin(by: path(at: endpoint), from: channel.remoteAddress?.plainHost ?? host))
+    }
+
+    /// A unix socket serves its own user, and root; root may use everybody's.
+    private func neighbour(on channel: any Channel, at endpoint: Endpoint, isServer: Bool) -> EventLoopFuture<ConnectionOrigin> {
+        let refusal = QiError(.denied, "the process at the other end of \(endpoint) belongs to another user")
+        guard let provider = channel as? any SocketOptionProvider else { return channel.eventLoop.makeFailedFuture(refusal) }
+        let credentials: EventLoopFuture<qimesh_ucred> = provider.unsafeGetSocketOption(
+            level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
+        return credentials.flatMapThrowing { credentials in
+            guard credentials.uid == getuid() || credentials.uid == 0 || (!isServer && getuid() == 0) else { throw refusal }
+            return .unix(uid: credentials.uid)
+        }
     }
 }

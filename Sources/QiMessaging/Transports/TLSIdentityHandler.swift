@@ -35,11 +35,11 @@ final class TLSIdentityHandler: ChannelInboundHandler {
 
     private func identify(_ context: ChannelHandlerContext) {
         do {
-            guard case .tls(let host, _) = connection.origin,
-                let certificate = try context.pipeline.syncOperations.nioSSL_peerCertificate()
-            else { throw QiError(.denied, "the peer showed no certificate") }
+            guard let certificate = try context.pipeline.syncOperations.nioSSL_peerCertificate() else {
+                throw QiError(.denied, "the peer showed no certificate")
+            }
             let key = try certificate.extractPublicKey().toSPKIBytes()
-            connection.origin = .tls(host: host, fingerprint: Self.fingerprint(ofKey: key))
+            connection.origin.identity = .certificate(Self.fingerprint(ofKey: key))
         } catch {
             context.fireErrorCaught(error)
         }

@@ -211,6 +211,9 @@ import Testing
         Caller(principal: Principal(.device("op@lab.example"), zone: .internet, fingerprint: "9f"), origin: .device(name: "op@lab.example")),
         Caller(principal: Principal(.process(uid: 1000), zone: .lan), origin: .unix(uid: 1000)),
         Caller(principal: Principal(.process(uid: nil), zone: .lan), origin: .process),
+        Caller(principal: Principal(.host("h"), zone: .internet), origin: ConnectionOrigin(by: PathKind("trial"), from: "h")),
+        Caller(principal: Principal(.user("nao"), zone: .internet), origin: ConnectionOrigin(by: PathKind("trial"))),
+        Caller(principal: "op@lab.example", origin: .device(name: "op@lab.example", by: PathKind("trial"))),
     ])
     func isReadAsItWasWritten(_ caller: Caller) throws {
         let written = RelayedCaller(caller)
@@ -222,5 +225,17 @@ import Testing
         var longer = written.encoded
         longer.writeInteger(UInt8(0))
         #expect(throws: WireError.self) { try RelayedCaller(reading: longer) }
+    }
+
+    /// Those know five ways, and read a third word only with `tls`.
+    @Test(arguments: [
+        (ConnectionOrigin(by: PathKind("trial"), from: "h"), ["tcp", "h", "trial"]),
+        (ConnectionOrigin(by: PathKind("trial"), proven: .certificate("9f")), ["tcp", "", "trial"]),
+        (.device(name: "op@lab.example", by: PathKind("trial")), ["device", "op@lab.example", "trial"]),
+    ])
+    func aNewWayIsToldInWordsThatEarlierNodesRead(_ origin: ConnectionOrigin, _ words: [String]) throws {
+        var rest = RelayedCaller(Caller(principal: .stranger, origin: origin)).encoded
+        for _ in 0..<4 { _ = try rest.readQiString() }
+        #expect(try (0..<3).map { _ in try rest.readQiString().lossyText } == words && rest.readableBytes == 0)
     }
 }

@@ -64,50 +64,50 @@ import Testing
 
     @Test func anAccountRefusesWithWhatToDo() {
         let account = PrincipalAccount(limits { $0.calls = .init(1) }, at: start)
-        #expect(account.admit(10, isInband: false, isSubscription: false, at: start) == nil)
+        #expect(account.admit(10, by: .tcp, isSubscription: false, at: start) == nil)
         #expect(
-            account.admit(10, isInband: false, isSubscription: false, at: start)
+            account.admit(10, by: .tcp, isSubscription: false, at: start)
                 == "1 calls per second are allowed: try again in 1 s")
         #expect(
-            account.admit(10, isInband: false, isSubscription: false, at: start + .milliseconds(900))
+            account.admit(10, by: .tcp, isSubscription: false, at: start + .milliseconds(900))
                 == "1 calls per second are allowed: try again in 100 ms")
     }
 
     @Test func largeArgumentsAreRefused() {
         let account = PrincipalAccount(limits { $0.payload = 100 })
-        #expect(account.admit(100, isInband: false, isSubscription: false) == nil)
-        #expect(account.admit(101, isInband: false, isSubscription: false) == "the arguments have 101 bytes, and 100 are allowed")
+        #expect(account.admit(100, by: .tcp, isSubscription: false) == nil)
+        #expect(account.admit(101, by: .tcp, isSubscription: false) == "the arguments have 101 bytes, and 100 are allowed")
     }
 
     @Test func callsInFlightCountUntilTheirTicketIsGone() {
         let account = PrincipalAccount(limits { $0.callsInFlight = 1 })
-        #expect(account.admit(1, isInband: false, isSubscription: false) == nil)
-        var ticket: CallTicket? = CallTicket(account, isInband: false)
-        #expect(account.admit(1, isInband: false, isSubscription: false) == "1 calls wait for their answers: wait for one")
+        #expect(account.admit(1, by: .tcp, isSubscription: false) == nil)
+        var ticket: CallTicket? = CallTicket(account, by: .tcp)
+        #expect(account.admit(1, by: .tcp, isSubscription: false) == "1 calls wait for their answers: wait for one")
         ticket?.answered(5)
         ticket = nil
-        #expect(account.admit(1, isInband: false, isSubscription: false) == nil)
+        #expect(account.admit(1, by: .tcp, isSubscription: false) == nil)
     }
 
     @Test func subscriptionsCountAsLongAsTheyAreHeld() {
         let account = PrincipalAccount(limits { $0.subscriptions = 1 })
-        #expect(account.admit(1, isInband: false, isSubscription: true) == nil)
-        var ticket: SubscriptionTicket? = SubscriptionTicket(account, isInband: false)
-        #expect(account.admit(1, isInband: false, isSubscription: true) == "1 subscriptions are held: end one")
-        #expect(account.admit(1, isInband: false, isSubscription: false) == nil)
+        #expect(account.admit(1, by: .tcp, isSubscription: true) == nil)
+        var ticket: SubscriptionTicket? = SubscriptionTicket(account, by: .tcp)
+        #expect(account.admit(1, by: .tcp, isSubscription: true) == "1 subscriptions are held: end one")
+        #expect(account.admit(1, by: .tcp, isSubscription: false) == nil)
         #expect(ticket?.queue == nil)
         ticket = nil
-        #expect(account.admit(1, isInband: false, isSubscription: true) == nil)
+        #expect(account.admit(1, by: .tcp, isSubscription: true) == nil)
     }
 
     @Test func inbandBytesCountOnInbandPathsOnlyAndWithTheAnswers() {
         let account = PrincipalAccount(limits { $0.inband = .init(1000, per: .seconds(3600)) })
-        #expect(account.admit(5000, isInband: false, isSubscription: false) == nil)
-        #expect(account.admit(100, isInband: true, isSubscription: false) == nil)
-        var ticket: CallTicket? = CallTicket(account, isInband: true)
+        #expect(account.admit(5000, by: .tcp, isSubscription: false) == nil)
+        #expect(account.admit(100, by: .inBand, isSubscription: false) == nil)
+        var ticket: CallTicket? = CallTicket(account, by: .inBand)
         ticket?.answered(2000)
         ticket = nil
-        let refusal = account.admit(1, isInband: true, isSubscription: false)
+        let refusal = account.admit(1, by: .inBand, isSubscription: false)
         #expect(refusal?.hasPrefix("1000 bytes per hour through XMPP are allowed: try again in ") == true)
         #expect(!account.isUnused(at: .now()))
     }

@@ -10,27 +10,29 @@ final class FarDevice: DevicePaths {
     static let address = "pepper@test"
 
     let server: DirectoryServer
+    private let path: PathKind
     private let listener: any Channel
     private let isThere = Mutex(true)
     private let isKnown = Mutex(true)
     private let verified = Mutex<(@Sendable () -> Void)?>(nil)
     private let comings = AsyncStream.makeStream(of: Void.self)
 
-    private init(server: DirectoryServer, listener: any Channel) {
+    private init(server: DirectoryServer, path: PathKind, listener: any Channel) {
         self.server = server
+        self.path = path
         self.listener = listener
     }
 
-    private static func start() async throws -> FarDevice {
+    private static func start(_ path: PathKind) async throws -> FarDevice {
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
         let server = try await DirectoryServer.make(on: loop, machineID: "far-machine")
         await loop.start()
         let listener = try await ServerBootstrap(group: loop.eventLoop).childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
-                try server.accept(channel, from: "desk@test", callsInFlight: 64) { (_) throws(QiError) in Capabilities() }
+                try server.accept(channel, from: "desk@test", by: path, callsInFlight: 64) { (_) throws(QiError) in Capabilities() }
             }
         }.bind(host: "127.0.0.1", port: 0).get()
-        return FarDevice(server: server, listener: listener)
+        return FarDevice(server: server, path: path, listener: listener)
     }
 
     /// Runs `body` with a directory that reaches a far device as `pepper`, and that device.
@@ -42,11 +44,13 @@ final class FarDevice: DevicePaths {
     }
 
     /// The same with the device itself.
+    ///
+    /// - Parameter path: what its tunnels say of their way.
     static func withDevice<Result>(
-        _ services: [String: ObjectBuilder] = [:],
+        _ services: [String: ObjectBuilder] = [:], by path: PathKind = .inBand,
         _ body: (_ near: DirectoryServer, _ endpoint: Endpoint, _ device: FarDevice) async throws -> Result
     ) async throws -> Result {
-        let far = try await start()
+        let far = try await start(path)
         do {
             for (name, object) in services { _ = try await far.server.register(object, as: name) }
             let result = try await withDirectory { near, endpoint in
@@ -88,6 +92,7 @@ final class FarDevice: DevicePaths {
     /// Over plain TCP, and whoever answers is believed.
     private struct Attempt: PathAttempt {
         let device: FarDevice
+        var path: PathKind { device.path }
         var credentials: Capabilities { Capabilities() }
         var refusal: QiError? { nil }
 

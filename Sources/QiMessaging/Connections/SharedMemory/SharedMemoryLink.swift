@@ -35,7 +35,7 @@ final class SharedMemoryLink {
     /// What we can do, on a unix socket to a process of our own user; everywhere else only the usual.
     static func capabilities(_ origin: ConnectionOrigin, limits: ConnectionLimits) -> Capabilities {
         var capabilities = Capabilities.ours
-        if case .unix(let user?) = origin, user == getuid(), limits.sharedMemoryThreshold < .max {
+        if origin.user == getuid(), limits.sharedMemoryThreshold < .max {
             capabilities[SharedMemoryMessages.capability] = QiDynamic(.bool(true))
         }
         return capabilities
