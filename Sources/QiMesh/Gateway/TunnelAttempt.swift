@@ -17,6 +17,8 @@ final class TunnelAttempt: PathAttempt {
 
     private var name: String { "\(device)" }
 
+    let path = PathKind.inBand
+
     /// What is said of a device that may not be reached any more.
     static func noContact(_ device: String) -> QiError { QiError(.denied, "\(device) is no contact any more", hint: "qimesh devices") }
 

@@ -66,7 +66,11 @@ public struct Device: Sendable {
             let clock = ContinuousClock()
             let start = clock.now
             _ = try await services()
-            return .inBand(roundTrip: clock.now - start)
+            let roundTrip = clock.now - start
+            guard let kind = try await mesh.server.pathsOfDevices()[jid] else {
+                throw QiError(.disconnected, "the path to \(name) was lost while it was measured")
+            }
+            return DevicePath(kind: kind, roundTrip: roundTrip)
         }
     }
 }

@@ -156,7 +156,7 @@ final class NodeControl: Sendable {
     private func devices() async throws -> QiValue {
         let links = try await server.deviceLinks()
         let counts = await learn(from: links.outgoing.filter(\.isUp).map(\.device))
-        let open = Set(links.outgoing.filter(\.isUp).map(\.device) + links.incoming.map(\.device))
+        let paths = try await server.pathsOfDevices()
         return .list(
             try gateways.flatMap { gateway in gateway.peers.peers().map { (gateway, $0) } }.map { gateway, peer in
                 let jid = "\(peer.jid)"
@@ -169,7 +169,7 @@ final class NodeControl: Sendable {
                 return .dictionary([
                     ("name", .string(peer.name)), ("jid", .string(jid)), ("state", .string(peer.state.rawValue)),
                     ("model", .string(peer.model)), ("services", .int64(counts[jid] ?? -1)),
-                    ("path", .string(peer.state == .online && open.contains(jid) ? "in-band" : "")),
+                    ("path", .string(peer.state == .online ? paths[jid]?.name ?? "" : "")),
                     ("lastSeen", .double(peer.lastSeen?.timeIntervalSince1970 ?? -1)), ("resource", .string(peer.resource)),
                     ("subscription", .string(peer.subscription)),
                     ("fingerprint", .string(try trust.entry(jid: jid).map { "\($0.key)" } ?? "")), ("note", .string(peer.note)),
@@ -277,7 +277,7 @@ final class NodeControl: Sendable {
             await tunnel.close()
         }
         return .dictionary([
-            ("device", .string(device)), ("url", .string(tunnel.endpoint?.text ?? url)), ("path", .string("in-band")),
+            ("device", .string(device)), ("url", .string(tunnel.endpoint?.text ?? url)), ("path", .string(tunnel.path.name)),
         ])
     }
 }

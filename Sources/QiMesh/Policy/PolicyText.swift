@@ -35,7 +35,9 @@ public enum PolicyText {
     public static func limits(_ limits: PrincipalLimits) -> String {
         var parts: [String] = []
         if let rate = limits.calls { parts.append("calls: \(text(rate))") }
-        if let rate = limits.inband { parts.append("inband: \(text(rate))") }
+        for (way, rate) in limits.bytes.sorted(by: { $0.key < $1.key }) {
+            parts.append("\(way == PathKind.inBand.name ? "inband" : way): \(text(rate))")
+        }
         if let bytes = limits.payload { parts.append("payload: \(bytes)") }
         if let count = limits.callsInFlight { parts.append("in-flight: \(count)") }
         if let count = limits.subscriptions { parts.append("subscriptions: \(count)") }
