@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QiMesh
 
 /// The process: parses, runs, and ends with the exit status of the reference "cli-and-config" §3.
 @main

@@ -1,8 +1,7 @@
-import QiMesh
 import QiMessaging
-import QiWire
 import Testing
 
+@testable import QiMesh
 @testable import QiMeshCLI
 
 @Suite("Failures and exit codes")
@@ -28,18 +27,6 @@ struct FailureTests {
         #expect(failure == CommandFailure(expected, "m", hint: "h", device: "d"))
     }
 
-    @Test(
-        "the node's error texts",
-        arguments: [
-            ("Cannot find it", .remote, "Cannot find it", nil), ("offline: pepper is away", .offline, "pepper is away", nil),
-            ("trust: another key (try: qimesh trust a@b)", .trust, "another key", "qimesh trust a@b"),
-            ("odd: text (try: x)", .remote, "odd: text", "x"), ("remote: a (try: rm) (try: )", .remote, "a (try: rm)", nil),
-            ("", .remote, "", nil), ("a (b)", .remote, "a (b)", nil),
-        ] as [(String, CommandFailure.Code, String, String?)])
-    func nodeTexts(_ text: String, _ code: CommandFailure.Code, _ message: String, _ hint: String?) {
-        #expect(CommandFailure(nodeText: text, device: "d") == CommandFailure(code, message, hint: hint, device: "d"))
-    }
-
     /// A directory, a service or a device may say what it likes; what to type is our word.
     @Test(arguments: [QiError.Code.remote, .denied, .notFound, .offline])
     func adviceInARemoteTextIsText(_ code: QiError.Code) {
@@ -49,22 +36,7 @@ struct FailureTests {
     }
 
     @Test("a service's own error is never read as the node's")
-    func remoteStaysRemote() {
-        #expect(CommandFailure(QiError(.remote, "denied: by me")).code == .remote)
-        #expect(CommandFailure(ofNode: QiError(.remote, "denied: by me")).code == .denied)
-        #expect(CommandFailure(ofNode: QiError(.timedOut, "denied: x")).message == "denied: x")
-    }
-
-    @Test(
-        "what the bus has read of the node's texts",
-        arguments: [
-            ("not-found: nobody asked (try: qimesh devices)", .notFound, "nobody asked", "qimesh devices"),
-            ("denied: not you", .denied, "not you", nil), ("usage: too long (try: less)", .usage, "too long", "less"),
-            ("closed: it went", .closed, "it went", nil), ("timed-out: 5 s (try: later)", .timedOut, "5 s", "later"),
-        ] as [(String, CommandFailure.Code, String, String?)])
-    func nodeTextsThroughTheBus(_ text: String, _ code: CommandFailure.Code, _ message: String, _ hint: String?) {
-        #expect(CommandFailure(ofNode: QiError(wireText: text), device: "d") == CommandFailure(code, message, hint: hint, device: "d"))
-    }
+    func remoteStaysRemote() { #expect(CommandFailure(QiError(.remote, "denied: by me")).code == .remote) }
 
     @Test("a limit that told when to come back is retryable")
     func limits() {
@@ -89,6 +61,14 @@ struct FailureTests {
         #expect(failure.lines(detailed: false) == ["error: bad \\x1b[2Jthing", "  try: a\\u{202e}b\\nc"])
         #expect(failure.lines(detailed: true) == ["error: bad \\x1b[2Jthing", "  At:", "    file.py", "  try: a\\u{202e}b\\nc"])
         #expect(CommandFailure(.remote, "").lines(detailed: false) == ["error: no reason was given"])
+    }
+
+    @Test("causes are told with -vv, and stay out of the document")
+    func causes() {
+        let failure = CommandFailure(QiError(.offline, "away", cause: MeshError(.closed, "it went\u{1B}")))
+        #expect(failure.lines(detailed: false) == ["error: away"])
+        #expect(failure.lines(detailed: true) == ["error: away", "  because: it went\\x1b"])
+        #expect(failure.json == CommandFailure(.offline, "away").json)
     }
 
     @Test func json() {
@@ -138,16 +118,15 @@ struct TypedCommandTests {
 @Suite("Why a contact could not be reached")
 struct DeviceRowTests {
     private func row(_ name: String, _ jid: String, _ state: String) -> DeviceRow {
-        let entries: [(String, QiValue)] = [
-            ("name", .string(name)), ("jid", .string(jid)), ("state", .string(state)), ("services", .int64(-1)),
-            ("lastSeen", .double(12)), ("account", .string("own@x")), ("trouble", .string(state == "unknown" ? "no route" : "")),
-        ]
-        return DeviceRow(.map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic($0.1)) }))
+        DeviceRow(
+            name: name, jid: jid, state: state, lastSeen: 12, subscription: "both", account: "own@x",
+            trouble: state == "unknown" ? "no route." : nil)
     }
 
     @Test func unknownValues() {
         let row = row("pepper", "p@x", "online")
-        #expect(row.services == nil && row.lastSeen == 12 && row.note.isEmpty)
+        #expect(row.services == nil && row.lastSeen == 12 && row.note == nil && row.clause.isEmpty)
+        #expect(self.row("pepper", "p@x", "unknown").clause == "no route")
     }
 
     @Test(
@@ -239,8 +218,7 @@ struct ShellWordTests {
     /// An address is a text of the one who has it, and may look like a command.
     @Test(arguments: ["asks", "refused"])
     func adviceQuotesAddresses(_ state: String) {
-        let entries: [(String, QiValue)] = [("name", .string("x")), ("jid", .string("$(reboot)@evil.example")), ("state", .string(state))]
-        let row = DeviceRow(.map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic(QiDynamic($0.1))) }))
+        let row = DeviceRow(name: "x", jid: "$(reboot)@evil.example", state: state, subscription: "none", account: "own@x")
         let failure = DeviceRow.judge(CommandFailure(.remote, "no"), contact: "x", rows: [row])
         #expect(failure.hint?.hasSuffix(" '$(reboot)@evil.example'") == true, "\(failure.hint ?? "")")
     }

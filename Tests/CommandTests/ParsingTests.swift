@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QiMesh
 import Testing
 
 @testable import QiMeshCLI

@@ -32,21 +32,21 @@ struct PolicyRenderingTests {
     @Test("a decision as one document")
     func check() {
         let policy = PermissionPolicy(rules: [rule], file: "policy.yaml")
-        let denied = PolicyText.value(
-            of: policy.decide(Principal(.device("a@b.c"), zone: .internet), .call, service: "ALMotion", member: "moveTo"))
+        let denied = PolicyText.answer(
+            policy.decide(Principal(.device("a@b.c"), zone: .internet), .call, service: "ALMotion", member: "moveTo"))
         #expect(
             PolicyCheck.json(denied).text
                 == #"{"decision":"deny","rule":null,"place":null,"who":null,"entry":null,"limit":null,"reason":"no rule lists it (zone internet: denied)"}"#)
         var everyone = rule
         everyone.who = [.everyone]
         everyone.expires = nil
-        let named = PolicyText.value(
-            of: PermissionPolicy(rules: [everyone], file: "policy.yaml").decide(
+        let named = PolicyText.answer(
+            PermissionPolicy(rules: [everyone], file: "policy.yaml").decide(
                 Principal(.device("a@b.c"), zone: .internet), .call, service: "ALMotion", member: "moveTo"))
         #expect(
             PolicyCheck.json(named).text
                 == #"{"decision":"deny","rule":1,"place":"policy.yaml:6","who":"everyone","entry":"deny=[\"ALMotion.*\"]","limit":"calls: 20/s, inband: 2000/s","reason":null}"#)
-        #expect(named.text("text") == "deny   rule 1 (policy.yaml:6)  who=everyone  deny=[\"ALMotion.*\"]")
+        #expect(named.text == "deny   rule 1 (policy.yaml:6)  who=everyone  deny=[\"ALMotion.*\"]")
     }
 
     private func line(_ target: String, _ who: String = "op@lab.example", allowed: Bool = false, at seconds: Double = 0) -> AuditLine {

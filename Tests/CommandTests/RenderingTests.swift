@@ -1,6 +1,7 @@
 import QiWire
 import Testing
 
+@testable import QiMesh
 @testable import QiMeshCLI
 
 @Suite("Tables, times, colour")
@@ -51,11 +52,6 @@ struct RenderingTests {
         #expect(table.lines(colour: false, width: 50) == [
             "ID  ENDPOINTS", "1   unix:/run/user/1000/qimesh/sd.sock", "    tcp://127.0.0.1:9559 tcp://10.0.0.5:9559",
         ])
-    }
-
-    @Test("a time that never was is empty")
-    func never() {
-        #expect(TimeText.since(-1, 1_764_000_000) == "" && TimeText.since(nil, 5) == "" && TimeText.since(58, 100) == "42s")
     }
 
     @Test("names of peers are harmless")
@@ -157,21 +153,12 @@ struct ServiceMembersTests {
 
 @Suite("The list of devices")
 struct DevicesTests {
-    private func device(_ entries: [(String, QiValue)]) -> QiValue {
-        .map(entries.map { QiMapEntry(key: .string($0.0), value: .dynamic($0.1)) })
-    }
-
     @Test func table() {
         let rows = [
-            DeviceRow(device([
-                ("name", .string("pepper")), ("jid", .string("p@x")), ("state", .string("online")),
-                ("model", .string("Pepper 1.8")),
-                ("services", .int64(84)), ("path", .string("in-band")), ("lastSeen", .double(100)),
-            ])),
-            DeviceRow(device([
-                ("name", .string("old")), ("jid", .string("o@x")), ("state", .string("offline")), ("services", .int64(-1)),
-                ("lastSeen", .double(100)),
-            ])),
+            DeviceRow(
+                name: "pepper", jid: "p@x", state: "online", model: "Pepper 1.8", services: 84, path: "in-band", lastSeen: 100,
+                subscription: "both", account: "own@x"),
+            DeviceRow(name: "old", jid: "o@x", state: "offline", lastSeen: 100, subscription: "both", account: "own@x"),
         ]
         #expect(
             Devices.table(rows, now: 292).lines(colour: false) == [
@@ -183,9 +170,19 @@ struct DevicesTests {
         #expect(Devices.summary([rows[0]]) == "1 device: 1 online")
     }
 
-    @Test("what is unknown is null for programs")
+    @Test("for programs an unknown text is empty, what else is unknown null")
     func json() {
-        let row = device([("name", .string("p")), ("services", .int64(-1)), ("lastSeen", .double(-1))])
-        #expect(JSONValue(control: row).text == #"{"name":"p","services":null,"lastSeen":null}"#)
+        let row = DeviceRow(name: "p", jid: "p@x", state: "offline", subscription: "both", account: "own@x")
+        let expected = #"{"name":"p","jid":"p@x","state":"offline","model":"","services":null,"path":"","lastSeen":null,"resource":"","#
+            + #""subscription":"both","fingerprint":"","note":"","admitted":"","account":"own@x","trouble":""}"#
+        #expect(JSONValue(control: row).text == expected)
+        #expect(JSONValue(control: [row]).text == "[\(expected)]")
+    }
+
+    @Test("members of a part stand among the others, or not at all")
+    func spreading() {
+        let whole = JSONValue.object([("a", "1"), ("part", .object([("b", "2"), ("c", "3")])), ("d", "4")])
+        #expect(whole.spreading("part").text == #"{"a":"1","b":"2","c":"3","d":"4"}"#)
+        #expect(JSONValue.object([("a", "1"), ("part", .null)]).spreading("part").text == #"{"a":"1"}"#)
     }
 }

@@ -1,3 +1,4 @@
+import QiMesh
 import Testing
 
 @testable import QiMeshCLI

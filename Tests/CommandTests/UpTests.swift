@@ -15,9 +15,7 @@ struct UpTests {
         ] as [MeshError.Code])
     func codes(_ code: MeshError.Code) {
         let failure = CommandFailure(MeshError(code, "m", hint: "h"), device: "d")
-        #expect(failure.code.rawValue == code.description)
-        #expect(failure.code.exitStatus == code.exitCode)
-        #expect(failure.code.isRetryable == code.isRetryable)
+        #expect(failure.code == code)
         #expect(failure.message == "m" && failure.hint == "h" && failure.device == "d")
     }
 

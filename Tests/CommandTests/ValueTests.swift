@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import QiMesh
 import QiWire
 import Testing
 

@@ -8,12 +8,19 @@ extension MeshError {
             case timedOut = "timed-out"
             case remote, usage
             case tooLarge = "too-large"
+            case limit, conflict, unmet
             case unsupported, violation, closed, cancelled, system
         }
 
         private let kind: Kind
 
         private init(_ kind: Kind) { self.kind = kind }
+
+        /// The code of that word, nil for one of a later version.
+        init?(word: String) {
+            guard let kind = Kind(rawValue: word) else { return nil }
+            self.kind = kind
+        }
 
         /// The configuration file, or an environment variable that stands for it, cannot be used as it is.
         public static let configuration = Code(.configuration)
@@ -37,6 +44,12 @@ extension MeshError {
         public static let usage = Code(.usage)
         /// A value is larger than a limit allows.
         public static let tooLarge = Code(.tooLarge)
+        /// A limit on a rate or a number was reached.
+        public static let limit = Code(.limit)
+        /// The name is taken, or the state does not allow it.
+        public static let conflict = Code(.conflict)
+        /// What was expected of a policy does not hold.
+        public static let unmet = Code(.unmet)
         /// What was asked for is not part of this version.
         public static let unsupported = Code(.unsupported)
         /// A peer broke the protocol; the connection it did so on is over.
@@ -55,23 +68,24 @@ extension MeshError {
         public var isRetryable: Bool {
             switch kind {
             case .offline, .timedOut, .closed: true
-            case .configuration, .identity, .trust, .notFound, .denied, .authentication, .remote, .usage, .tooLarge, .unsupported,
-                .violation, .cancelled, .system:
+            case .configuration, .identity, .trust, .notFound, .denied, .authentication, .remote, .usage, .tooLarge, .limit, .conflict,
+                .unmet, .unsupported, .violation, .cancelled, .system:
                 false
             }
         }
 
-        /// The exit code of a command that fails with this (reference "cli-and-config", exit codes): 0 to 8, 130 for
+        /// The exit status of a command that fails with this (reference "cli-and-config", exit codes): 1 to 8, 130 for
         /// ``cancelled``.
-        public var exitCode: Int32 {
+        public var exitStatus: Int32 {
             switch kind {
-            case .remote, .tooLarge, .unsupported, .violation, .system: 1
+            case .remote, .tooLarge, .limit, .unsupported, .violation, .conflict, .system: 1
             case .usage: 2
             case .notFound: 3
             case .denied, .authentication, .trust: 4
             case .offline, .closed: 5
             case .timedOut: 6
             case .configuration, .identity: 7
+            case .unmet: 8
             case .cancelled: 130
             }
         }

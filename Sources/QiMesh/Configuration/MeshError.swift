@@ -12,6 +12,8 @@ public struct MeshError: Error, Sendable, CustomStringConvertible {
     public var hint: String?
     /// The failure beneath, as thrown by the layer that met it.
     public var cause: (any Error)?
+    /// How long to wait before the same request is granted, where a limit told.
+    public var retryAfter: Duration?
     /// Where in this library the error was made; for logs, never shown to a user.
     public var location: Location
 
@@ -47,13 +49,6 @@ public struct MeshError: Error, Sendable, CustomStringConvertible {
         var lines = ["\(code): \(message)"]
         if let hint { lines.append("  try: \(hint)") }
         lines.append("  at \(location.file):\(location.line)")
-        var next = cause
-        // A chain is as deep as our layers; the bound is for an error that names itself as its cause.
-        for _ in 0..<8 {
-            guard let error = next else { break }
-            lines.append("  because: \(error)")
-            next = (error as? MeshError)?.cause
-        }
+        lines += causes.map { "  because: \($0)" }
         return lines.joined(separator: "\n")
-    }
-}
+    }}

@@ -185,17 +185,3 @@ extension XMPPGateway {
                 path: "device \(device)", detail: detail))
     }
 }
-
-extension QiError {
-    /// What a store of this device says, for those who asked over the bus.
-    init(_ error: MeshError) {
-        let code: Code =
-            switch error.code {
-            case .usage: .invalid
-            case .tooLarge: .limit
-            case .notFound: .notFound
-            default: .denied
-            }
-        self.init(code, error.message, hint: error.hint, cause: error)
-    }
-}

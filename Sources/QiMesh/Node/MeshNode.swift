@@ -176,20 +176,21 @@ public final class MeshNode: Service {
         _ = accounts.take(started)
         if started.deviceName != configuration.deviceName { try await server.nameBoard(started.deviceName) }
         try await server.connectDevices(through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss)
-        let pairing = PairingControl(
-            accounts: accounts, server: server, identity: identity, trust: trust, enrollments: enrollments, configuration: current)
         let door = try publicDoor(policies, apps).map { StandingDoor($0, logger: logger) }
         self.door.withLock { $0 = door?.service }
         // What came meanwhile.
         _ = door?.service.reload(current.value)
-        var additions: [any ControlMembers] = [
-            DescriptorControl(), pairing, ContactControl(accounts), AppControl(apps, access: policies.control), PolicyControl(policies),
-        ]
-        if let door { additions.append(GatewayControl(door)) }
         let control = NodeControl(
-            configuration: current, server: server, accounts: accounts, identity: identity, trust: trust,
-            additions: additions)
-        try await server.registerPrivate(control.object, as: NodeControl.name)
+            configuration: current, server: server, accounts: accounts, trust: trust,
+            parts: NodeControl.Parts(
+                keys: KeyControl(
+                    configuration: current, server: server, accounts: accounts, identity: identity, trust: trust, enrollments: enrollments),
+                pairing: PairingControl(
+                    accounts: accounts, server: server, trust: trust, enrollments: enrollments, configuration: current),
+                contacts: ContactControl(accounts), apps: AppControl(apps, access: policies.control), policy: PolicyControl(policies),
+                door: door.map { GatewayControl($0) }))
+        let object = MeshControlBinding(control)
+        try await server.registerPrivate(object.makeObject(), as: MeshControlProxy.serviceName)
         try await onServer?(server)
         let listeners = try await internalListeners(server)
         do throws(MeshError) {

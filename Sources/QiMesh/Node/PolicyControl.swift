@@ -1,34 +1,22 @@
 import QiMessaging
-import QiWire
 
-/// What the command line asks the node about its policy.
-final class PolicyControl: ControlMembers {
+/// The part of the control interface about the policy.
+final class PolicyControl: Sendable {
     private let policies: PolicyStore
 
     init(_ policies: PolicyStore) { self.policies = policies }
 
-    func add(to builder: inout ObjectBuilder) {
-        builder.advertiseControl("policy", "()") { [policies] _, _ in
-            .dictionary([
-                ("path", .string(policies.path ?? "")), ("rules", .list(PolicyText.rules(of: policies.control.policy))),
-            ])
-        }
-        builder.advertiseControl("checkPolicy", "(ssss)") { [policies] arguments, _ in
-            let question = try PolicyQuestion(
-                who: try arguments[0].text("caller"), target: try arguments[1].text("target"), action: try arguments[2].text("action"),
-                zone: try arguments[3].text("zone"))
-            return PolicyText.value(of: question.answer(by: policies.control.policy))
-        }
-        builder.advertiseControl("reloadPolicy", "()") { [policies] _, context in
-            let file = try policies.reload(by: "\(Principal(context.origin, zone: .internal))")
-            return .dictionary([
-                ("path", .string(file.path)), ("rules", .int64(Int64(file.policy.rules.count))),
-                ("groups", .int64(Int64(file.groupCount))),
-            ])
-        }
+    var path: String? { policies.path }
+    var rules: [PermissionRule] { policies.control.policy.rules }
+    var listing: PolicyListing { PolicyText.listing(of: policies.control.policy, path: policies.path) }
+
+    func answer(who: String, target: String, action: String, zone: String?) throws -> PolicyAnswer {
+        let question = try PolicyQuestion(who: who, target: target, action: action, zone: zone ?? "")
+        return PolicyText.answer(question.answer(by: policies.control.policy))
     }
 
-    var status: [(String, QiValue)] {
-        [("policy", .string(policies.path ?? "")), ("rules", .int64(Int64(policies.control.policy.rules.count)))]
+    func reload() throws -> ReloadedPolicy {
+        let file = try policies.reload(by: "\(Principal(CallContext.current?.origin ?? .process, zone: .internal))")
+        return ReloadedPolicy(path: file.path, rules: file.policy.rules.count, groups: file.groupCount)
     }
 }

@@ -1,33 +1,26 @@
 import Foundation
 public import QiMessaging
-public import QiWire
 
 /// Policies and decisions as the control interface tells them.
 public enum PolicyText {
-    public static func value(of decision: Decision) -> QiValue {
-        .dictionary([
-            ("allowed", .bool(decision.isAllowed)), ("rule", .int64(Int64(decision.rule ?? 0))), ("place", .string(decision.place ?? "")),
-            ("who", .string(decision.who ?? "")), ("entry", .string(decision.entry ?? "")), ("reason", .string(decision.reason ?? "")),
-            ("limit", .string(decision.limits.map(limits) ?? "")), ("text", .string("\(decision)")),
-        ])
+    package static func answer(_ decision: Decision) -> PolicyAnswer {
+        PolicyAnswer(
+            allowed: decision.isAllowed, rule: decision.rule, place: decision.place, who: decision.who, entry: decision.entry,
+            reason: decision.reason, limit: decision.limits.map(limits), text: "\(decision)")
     }
 
-    public static func rules(of policy: PermissionPolicy) -> [QiValue] {
+    package static func listing(of policy: PermissionPolicy, path: String?) -> PolicyListing {
+        PolicyListing(path: path, rules: rules(of: policy))
+    }
+
+    package static func rules(of policy: PermissionPolicy) -> [RuleRow] {
         policy.rules.map { rule in
             let lists = [("deny", rule.deny), ("allow", rule.allow)]
                 + Access.allCases.compactMap { access in rule.only[access].map { (access.rawValue, $0) } }
-            return .dictionary([
-                ("who", .string(rule.who.map(\.description).joined(separator: ", "))),
-                (
-                    "lists",
-                    .list(
-                        lists.filter { !$0.1.isEmpty }.map { key, patterns in
-                            .dictionary([("key", .string(key)), ("entries", .list(patterns.map { .string($0.description) }))])
-                        })
-                ),
-                ("limit", .string(rule.limits.map(limits) ?? "")), ("exclusive", .bool(rule.isExclusive)),
-                ("expires", .string(rule.expires.map(date) ?? "")), ("line", .int64(Int64(rule.line ?? 0))),
-            ])
+            return RuleRow(
+                who: rule.who.map(\.description).joined(separator: ", "),
+                lists: lists.filter { !$0.1.isEmpty }.map { RuleList(key: $0, entries: $1.map(\.description)) },
+                limit: rule.limits.map(limits), exclusive: rule.isExclusive, expires: rule.expires.map(date), line: rule.line)
         }
     }
 
@@ -55,4 +48,49 @@ public enum PolicyText {
         let text = Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
         return text.hasSuffix("T00:00:00Z") ? String(text.prefix(10)) : text
     }
+}
+
+/// The rules in force.
+@QiStruct package struct PolicyListing: Hashable, Sendable {
+    /// The file they come from.
+    package var path: String?
+    package var rules: [RuleRow]
+}
+
+/// A rule in words.
+@QiStruct package struct RuleRow: Hashable, Sendable {
+    package var who: String
+    package var lists: [RuleList]
+    package var limit: String?
+    package var exclusive: Bool
+    package var expires: String?
+    /// Where it stands in its file.
+    package var line: Int?
+}
+
+/// A list of a rule, such as `deny`.
+@QiStruct package struct RuleList: Hashable, Sendable {
+    package var key: String
+    package var entries: [String]
+}
+
+/// What a policy says to a question.
+@QiStruct package struct PolicyAnswer: Hashable, Sendable {
+    package var allowed: Bool
+    /// The rule that decided, counted from 1.
+    package var rule: Int?
+    package var place: String?
+    package var who: String?
+    package var entry: String?
+    package var reason: String?
+    package var limit: String?
+    /// All of it in a line.
+    package var text: String
+}
+
+/// A policy file that was read again.
+@QiStruct package struct ReloadedPolicy: Hashable, Sendable {
+    package var path: String
+    package var rules: Int
+    package var groups: Int
 }

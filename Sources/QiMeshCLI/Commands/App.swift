@@ -1,6 +1,5 @@
 import ArgumentParser
 import QiMesh
-import QiWire
 
 /// `qimesh app`.
 struct App: AsyncParsableCommand {
@@ -35,17 +34,14 @@ struct AppInstall: NodeVerb {
         let app: AppManifest
         do throws(MeshError) { app = try AppManifest.load(manifest) } catch { throw CommandFailure(error) }
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let answer = try await control.call(
-                "installApp",
-                [
-                    .string(QiString(app.name)), .string(QiString(app.description)),
-                    .list(app.permissions.map { .list($0.map { .string(QiString($0)) }) }), .bool(approve),
-                ])
+            let answer = try await control.ask { [approve] in
+                try await $0.installApp(app.name, description: app.description, permissions: app.permissions, approved: approve)
+            }
             if console.json { return console.done(JSONValue(control: answer)) }
-            AppList.permissions(answer, console)
-            console.line(Printable.line(answer.text("session")))
-            console.note("the session id of \(answer.text("name")); it is shown this once")
-            if !approve { console.note("it has no access yet: qimesh app approve \(word: answer.text("name"))") }
+            for line in AppList.text(answer.rules) { console.note("may: \(line)") }
+            console.line(Printable.line(answer.session))
+            console.note("the session id of \(answer.name); it is shown this once")
+            if !approve { console.note("it has no access yet: qimesh app approve \(word: answer.name)") }
         }
     }
 }
@@ -59,27 +55,25 @@ struct AppList: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let rows = try await control.list("apps")
-            if console.json { return console.done(.object([("apps", .array(rows.map { JSONValue(control: $0) }))])) }
+            let rows = try await control.ask { try await $0.apps() }
+            if console.json { return console.done(.object([("apps", JSONValue(control: rows))])) }
             if rows.isEmpty { return console.note("no application is installed; to install one: qimesh app install MANIFEST") }
             var table = Table(["NAME", "STATE", .init("PERMISSIONS", .list), .init("DESCRIPTION", .words)])
             for row in rows {
-                let state: Table.Cell = row.member("approved")?.asBool == true ? .init("approved", .good) : .init("waits", .bad)
-                table.add([.init(row.text("name")), state, .init(Self.text(row).joined(separator: "; ")), .init(row.text("description"))])
+                let state: Table.Cell = row.approved ? .init("approved", .good) : .init("waits", .bad)
+                table.add([.init(row.name), state, .init(Self.text(row.rules).joined(separator: "; ")), .init(row.description)])
             }
             console.table(table)
         }
     }
 
     /// What an application wants, for people, a line for each rule.
-    static func permissions(_ app: QiValue, _ console: Console) { for line in text(app) { console.note("may: \(line)") } }
-
-    private static func text(_ app: QiValue) -> [String] {
-        app.rows("rules").map { rule in
-            var parts = rule.rows("lists").map { "\($0.text("key")) \($0.texts("entries").joined(separator: ", "))" }
-            if !rule.text("limit").isEmpty { parts.append("limit \(rule.text("limit"))") }
-            if rule.member("exclusive")?.asBool == true { parts.append("exclusive") }
-            if !rule.text("expires").isEmpty { parts.append("until \(rule.text("expires"))") }
+    static func text(_ rules: [RuleRow]) -> [String] {
+        rules.map { rule in
+            var parts = rule.lists.map { "\($0.key) \($0.entries.joined(separator: ", "))" }
+            if let limit = rule.limit { parts.append("limit \(limit)") }
+            if rule.exclusive { parts.append("exclusive") }
+            if let expires = rule.expires { parts.append("until \(expires)") }
             return parts.joined(separator: ", ")
         }
     }
@@ -97,9 +91,9 @@ struct AppApprove: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let answer = try await control.call("approveApp", [.string(name)])
+            let answer = try await control.ask { [name] in try await $0.approveApp(name) }
             if console.json { return console.done(JSONValue(control: answer)) }
-            console.line(Printable.line("approved \(answer.text("name"))"))
+            console.line(Printable.line("approved \(answer.name)"))
         }
     }
 }
@@ -117,9 +111,9 @@ struct AppRevoke: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let answer = try await control.call("revokeApp", [.string(name)])
+            let answer = try await control.ask { [name] in try await $0.revokeApp(name) }
             if console.json { return console.done(JSONValue(control: answer)) }
-            console.line(Printable.line("revoked \(answer.text("name"))"))
+            console.line(Printable.line("revoked \(answer.name)"))
         }
     }
 }

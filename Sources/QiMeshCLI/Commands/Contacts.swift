@@ -1,5 +1,5 @@
 import ArgumentParser
-import QiWire
+import QiMesh
 
 /// `qimesh invite`: asks somebody to be a contact.
 struct Invite: NodeVerb {
@@ -16,8 +16,10 @@ struct Invite: NodeVerb {
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
-        try await act(
-            "invite", [.string(jid), .string(name ?? "")], console, "invited", "there: qimesh approve JID, with the address of this node")
+        let name = name?.nilIfEmpty
+        try await act(jid, console, "invited", "there: qimesh approve JID, with the address of this node") { [jid] in
+            try await $0.invite(jid, name: name)
+        }
     }
 }
 
@@ -37,7 +39,8 @@ struct Approve: NodeVerb {
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
-        try await act("approve", [.string(jid), .string(name ?? "")], console, "approved", nil)
+        let name = name?.nilIfEmpty
+        try await act(jid, console, "approved") { [jid] in try await $0.approve(jid, name: name) }
     }
 }
 
@@ -53,23 +56,21 @@ struct Deny: NodeVerb {
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
-        try await act("deny", [.string(jid)], console, "denied", nil)
+        try await act(jid, console, "denied") { [jid] in try await $0.deny(jid) }
     }
 }
 
 extension NodeVerb {
-    /// Calls a method about one contact and says that it is done.
+    /// Changes one contact and says that it is done.
     fileprivate func act(
-        _ method: String, _ arguments: [QiValue], _ console: Console, _ done: String, _ next: String?
+        _ typed: String, _ console: Console, _ done: String, _ next: String? = nil,
+        _ change: @escaping @Sendable (MeshControlProxy) async throws -> Answer<ContactChange>
     ) async throws(CommandFailure) {
-        let typed = arguments.first?.asString ?? ""
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let answer = try await control.call(method, arguments, limit: control.patience.device, device: typed)
+            let answer = try await control.ask(limit: control.patience.device, device: typed, change)
             if console.json { return console.done(JSONValue(control: answer)) }
-            let jid = answer.text("jid")
-            console.line(Printable.line("\(done) \(jid.isEmpty ? typed : jid)"))
-            let note = answer.text("note")
-            if let remark = note.isEmpty ? next : note { console.note(remark) }
+            console.line(Printable.line("\(done) \(answer.jid)"))
+            if let remark = answer.note ?? next { console.note(remark) }
         }
     }
 }

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import QiWire
+import QiMesh
 
 /// `qimesh devices`: the contacts and who wants to be one.
 struct Devices: NodeVerb {
@@ -12,17 +12,16 @@ struct Devices: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let rows = try await control.list("devices")
-            if console.json { return console.done(.object([("devices", .array(rows.map { JSONValue(control: $0) }))])) }
-            let devices = rows.map { DeviceRow($0) }
+            let devices = try await control.ask { try await $0.devices() }
+            if console.json { return console.done(.object([("devices", JSONValue(control: devices))])) }
             if devices.isEmpty { return console.note("no devices yet; to pair with one: qimesh enroll; there: qimesh pair") }
             console.table(Self.table(devices, now: Date().timeIntervalSince1970))
             console.line(Self.summary(devices))
-            for trouble in Set(devices.filter { !$0.trouble.isEmpty }.map { "\($0.account) is offline itself: \($0.trouble)" }).sorted() {
+            for trouble in Set(devices.filter { $0.trouble != nil }.map { "\($0.account) is offline itself: \($0.clause)" }).sorted() {
                 console.note("! \(trouble); see: qimesh status")
             }
-            for device in devices where !device.note.isEmpty {
-                console.note("! \(device.name.isEmpty ? device.jid : device.name): \(device.note)")
+            for device in devices {
+                if let note = device.note { console.note("! \(device.name.isEmpty ? device.jid : device.name): \(note)") }
             }
         }
     }
@@ -31,8 +30,8 @@ struct Devices: NodeVerb {
         var table = Table(["DEVICE", "STATE", "MODEL", "SERVICES", "PATH", "LAST SEEN", "JID"])
         for device in devices {
             table.add([
-                .init(device.name), .init(device.state, Tint(state: device.state)), .init(device.model),
-                .init(device.services.map { "\($0)" } ?? ""), .init(device.path),
+                .init(device.name), .init(device.state, Tint(state: device.state)), .init(device.model ?? ""),
+                .init(device.services.map { "\($0)" } ?? ""), .init(device.path ?? ""),
                 .init(device.state == "online" ? "now" : device.lastSeen.map { TimeText.ago(now - $0) } ?? ""), .init(device.jid),
             ])
         }

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import QiWire
+import QiMesh
 
 /// `qimesh enroll`: makes a token that lets one other device in.
 struct Enroll: NodeVerb {
@@ -43,26 +43,25 @@ struct Enroll: NodeVerb {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
             if list { return try await Enrollments.show(control, console) }
             if let cancel { return try await take(cancel, back: control, console) }
-            let seconds = valid.map { $0.duration.components.seconds } ?? 0
-            let answer = try await control.call("enroll", [.string(name ?? ""), .string(account ?? ""), .int64(seconds)])
+            let (name, account) = (name?.nilIfEmpty, account?.nilIfEmpty)
+            let seconds = valid.map { Int($0.duration.components.seconds) }
+            let answer = try await control.ask {
+                try await $0.enroll(name: name, account: account, seconds: seconds)
+            }
             if console.json { return console.done(JSONValue(control: answer)) }
-            let token = answer.text("token")
-            console.line(Printable.line(token))
-            console.note("good once, for \(TimeText.ago(lifetime(answer))); there: qimesh pair; it asks for this line")
+            console.line(Printable.line(answer.token))
+            let lifetime = (answer.expires - Date().timeIntervalSince1970).rounded()
+            console.note("good once, for \(TimeText.ago(lifetime)); there: qimesh pair; it asks for this line")
             // Last, so that all of it is to be seen where there are few lines.
-            defer { if let code = code(token, console) { console.picture(code) } }
-            if answer.member("online")?.asBool == false { console.note("this node is not connected to its server now; see: qimesh status") }
+            defer { if let code = code(answer.token, console) { console.picture(code) } }
+            if !answer.online { console.note("this node is not connected to its server now; see: qimesh status") }
         }
     }
 
-    private func lifetime(_ answer: QiValue) -> Double {
-        ((answer.number("expires") ?? 0) - Date().timeIntervalSince1970).rounded()
-    }
-
     private func take(_ id: String, back control: ControlInterface, _ console: Console) async throws(CommandFailure) {
-        let answer = try await control.call("cancelEnrollment", [.string(id == "all" ? "" : id)])
+        let answer = try await control.ask { try await $0.cancelEnrollment(id == "all" ? nil : id) }
         if console.json { return console.done(JSONValue(control: answer)) }
-        console.line("cancelled \(answer.integer("cancelled") ?? 0)")
+        console.line("cancelled \(answer.cancelled)")
     }
 
     /// The QR code, where it is wanted and fits.

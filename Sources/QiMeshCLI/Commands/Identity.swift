@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import QiMesh
-import QiWire
 
 /// `qimesh identity`: who this device is to others.
 struct Identity: AsyncParsableCommand {
@@ -20,10 +19,10 @@ struct ShowIdentity: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let identity = try await control.call("identity")
+            let identity = try await control.ask { try await $0.identity() }
             if console.json { return console.done(JSONValue(control: identity)) }
-            console.line(Printable.line(identity.text("fingerprint")))
-            let names = [identity.text("name")] + identity.texts("jids")
+            console.line(Printable.line(identity.fingerprint))
+            let names = [identity.name] + identity.jids
             console.note(names.filter { !$0.isEmpty }.joined(separator: "  "))
         }
     }
@@ -49,13 +48,12 @@ struct RotateIdentity: NodeVerb {
             throw .usage("a new key locks this device out of all its contacts until they accept it", hint: "qimesh identity rotate --yes")
         }
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let answer = try await control.call("rotateKey")
+            let answer = try await control.ask { try await $0.rotateKey() }
             if console.json { return console.done(JSONValue(control: answer)) }
-            console.line(Printable.line(answer.text("fingerprint")))
-            console.note("instead of \(answer.text("old"))")
-            let contacts = answer.texts("contacts")
-            guard !contacts.isEmpty else { return }
-            console.note("on each of \(contacts.joined(separator: ", ")): qimesh trust \(word: answer.texts("jids").first ?? "ADDRESS")")
+            console.line(Printable.line(answer.fingerprint))
+            console.note("instead of \(answer.old)")
+            guard !answer.contacts.isEmpty else { return }
+            console.note("on each of \(answer.contacts.joined(separator: ", ")): qimesh trust \(word: answer.jids.first ?? "ADDRESS")")
         }
     }
 

@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import QiMesh
 import QiMessaging
-import QiWire
 
 /// `qimesh pair`: the other side of `qimesh enroll`.
 struct Pair: NodeVerb {
@@ -43,15 +42,14 @@ struct Pair: NodeVerb {
             // Held until the answer is here: what the node does meanwhile.
             let steps = try await Self.steps(of: ticket, control, console)
             defer { steps?.disconnect() }
-            let arguments: [QiValue] = [
-                .string(token), .string(name ?? ""), .string(account ?? ""), .int64(wait.components.seconds),
-                .string(ticket),
-            ]
+            let (name, account, seconds) = (name?.nilIfEmpty, account?.nilIfEmpty, Int(wait.components.seconds))
             // After the wait the servers may need a little to make the contact.
-            let answer = try await control.call("pair", arguments, limit: wait + .seconds(60), device: Self.device(in: token))
+            let answer = try await control.ask(limit: wait + .seconds(60), device: Self.device(in: token)) {
+                try await $0.pair(token, name: name, account: account, seconds: seconds, ticket: ticket)
+            }
             if console.json { return console.done(JSONValue(control: answer)) }
-            console.line(Printable.line("paired \(answer.text("name"))  \(answer.text("jid"))  \(answer.text("fingerprint"))"))
-            console.note("try: qimesh ls \(word: answer.text("name"))")
+            console.line(Printable.line("paired \(answer.name)  \(answer.jid)  \(answer.fingerprint)"))
+            console.note("try: qimesh ls \(word: answer.name)")
         }
     }
 
@@ -76,13 +74,13 @@ struct Pair: NodeVerb {
     ) async throws(CommandFailure) -> SignalLink? {
         guard !console.quiet, !console.json else { return nil }
         do throws(QiError) {
-            return try await control.proxy.connect("pairing") { arguments in
-                guard arguments.count == 2, arguments[0].asString == ticket, let step = arguments[1].asString else { return }
+            return try await control.proxy.pairing.connect { told, step in
+                guard told == ticket else { return }
                 console.progress("")
                 console.note(step)
             }
         } catch {
-            throw CommandFailure(ofNode: error)
+            throw CommandFailure(error)
         }
     }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import QiMesh
-import QiWire
 
 /// `qimesh policy`.
 struct Policy: AsyncParsableCommand {
@@ -27,24 +26,22 @@ struct PolicyShow: PolicyVerb {
         try await withPolicy(console) { (source) async throws(CommandFailure) in
             let shown = try await source.show()
             if console.json { return console.done(JSONValue(control: shown)) }
-            let path = shown.text("path")
-            console.note(path.isEmpty ? "no policy file: contacts may call, listen to and read all services" : path)
-            console.table(Self.table(shown.rows("rules")))
+            console.note(shown.path ?? "no policy file: contacts may call, listen to and read all services")
+            console.table(Self.table(shown.rules))
         }
     }
 
-    static func table(_ rules: [QiValue]) -> Table {
+    static func table(_ rules: [RuleRow]) -> Table {
         var table = Table(["RULE", "LINE", "WHO", .init("LISTS", .list), "LIMIT", "EXPIRES"])
         for (index, rule) in rules.enumerated() {
-            let lists = rule.rows("lists").map { list in
-                "\(list.text("key"))=[\(list.texts("entries").map { "\"\($0)\"" }.joined(separator: ", "))]"
+            let lists = rule.lists.map { list in
+                "\(list.key)=[\(list.entries.map { "\"\($0)\"" }.joined(separator: ", "))]"
             }
-            let line = rule.integer("line") ?? 0
-            var limit = rule.text("limit")
-            if rule.member("exclusive")?.asBool == true { limit += (limit.isEmpty ? "" : ", ") + "exclusive" }
+            var limit = rule.limit ?? ""
+            if rule.exclusive { limit += (limit.isEmpty ? "" : ", ") + "exclusive" }
             table.add([
-                .init("\(index + 1)"), .init(line > 0 ? "\(line)" : ""), .init(rule.text("who")), .init(lists.joined(separator: "  ")),
-                .init(limit), .init(rule.text("expires")),
+                .init("\(index + 1)"), .init(rule.line.map { "\($0)" } ?? ""), .init(rule.who), .init(lists.joined(separator: "  ")),
+                .init(limit), .init(rule.expires ?? ""),
             ])
         }
         return table
@@ -62,12 +59,12 @@ struct PolicyReload: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let read = try await control.call("reloadPolicy")
+            let read = try await control.ask { try await $0.reloadPolicy() }
             if console.json { return console.done(JSONValue(control: read)) }
-            let (rules, groups) = (read.integer("rules") ?? 0, read.integer("groups") ?? 0)
+            let (rules, groups) = (read.rules, read.groups)
             console.line(
                 Printable.line(
-                    "\(read.text("path")): \(rules) \(rules == 1 ? "rule" : "rules"), \(groups) \(groups == 1 ? "group" : "groups"), in force"))
+                    "\(read.path): \(rules) \(rules == 1 ? "rule" : "rules"), \(groups) \(groups == 1 ? "group" : "groups"), in force"))
         }
     }
 }

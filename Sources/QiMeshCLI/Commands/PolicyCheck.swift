@@ -1,6 +1,5 @@
 import ArgumentParser
 import QiMesh
-import QiWire
 
 /// `qimesh policy check`.
 struct PolicyCheck: PolicyVerb {
@@ -39,7 +38,7 @@ struct PolicyCheck: PolicyVerb {
 
     private func check(_ console: Console) async throws(CommandFailure) -> Bool {
         let target = try Target(target)
-        let zone = zone ?? ""
+        let zone = zone?.nilIfEmpty
         // What can be no contact's name is wrong without asking the node.
         if who.contains(where: { "@:".contains($0) }) { _ = try question(who, target, zone) }
         return try await withPolicy(console) { (source) async throws(CommandFailure) in
@@ -47,14 +46,14 @@ struct PolicyCheck: PolicyVerb {
             let question = try question(who, target, zone)
             if let device = target.device { try await require(device, target.rest, source) }
             let answer = try await source.answer(question, who: who, target: target.rest, action: action, zone: zone)
-            if console.json { console.done(Self.json(answer)) } else { console.line(Printable.line(answer.text("text"))) }
-            return answer.member("allowed")?.asBool == true
+            if console.json { console.done(Self.json(answer)) } else { console.line(Printable.line(answer.text)) }
+            return answer.allowed
         }
     }
 
-    private func question(_ who: String, _ target: Target, _ zone: String) throws(CommandFailure) -> PolicyQuestion {
+    private func question(_ who: String, _ target: Target, _ zone: String?) throws(CommandFailure) -> PolicyQuestion {
         do throws(MeshError) {
-            return try PolicyQuestion(who: who, target: target.rest, action: action, zone: zone)
+            return try PolicyQuestion(who: who, target: target.rest, action: action, zone: zone ?? "")
         } catch {
             throw CommandFailure(error)
         }
@@ -64,20 +63,20 @@ struct PolicyCheck: PolicyVerb {
     private func require(_ device: DeviceName, _ rest: String, _ source: PolicySource) async throws(CommandFailure) {
         // A file is whoever's it is.
         guard case .node(let control) = source else { return }
-        let identity = try await control.call("identity")
-        guard ([identity.text("name")] + identity.texts("jids")).contains(device.text) else {
+        let identity = try await control.ask { try await $0.identity() }
+        guard ([identity.name] + identity.jids).contains(device.text) else {
             throw .usage(
                 "\(device.text) is another device: its policy is asked there",
                 hint: "on \(device.text): qimesh policy check \(word: who) \(word: rest) \(word: action)")
         }
     }
 
-    static func json(_ answer: QiValue) -> JSONValue {
-        func text(_ name: String) -> JSONValue { answer.text(name).isEmpty ? .null : .string(answer.text(name)) }
-        let rule = answer.integer("rule") ?? 0
+    static func json(_ answer: PolicyAnswer) -> JSONValue {
+        func text(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
         return .object([
-            ("decision", .string(answer.member("allowed")?.asBool == true ? "allow" : "deny")), ("rule", rule > 0 ? .integer(rule) : .null),
-            ("place", text("place")), ("who", text("who")), ("entry", text("entry")), ("limit", text("limit")), ("reason", text("reason")),
+            ("decision", answer.allowed ? "allow" : "deny"), ("rule", answer.rule.map { .integer(Int64($0)) } ?? .null),
+            ("place", text(answer.place)), ("who", text(answer.who)), ("entry", text(answer.entry)), ("limit", text(answer.limit)),
+            ("reason", text(answer.reason)),
         ])
     }
 }

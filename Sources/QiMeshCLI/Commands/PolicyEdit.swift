@@ -77,7 +77,7 @@ struct PolicyEdit: NodeVerb {
         let read: String
         do throws(CommandFailure) {
             read = try await withControl(console) { (control, _) async throws(CommandFailure) in
-                try await control.call("reloadPolicy").text("path")
+                try await control.ask { try await $0.reloadPolicy() }.path
             }
         } catch {
             guard error.code == .offline else { throw error }

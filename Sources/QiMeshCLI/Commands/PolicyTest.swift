@@ -1,6 +1,5 @@
 import ArgumentParser
 import QiMesh
-import QiWire
 
 /// `qimesh policy test`.
 struct PolicyTest: PolicyVerb {
@@ -23,7 +22,7 @@ struct PolicyTest: PolicyVerb {
 
     private struct Outcome: Sendable {
         let expectation: PolicyExpectations.Expectation
-        let answer: QiValue
+        let answer: PolicyAnswer
         let complaint: String?
     }
 
@@ -49,9 +48,8 @@ struct PolicyTest: PolicyVerb {
             for expectation in table.expectations {
                 let answer = try await source.answer(
                     expectation.question, who: expectation.who, target: expectation.target, action: expectation.action,
-                    zone: expectation.zone, at: expectation.time)
-                let rule = answer.integer("rule").flatMap { $0 > 0 ? Int($0) : nil }
-                let complaint = expectation.complaint(about: answer.member("allowed")?.asBool == true, rule)
+                    zone: expectation.zone.nilIfEmpty, at: expectation.time)
+                let complaint = expectation.complaint(about: answer.allowed, answer.rule)
                 outcomes.append(Outcome(expectation: expectation, answer: answer, complaint: complaint))
             }
             return outcomes
@@ -70,7 +68,7 @@ struct PolicyTest: PolicyVerb {
     private static func line(_ outcome: Outcome, in path: String) -> String {
         let expectation = outcome.expectation
         return "\(path):\(expectation.line): \(expectation.who) \(expectation.action) \(expectation.target): "
-            + "\(outcome.complaint ?? "")  [\(outcome.answer.text("text"))]"
+            + "\(outcome.complaint ?? "")  [\(outcome.answer.text)]"
     }
 
     private static func json(_ outcomes: [Outcome], isMet: Bool) -> JSONValue {

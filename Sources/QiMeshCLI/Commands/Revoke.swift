@@ -1,5 +1,5 @@
 import ArgumentParser
-import QiWire
+import QiMesh
 
 /// `qimesh revoke`: ends all access of a device.
 struct Revoke: NodeVerb {
@@ -18,11 +18,12 @@ struct Revoke: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let answer = try await control.call("revoke", [.string(device)], limit: control.patience.device, device: device)
+            let answer = try await control.ask(limit: control.patience.device, device: device) { [device] in
+                try await $0.revoke(device)
+            }
             if console.json { return console.done(JSONValue(control: answer)) }
-            console.line(Printable.line("revoked \(answer.text("jid"))"))
-            let note = answer.text("note")
-            if !note.isEmpty { console.note(note) }
+            console.line(Printable.line("revoked \(answer.jid)"))
+            if let note = answer.note { console.note(note) }
         }
     }
 }

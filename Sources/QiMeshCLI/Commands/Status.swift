@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import QiWire
+import QiMesh
 
 /// `qimesh status`: this node.
 struct Status: NodeVerb {
@@ -12,71 +12,60 @@ struct Status: NodeVerb {
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let status = try await control.call("status")
-            if console.json { return console.done(JSONValue(control: status)) }
+            let status = try await control.ask { try await $0.status() }
+            if console.json { return console.done(JSONValue(control: status).spreading("door")) }
             Self.print(status, console, now: Date().timeIntervalSince1970)
         }
     }
 
-    private static func print(_ status: QiValue, _ console: Console, now: Double) {
-        func since(_ row: QiValue) -> String { TimeText.since(row.number("since"), now) }
-        let model = status.text("model")
-        console.line(Printable.line(
-            status.text("name") + (model.isEmpty ? "" : "  \(model)") + "  qimesh \(status.text("version"))"
-                + "  machine \(status.text("machineId"))"))
-        for url in status.texts("directory") { console.line("directory  " + Printable.line(url)) }
-        for what in status.texts("directoryMissing") {
-            console.line("directory  " + Printable.line("not there yet, and waited for: \(what)"))
+    private static func print(_ status: NodeStatus, _ console: Console, now: Double) {
+        func since(_ time: Double?) -> Table.Cell { .init(time.map { TimeText.ago(now - $0) } ?? "") }
+        let model = status.model.map { "  \($0)" } ?? ""
+        console.line(Printable.line("\(status.name)\(model)  qimesh \(status.version)  machine \(status.machineId)"))
+        for url in status.directory { console.line("directory  " + Printable.line(url)) }
+        for what in status.directoryMissing { console.line("directory  " + Printable.line("not there yet, and waited for: \(what)")) }
+        if let door = status.door { print(door, console) }
+        if status.descriptors.exhausted {
+            console.line("no file descriptor is left of \(status.descriptors.limit): new connections wait until others end")
         }
-        for url in status.texts("gateway") { console.line("gateway    " + Printable.line(url)) }
-        let key = status.text("gatewayKey")
-        if !key.isEmpty { console.line("  its key  " + key) }
-        if let descriptors = status.member("descriptors"), descriptors.member("exhausted")?.asBool == true {
-            console.line("no file descriptor is left of \(descriptors.integer("limit") ?? 0): new connections wait until others end")
+        if let trouble = status.door?.gatewayTrouble {
+            let extent = status.door?.gateway.isEmpty == true ? "not open" : "not open everywhere"
+            console.line("gateway    " + Printable.line("\(extent), and tried again: \(trouble)"))
         }
-        let closed = status.text("gatewayTrouble")
-        if !closed.isEmpty {
-            let extent = status.texts("gateway").isEmpty ? "not open" : "not open everywhere"
-            console.line("gateway    " + Printable.line("\(extent), and tried again: \(closed)"))
+        if let master = status.master {
+            console.line("member of  " + Printable.line(master + (status.masterTrouble.map { "  (\($0))" } ?? "")))
         }
-        let master = status.text("master")
-        if !master.isEmpty {
-            let trouble = status.text("masterTrouble")
-            console.line("member of  " + Printable.line(trouble.isEmpty ? master : "\(master)  (\(trouble))"))
-        }
-        let accounts = status.rows("accounts")
-        if accounts.isEmpty {
+        if status.accounts.isEmpty {
             console.line("no account: a local bus only")
         } else {
             var table = Table(["ACCOUNT", "STATE", "SINCE", "RESOURCE", .init("REASON", .list)])
-            for row in accounts {
-                let state = row.text("state")
+            for row in status.accounts {
                 table.add([
-                    .init(row.text("jid")), .init(state, Tint(state: state)), .init(since(row)), .init(row.text("resource")),
-                    .init(row.text("reason")),
+                    .init(row.jid), .init(row.state, Tint(state: row.state)), since(row.since), .init(row.resource),
+                    .init(row.reason ?? ""),
                 ])
             }
             console.table(table)
         }
-        pairing(status, console, now)
-        let tunnels = status.rows("tunnels")
-        guard !tunnels.isEmpty else { return }
+        print(status.pairing, console, now)
+        guard !status.tunnels.isEmpty else { return }
         var table = Table(["TUNNEL", "DIRECTION", "CALLS", "SINCE", "JID"])
-        for row in tunnels {
-            table.add([
-                .init(row.text("device")), .init(row.text("direction")), .init(row.integer("calls").map { "\($0)" } ?? ""),
-                .init(since(row)), .init(row.text("jid")),
-            ])
+        for row in status.tunnels {
+            table.add([.init(row.device), .init(row.direction), .init("\(row.calls)"), since(row.since), .init(row.jid)])
         }
         console.table(table)
     }
 
-    /// Tokens that somebody may hold, and who was refused.
-    private static func pairing(_ status: QiValue, _ console: Console, _ now: Double) {
-        guard let pairing = status.member("pairing") else { return }
-        if let count = pairing.integer("outstanding"), count > 0 {
-            console.line("\(count) pairing token\(count == 1 ? "" : "s") not used yet: qimesh enroll --list")
+    private static func print(_ door: DoorStatus, _ console: Console) {
+        for url in door.gateway { console.line("gateway    " + Printable.line(url)) }
+        if let key = door.gatewayKey { console.line("  its key  " + key) }
+    }
+
+    /// Tokens that others may hold, and who was refused.
+    private static func print(_ pairing: PairingStatus, _ console: Console, _ now: Double) {
+        if pairing.outstanding > 0 {
+            console.line("\(pairing.outstanding) pairing token\(pairing.outstanding == 1 ? "" : "s") not used yet: qimesh enroll --list")
         }
-        for attempt in pairing.rows("refused") { console.line(Enrollments.refusal(attempt, token: nil, now)) }
+        for attempt in pairing.refused { console.line(Enrollments.refusal(attempt, token: nil, now)) }
     }
 }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import QiMesh
-import QiWire
 
 /// `qimesh trust`: the keys pinned to contacts, and taking a changed one.
 struct Trust: NodeVerb {
@@ -36,10 +35,9 @@ struct Trust: NodeVerb {
             return try await list(console)
         }
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let entry = try await control.call("trust", [.string(jid)], device: jid)
-            let refused = entry.text("refused")
-            if !console.json { Self.show(entry, jid, console) }
-            guard !refused.isEmpty else {
+            let entry = try await control.ask(device: jid) { try await $0.trust(jid) }
+            if !console.json { Self.show(entry, console) }
+            guard let refused = entry.refused else {
                 guard !accept else {
                     throw CommandFailure(.notFound, "no refused key of \(jid) is waiting", hint: "qimesh devices", device: jid)
                 }
@@ -51,45 +49,41 @@ struct Trust: NodeVerb {
                 return console.note("the key stays refused; to accept it: qimesh trust \(word: jid) --accept")
             }
             // By fingerprint: another key that came meanwhile is not what was looked at.
-            let pinned = try await control.call("acceptKey", [.string(jid), .string(refused)], device: jid)
+            let pinned = try await control.ask(device: jid) { try await $0.acceptKey(of: jid, refused) }
             if console.json { return console.done(JSONValue(control: pinned).adding([("accepted", .bool(true))])) }
-            console.line(Printable.line("pinned   \(pinned.text("fingerprint"))"))
+            console.line(Printable.line("pinned   \(pinned.fingerprint)"))
         }
     }
 
     private func forget(_ jid: String, _ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let answer = try await control.call("forgetKey", [.string(jid)], device: jid)
-            guard answer.member("known")?.asBool == true else {
+            let answer = try await control.ask(device: jid) { try await $0.forgetKey(of: jid) }
+            guard answer.known else {
                 throw CommandFailure(.notFound, "no key of \(jid) is pinned", hint: "qimesh trust", device: jid)
             }
             if console.json { return console.done(JSONValue(control: answer)) }
-            console.line(Printable.line("forgot the key of \(answer.text("jid"))"))
+            console.line(Printable.line("forgot the key of \(answer.jid)"))
         }
     }
 
     private func list(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
-            let rows = try await control.list("trusted")
-            if console.json { return console.done(.object([("trusted", .array(rows.map { JSONValue(control: $0) }))])) }
+            let rows = try await control.ask { try await $0.trusted() }
+            if console.json { return console.done(.object([("trusted", JSONValue(control: rows))])) }
             if rows.isEmpty { return console.note("no key is pinned yet; the first contact with a device pins its key") }
             var table = Table(["JID", "STATE", "PINNED", "REFUSED"])
             for row in rows {
-                let refused = row.text("refused")
-                let state: Table.Cell = refused.isEmpty ? .init("pinned", .good) : .init("refused", .bad)
-                table.add([.init(row.text("jid")), state, .init(row.text("pinned")), .init(refused)])
+                let state: Table.Cell = row.refused == nil ? .init("pinned", .good) : .init("refused", .bad)
+                table.add([.init(row.jid), state, .init(row.pinned ?? ""), .init(row.refused ?? "")])
             }
             console.table(table)
         }
     }
 
-    private static func show(_ entry: QiValue, _ jid: String, _ console: Console) {
-        let pinned = entry.text("pinned")
-        let refused = entry.text("refused")
-        console.line(Printable.line(entry.text("jid").isEmpty ? jid : entry.text("jid")))
-        let absence = entry.member("revoked")?.asBool == true ? "revoked: no key is taken" : "no key yet"
-        console.line("pinned   " + (pinned.isEmpty ? absence : Printable.line(pinned)))
-        if !refused.isEmpty { console.line("refused  " + Printable.line(refused)) }
+    private static func show(_ entry: ContactKey, _ console: Console) {
+        console.line(Printable.line(entry.jid))
+        console.line("pinned   " + Printable.line(entry.pinned ?? (entry.revoked ? "revoked: no key is taken" : "no key yet")))
+        if let refused = entry.refused { console.line("refused  " + Printable.line(refused)) }
     }
 
     /// Asks a person at a terminal; nobody else can say yes this way.

@@ -1,7 +1,6 @@
 import ArgumentParser
 import QiMesh
 import QiMessaging
-import QiWire
 
 /// `qimesh tunnel`: a remote directory as a local one.
 struct Tunnel: WaitingVerb {
@@ -43,10 +42,11 @@ struct Tunnel: WaitingVerb {
         }
         try await withControl(console) { (control, session) async throws(CommandFailure) in
             if let limit = wait.waitOnline { try await session.waitOnline(.contact(contact), atMost: limit.duration) }
-            let opened: QiValue
+            let opened: OpenedTunnel
             do throws(CommandFailure) {
-                opened = try await control.call(
-                    "openTunnel", [.string(contact), .string(QiString(endpoint.text))], limit: control.patience.device, device: contact)
+                opened = try await control.ask(limit: control.patience.device, device: contact) {
+                    try await $0.openTunnel(to: contact, at: endpoint.text)
+                }
             } catch {
                 throw await session.judged(error, contact: contact)
             }
@@ -56,11 +56,11 @@ struct Tunnel: WaitingVerb {
         }
     }
 
-    private static func show(_ opened: QiValue, _ console: Console) {
+    private static func show(_ opened: OpenedTunnel, _ console: Console) {
         if console.json { return console.done(JSONValue(control: opened)) }
-        let url = opened.text("url")
+        let url = opened.url
         console.line(Printable.line(url))
-        console.note("\(opened.text("device")) (\(opened.text("jid"))) by \(opened.text("path")); Ctrl-C closes it")
+        console.note("\(opened.device) by \(opened.path); Ctrl-C closes it")
         console.note("for example: qimesh ls --url \(word: url)")
         console.note("python: session.connect(\"\(url)\")")
     }

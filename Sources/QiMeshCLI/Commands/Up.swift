@@ -89,10 +89,4 @@ extension CommandFailure {
         default: self.init(.system, "the node ended: \(error)")
         }
     }
-
-    /// What the node says went wrong. Both have the same words for codes; one that this command does not know counts as the
-    /// system's.
-    init(_ error: MeshError, device: String? = nil) {
-        self.init(Code(rawValue: error.code.description) ?? .system, error.message, hint: error.hint, device: device)
-    }
 }

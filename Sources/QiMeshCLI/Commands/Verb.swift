@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QiMesh
 
 /// A command: does its work with a console, and fails with a ``CommandFailure``.
 protocol Verb: AsyncParsableCommand {

@@ -1,43 +1,37 @@
+import QiMesh
 import QiMessaging
-import QiWire
 
-/// The node's own service, which only its unix socket shows: contacts, trust, tunnels.
+/// The node's own service, which only its unix socket shows.
 struct ControlInterface: Sendable {
-    /// The service's name. In no listing.
-    static let name = "QiMeshControl"
-
-    let proxy: ObjectProxy
+    let proxy: MeshControlProxy
     let patience: Patience
     let console: Console
 
-    /// Calls a method and returns its map.
+    /// Asks the node.
     /// - Parameter limit: the longest to wait, by default for something near.
-    /// - Throws: what the node says, see `CommandFailure.init(nodeText:)`.
-    func call(
-        _ method: String, _ arguments: [QiValue] = [], limit: Duration? = nil, device: String? = nil
-    ) async throws(CommandFailure) -> QiValue {
-        let proxy = self.proxy
+    /// - Throws: what the node says went wrong.
+    func ask<Value: QiConvertible & Sendable>(
+        limit: Duration? = nil, device: String? = nil,
+        _ question: @escaping @Sendable (MeshControlProxy) async throws -> Answer<Value>
+    ) async throws(CommandFailure) -> Value {
         let limit = limit ?? patience.answer
+        var proxy = self.proxy
+        proxy.deadline = limit
         return try await patience.wait(for: device ?? "the node", atMost: limit, device: device, console) {
-            () async throws(CommandFailure) in
-            do throws(QiError) {
-                return try await proxy.call(method, arguments: arguments, deadline: limit)
-            } catch {
-                throw CommandFailure(ofNode: error, device: device)
-            }
+            [proxy] () async throws(CommandFailure) in
+            let answer: Answer<Value>
+            do { answer = try await question(proxy) } catch { throw Self.failure(error, device) }
+            do throws(MeshError) { return try answer.get() } catch { throw CommandFailure(error, device: device) }
         }
     }
 
-    /// Calls a method that answers rows.
-    func list(
-        _ method: String, _ arguments: [QiValue] = [], limit: Duration? = nil, device: String? = nil
-    ) async throws(CommandFailure) -> [QiValue] {
-        let value = try await call(method, arguments, limit: limit, device: device)
-        guard let rows = value.asList else {
-            throw CommandFailure(
-                .violation, "the node's answer to \(method) is no list", hint: "qimesh status; node and command have to be of one version")
-        }
-        return rows
+    /// Why the question was not answered. What goes wrong in the node is an answer: a method that is missing is one of another version.
+    private static func failure(_ error: any Error, _ device: String?) -> CommandFailure {
+        guard let error = error as? QiError else { return CommandFailure(.remote, "\(error)", device: device) }
+        guard error.code == .notFound || error.code == .invalid else { return CommandFailure(error, device: device) }
+        return CommandFailure(
+            .violation, "the node's control interface is not the one that this command knows: \(error.message)",
+            hint: "qimesh up, with the version of this command")
     }
 }
 
@@ -53,7 +47,7 @@ extension NodeSession {
         let limit = patience.answer
         let proxy = try await patience.wait(for: "the node", atMost: limit, console) { () async throws(CommandFailure) in
             do throws(QiError) {
-                return try await session.service(ControlInterface.name, deadline: limit)
+                return try await session.service(MeshControlProxy.self, deadline: limit)
             } catch where error.code == .notFound || error.code == .remote {
                 throw Self.noControl(at: url)
             } catch {
@@ -65,7 +59,9 @@ extension NodeSession {
 
     private static func noControl(at url: String) -> CommandFailure {
         if url.hasPrefix("unix:") {
-            return CommandFailure(.notFound, "\(url) has no control interface", hint: "qimesh up")
+            return CommandFailure(
+                .notFound, "\(url) has no control interface, or that of another version",
+                hint: "qimesh up, with the version of this command")
         }
         return CommandFailure(
             .notFound, "\(url) has no control interface; a node shows it on its unix socket only",
@@ -77,10 +73,9 @@ extension NodeSession {
     func judged(_ failure: CommandFailure, contact: String) async -> CommandFailure {
         guard [.closed, .offline, .notFound, .denied, .conflict].contains(failure.code) else { return failure }
         do throws(CommandFailure) {
-            let control = try await control()
-            let rows = try await control.list("devices")
-            let waiting = console.typed?.adding("--wait-online", "5m")
-            return DeviceRow.judge(failure, contact: contact, rows: rows.map { DeviceRow($0) }, waiting: waiting)
+            let rows = try await control().ask { try await $0.devices() }
+            return DeviceRow.judge(
+                failure, contact: contact, rows: rows, waiting: console.typed?.adding("--wait-online", "5m"))
         } catch {
             console.detail("the node says nothing of \(contact): \(error.message)")
             return failure

@@ -1,39 +1,6 @@
 import QiMesh
-import QiWire
 
-/// A device as the node's control interface describes it.
-struct DeviceRow: Hashable {
-    /// What this node's owner calls it; the address of one that has no name or is not let in.
-    var name: String
-    var jid: String
-    /// `online`, `offline`, `asks`, `invited`, `refused`, `unconfirmed` (only the server lists it), or `unknown` (we are offline ourselves).
-    var state: String
-    var model: String
-    /// Nil when unknown.
-    var services: Int64?
-    var path: String
-    /// Seconds since 1970, nil for never.
-    var lastSeen: Double?
-    var note: String
-    /// The account of ours that it is a contact of.
-    var account: String
-    /// Why that account is offline, empty when it is not.
-    var trouble: String
-
-    init(_ value: QiValue) {
-        name = value.text("name")
-        jid = value.text("jid")
-        state = value.text("state")
-        model = value.text("model")
-        services = value.integer("services").flatMap { $0 < 0 ? nil : $0 }
-        path = value.text("path")
-        lastSeen = value.number("lastSeen").flatMap { $0 < 0 ? nil : $0 }
-        note = value.text("note")
-        account = value.text("account")
-        // It becomes a part of a sentence.
-        trouble = String(value.text("trouble").reversed().drop { $0 == "." }.reversed())
-    }
-
+extension DeviceRow {
     /// Whether `text`, as typed, means this device: with an `@` its address, else its name. A JID may carry a resource, and its letters
     /// count without case (RFC 7622 §3.2, §3.3).
     func isMeant(by text: String) -> Bool {
@@ -75,10 +42,11 @@ struct DeviceRow: Hashable {
                 .denied, "\(contact) asks to be a contact and is not one yet", hint: "qimesh approve \(word: row.jid)", device: contact)
         case "unknown":
             return CommandFailure(
-                .offline, "\(contact) cannot be reached: \(row.account) is offline itself (\(row.trouble))", hint: "qimesh status",
+                .offline, "\(contact) cannot be reached: \(row.account) is offline itself (\(row.clause))", hint: "qimesh status",
                 device: contact)
         case "unconfirmed":
-            return CommandFailure(.denied, "\(contact) was not let in on this device: \(row.note)", hint: "qimesh devices", device: contact)
+            return CommandFailure(
+                .denied, "\(contact) was not let in on this device: \(row.note ?? "")", hint: "qimesh devices", device: contact)
         case "invited":
             return CommandFailure(
                 .denied, "\(contact) has not approved the invitation yet",
@@ -97,6 +65,9 @@ struct DeviceRow: Hashable {
         guard ["offline", "unknown", "invited"].contains(state), failure.code != .usage else { throw failure }
         return failure
     }
+
+    /// ``trouble`` as a part of a sentence.
+    var clause: String { String((trouble ?? "").reversed().drop { $0 == "." }.reversed()) }
 
     private static func mentioning(_ contact: String, _ message: String, _ state: String) -> String {
         message.contains(contact) ? message : "\(contact) \(state)" + (message.isEmpty ? "" : ": \(message)")

@@ -185,7 +185,7 @@ extension NodeSession {
             () async throws(CommandFailure) in
             let end = ContinuousClock.now + limit
             while true {
-                let rows = try await quiet.list("devices").map { DeviceRow($0) }
+                let rows = try await quiet.ask { try await $0.devices() }
                 if let failure = try DeviceRow.trouble(of: contact, in: rows) {
                     guard ContinuousClock.now + .milliseconds(500) < end else {
                         var late = failure

@@ -79,14 +79,23 @@ extension NodeSession {
         var session: String
         /// Empty for a service behind a gateway: it has none of its own here.
         var endpoints: [String] = []
+
+        init(_ info: ServiceInfo, endpoints: [String]) {
+            name = info.name
+            id = Int64(info.serviceID)
+            machine = info.machineID
+            process = Int64(info.processID)
+            session = info.sessionID
+            self.endpoints = endpoints
+        }
     }
 
     /// Says of each service of this robot what its computer is called. Only the unix socket of a node tells.
     func nameBoards(of services: inout [Listed]) async {
         guard url.hasPrefix("unix:") else { return }
         do throws(CommandFailure) {
-            let names = try await control().call("boards")
-            for index in services.indices { services[index].board = names.text(services[index].machine) }
+            let names = try await control().ask { try await $0.boards() }
+            for index in services.indices { services[index].board = names[services[index].machine] ?? "" }
         } catch {
             // A list without names is better than none: this may be a directory of libqi.
             console.detail("no names of boards: \(error.message)")
@@ -95,27 +104,19 @@ extension NodeSession {
 
     /// The services of a device, nil for the directory we are connected to.
     func services(of device: DeviceName?) async throws(CommandFailure) -> [Listed] {
-        let session = self.session
-        guard case .contact(let contact) = device else {
-            let limit = patience.answer
-            return try await patience.wait(for: "the list of services", atMost: limit, console) {
-                () async throws(CommandFailure) in
-                do throws(QiError) {
-                    return try await session.services(deadline: limit).map { info in
-                        Listed(
-                            name: info.name, id: Int64(info.serviceID), machine: info.machineID, process: Int64(info.processID),
-                            session: info.sessionID, endpoints: info.endpoints)
-                    }
-                } catch {
-                    throw CommandFailure(error)
-                }
-            }
+        if case .contact(let contact) = device {
+            return try await control().ask(limit: patience.device, device: contact) {
+                try await $0.services(of: contact)
+            }.map { Listed($0, endpoints: []) }
         }
-        let rows = try await control().list("services", [.string(contact)], limit: patience.device, device: contact)
-        return rows.map { row in
-            Listed(
-                name: row.text("name"), id: row.integer("id") ?? 0, machine: row.text("machine"),
-                process: row.integer("process") ?? 0, session: row.text("session"))
+        let session = self.session
+        let limit = patience.answer
+        return try await patience.wait(for: "the list of services", atMost: limit, console) { () async throws(CommandFailure) in
+            do throws(QiError) {
+                return try await session.services(deadline: limit).map { Listed($0, endpoints: $0.endpoints) }
+            } catch {
+                throw CommandFailure(error)
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import QiMesh
 
 /// How long a command waits for each of its steps, and what it shows meanwhile.
 struct Patience: Sendable {

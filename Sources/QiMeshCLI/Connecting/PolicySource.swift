@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import QiMesh
 import QiMessaging
-import QiWire
 
 /// Where a command takes the policy from.
 struct PolicyOptions: ParsableArguments {
@@ -18,15 +17,11 @@ enum PolicySource: Sendable {
     case node(ControlInterface)
     case file(PolicyFile)
 
-    /// The policy and, for a rule list, its rules as the control interface tells them.
-    func show() async throws(CommandFailure) -> QiValue {
+    /// The policy in words.
+    func show() async throws(CommandFailure) -> PolicyListing {
         switch self {
-        case .node(let control): return try await control.call("policy")
-        case .file(let file):
-            return .map([
-                QiMapEntry(key: .string("path"), value: .dynamic(QiDynamic(.string(QiString(file.path))))),
-                QiMapEntry(key: .string("rules"), value: .dynamic(QiDynamic(.list(PolicyText.rules(of: file.policy))))),
-            ])
+        case .node(let control): try await control.ask { try await $0.policy() }
+        case .file(let file): PolicyText.listing(of: file.policy, path: file.path)
         }
     }
 
@@ -34,7 +29,7 @@ enum PolicySource: Sendable {
     func caller(_ text: String) async throws(CommandFailure) -> String {
         guard case .node(let control) = self, !text.contains(where: { "@:".contains($0) }) else { return text }
         do throws(CommandFailure) {
-            return try await control.call("trust", [.string(QiString(text))]).text("jid")
+            return try await control.ask { try await $0.trust(text) }.jid
         } catch {
             // Then it has to be another kind of caller, and is judged as one.
             if error.code == .notFound { return text }
@@ -42,18 +37,19 @@ enum PolicySource: Sendable {
         }
     }
 
-    /// What the policy says to a question, as ``PolicyText/value(of:)`` tells it.
+    /// What the policy says to a question.
     func answer(
-        _ question: PolicyQuestion, who: String, target: String, action: String, zone: String, at time: Int64? = nil
-    ) async throws(CommandFailure) -> QiValue {
+        _ question: PolicyQuestion, who: String, target: String, action: String, zone: String?, at time: Int64? = nil
+    ) async throws(CommandFailure) -> PolicyAnswer {
         switch self {
-        case .file(let file): return PolicyText.value(of: question.answer(by: file.policy, at: time ?? WallClock.seconds))
+        case .file(let file): return PolicyText.answer(question.answer(by: file.policy, at: time ?? WallClock.seconds))
         case .node(let control):
             guard time == nil else {
                 throw .usage("a running node is asked about now only", hint: "the same with --file, and the path of policy.yaml")
             }
-            return try await control.call(
-                "checkPolicy", [.string(QiString(who)), .string(QiString(target)), .string(QiString(action)), .string(QiString(zone))])
+            return try await control.ask {
+                try await $0.checkPolicy(who: who, target: target, action: action, zone: zone)
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import QiMesh
 import QiMessaging
 import QiWire
 

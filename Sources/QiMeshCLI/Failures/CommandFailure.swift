@@ -1,3 +1,5 @@
+import QiMesh
+
 /// Why a command did not do what it was asked for, as it is told to people and to programs (reference "cli-and-config" §3).
 struct CommandFailure: Error, Hashable {
     /// The kind, which decides the exit code.
@@ -10,6 +12,8 @@ struct CommandFailure: Error, Hashable {
     var device: String?
     /// How long to wait before the same is granted, where a limit told.
     var retryAfter: Duration?
+    /// What led to it, the nearest first.
+    var causes: [String] = []
 
     init(_ code: Code, _ message: String, hint: String? = nil, device: String? = nil) {
         self.code = code
@@ -23,46 +27,8 @@ struct CommandFailure: Error, Hashable {
         CommandFailure(.usage, message, hint: hint)
     }
 
-    /// A kind of failure; the raw value is the `code` of the JSON form and stable between versions.
-    enum Code: String, Hashable, CaseIterable {
-        case remote
-        case usage
-        case notFound = "not-found"
-        case denied
-        case authentication
-        case trust
-        case offline
-        case timedOut = "timed-out"
-        case configuration
-        case identity
-        case unmet
-        case cancelled
-        case tooLarge = "too-large"
-        case limit
-        case unsupported
-        case violation
-        case closed
-        case conflict
-        case system
-
-        /// What the process ends with.
-        var exitStatus: Int32 {
-            switch self {
-            case .remote, .tooLarge, .limit, .unsupported, .violation, .conflict, .system: 1
-            case .usage: 2
-            case .notFound: 3
-            case .denied, .authentication, .trust: 4
-            case .offline, .closed: 5
-            case .timedOut: 6
-            case .configuration, .identity: 7
-            case .unmet: 8
-            case .cancelled: 130
-            }
-        }
-
-        /// Whether the same command may succeed later without anybody changing anything.
-        var isRetryable: Bool { self == .offline || self == .timedOut || self == .closed }
-    }
+    /// A kind of failure, of which there is one vocabulary; its word is the `code` of the JSON form.
+    typealias Code = MeshError.Code
 
     private static let lineLimit = 2_048
 
@@ -72,7 +38,9 @@ struct CommandFailure: Error, Hashable {
     func lines(detailed: Bool) -> [String] {
         let all = message.split(whereSeparator: \.isNewline).map { Printable.line(String($0), limit: Self.lineLimit) }
         var lines = ["error: " + (all.first ?? "no reason was given")]
-        if detailed { lines += all.dropFirst().map { "  " + $0 } }
+        if detailed {
+            lines += all.dropFirst().map { "  " + $0 } + causes.map { "  because: " + Printable.line($0, limit: Self.lineLimit) }
+        }
         if let hint { lines.append("  try: " + Printable.line(hint, limit: Self.lineLimit)) }
         return lines
     }
@@ -84,7 +52,7 @@ struct CommandFailure: Error, Hashable {
             (
                 "error",
                 .object([
-                    ("code", .string(code.rawValue)), ("message", .string(message)),
+                    ("code", .string("\(code)")), ("message", .string(message)),
                     ("hint", hint.map { .string($0) } ?? .null), ("device", device.map { .string($0) } ?? .null),
                     ("retryable", .bool(code.isRetryable || retryAfter != nil)),
                 ])

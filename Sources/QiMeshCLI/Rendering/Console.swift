@@ -1,4 +1,5 @@
 import Foundation
+import QiMesh
 
 /// Where a command speaks: data on stdout, everything else on stderr (reference "cli-and-config" §1).
 struct Console: Sendable {

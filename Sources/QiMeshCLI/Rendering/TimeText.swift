@@ -14,9 +14,6 @@ enum TimeText {
         }
     }
 
-    /// How long ago a time of the control interface was, which is negative for "never"; empty then.
-    static func since(_ time: Double?, _ now: Double) -> String { time.flatMap { $0 < 0 ? nil : ago(now - $0) } ?? "" }
-
     /// A round trip: `2 ms`, below ten with a decimal.
     static func milliseconds(_ value: Double) -> String {
         guard value.isFinite, value < 1e9 else { return "" }

@@ -1,4 +1,5 @@
 import Foundation
+import QiMesh
 
 /// Files that are named on the command line.
 enum TypedFile {

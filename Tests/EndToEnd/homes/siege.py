@@ -166,7 +166,7 @@ class Siege:
 
     def gateway(self):
         """How the door stands, as the node says."""
-        return self.robot.call("QiMeshControl.gateway")
+        return self.robot.call("MeshControl.gateway")["value"]
 
     def used(self):
         """`(kilobytes of memory, descriptors)` of the node."""

@@ -23,12 +23,13 @@ import Testing
         (.denied, "denied", 4, false), (.authentication, "authentication", 4, false), (.trust, "trust", 4, false),
         (.offline, "offline", 5, true), (.closed, "closed", 5, true), (.timedOut, "timed-out", 6, true),
         (.configuration, "configuration", 7, false), (.identity, "identity", 7, false), (.cancelled, "cancelled", 130, false),
-        (.tooLarge, "too-large", 1, false), (.unsupported, "unsupported", 1, false), (.violation, "violation", 1, false),
+        (.tooLarge, "too-large", 1, false), (.limit, "limit", 1, false), (.conflict, "conflict", 1, false), (.unmet, "unmet", 8, false),
+        (.unsupported, "unsupported", 1, false), (.violation, "violation", 1, false),
         (.system, "system", 1, false),
     ])
-    func codes(code: MeshError.Code, word: String, exitCode: Int32, retryable: Bool) {
-        #expect(code.description == word)
-        #expect(code.exitCode == exitCode)
+    func codes(code: MeshError.Code, word: String, exitStatus: Int32, retryable: Bool) {
+        #expect(code.description == word && MeshError.Code(word: word) == code)
+        #expect(code.exitStatus == exitStatus)
         #expect(code.isRetryable == retryable)
     }
 }

@@ -33,11 +33,11 @@ final class FakeDevice: Sendable {
         let other = try #require(JID(node.jid))
         await loop.start()
         _ = try await eventually("\(name) is online") { client.state.isOnline ? true : nil }
-        _ = try await node.control("invite", jid, name)
+        _ = try await node.invite(jid, name)
         try await client.approveSubscription(of: other)
         try await client.subscribe(to: other)
         _ = try await eventually("\(node.user) sees \(name)") {
-            try await node.row(of: name)?["state"]?.asString == "online" ? true : nil
+            try await node.row(of: name)?.state == "online" ? true : nil
         }
         _ = try await eventually("\(name) sees \(node.user)") { tunnelResource(of: other) }
     }

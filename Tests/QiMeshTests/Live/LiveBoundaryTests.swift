@@ -70,18 +70,18 @@ extension Live {
 
         @Test func theControlInterfaceIsOnTheUnixSocketOnly() async throws {
             try await withMesh { mesh in
-                #expect(try await mesh.desk.control("status")["name"]?.asString == "desk")
+                #expect(try await mesh.desk.status().name == "desk")
                 try await mesh.desk.session { session in
                     let listed = try await session.services().map(\.name)
                     #expect(listed == ["ServiceDirectory"])
-                    let across = await #expect(throws: QiError.self) { _ = try await session.service("pepper/QiMeshControl") }
-                    #expect(across?.message.contains("no service \"QiMeshControl\" on \(mesh.pepper.jid)") == true)
+                    let across = await #expect(throws: QiError.self) { _ = try await session.service("pepper/MeshControl") }
+                    #expect(across?.message.contains("no service \"MeshControl\" on \(mesh.pepper.jid)") == true)
                     #expect(try await mesh.desk.server().services(of: "pepper").map(\.name) == ["ServiceDirectory", "Peer"])
                 }
                 try await withSession(try await mesh.desk.url(), home: mesh.desk.home) { session in
                     let listed = try await session.services().map(\.name)
                     #expect(listed == ["ServiceDirectory"])
-                    let tcp = await #expect(throws: QiError.self) { _ = try await session.service("QiMeshControl") }
+                    let tcp = await #expect(throws: QiError.self) { _ = try await session.service("MeshControl") }
                     #expect(tcp?.code == .notFound)
                 }
             }
@@ -93,9 +93,8 @@ extension Live {
                 let opened = Once<String>()
                 let done = Once<Void>()
                 let asker = Task { try await mesh.desk.session { session in
-                    let control = try await session.service("QiMeshControl")
-                    let answer = try await control.call("openTunnel", arguments: [.string("pepper"), .string("tcp://127.0.0.1:0")])
-                    opened.settle(.success(answer["url"]?.asString ?? "none"))
+                    let node = try await session.service(MeshControlProxy.self)
+                    opened.settle(.success(try await node.openTunnel(to: "pepper", at: "tcp://127.0.0.1:0").get().url))
                     try await done.value
                 } }
                 defer { done.settle(.success(())) }
@@ -166,7 +165,7 @@ extension Live {
                             let answer = try await tunnel.call(ActionAddress(.main(ofService: id), action: 100))
                             #expect(answer == "The call request could not be handled.", "\(id)")
                         }
-                        for name in ["desk/Desks", "\(mesh.desk.jid)/Desks", "QiMeshControl", "\(mesh.pepper.jid)/Guarded", "carol/X"] {
+                        for name in ["desk/Desks", "\(mesh.desk.jid)/Desks", "MeshControl", "\(mesh.pepper.jid)/Guarded", "carol/X"] {
                             #expect(try await tunnel.lookUp(name)?.contains("Cannot find service '\(name)' in index") == true)
                         }
                         for (action, payload) in try Self.takeovers(of: guarded) {

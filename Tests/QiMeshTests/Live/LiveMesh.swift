@@ -1,3 +1,4 @@
+import QiMesh
 import QiMeshTesting
 @testable import QiMessaging
 import QiWire
@@ -17,11 +18,11 @@ struct LiveMesh: Sendable {
 
     /// Makes the two contacts of each other through their control interfaces, and returns when each sees the other online.
     func meet() async throws {
-        _ = try await eventually("desk's invitation") { try await desk.control("invite", pepper.jid, "pepper") }
-        _ = try await eventually("pepper's invitation") { try await pepper.control("invite", desk.jid, "desk") }
+        _ = try await eventually("desk's invitation") { try await desk.invite(pepper.jid, "pepper") }
+        _ = try await eventually("pepper's invitation") { try await pepper.invite(desk.jid, "desk") }
         for (node, other) in [(desk, "pepper"), (pepper, "desk")] {
             _ = try await eventually("\(node.user) sees \(other)") {
-                try await node.row(of: other)?["state"]?.asString == "online" ? true : nil
+                try await node.row(of: other)?.state == "online" ? true : nil
             }
         }
     }

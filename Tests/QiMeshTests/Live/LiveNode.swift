@@ -74,17 +74,16 @@ final class LiveNode: Sendable {
     func reload(_ configuration: MeshConfiguration) async -> [String] { await node.reload(configuration) }
 
     /// Its account as `status` tells it.
-    func account(_ jid: String? = nil) async throws -> QiValue? {
-        let accounts = try await control("status")["accounts"]?.asList ?? []
-        return accounts.first { $0["jid"]?.asString == jid ?? self.jid }
+    func account(_ jid: String? = nil) async throws -> AccountStatus? {
+        try await status().accounts.first { $0.jid == jid ?? self.jid }
     }
 
     /// Until its account is in that state; returns why.
     @discardableResult
     func reaches(_ state: String, account: String? = nil) async throws -> String {
         try await eventually("\(account ?? user) is \(state)") {
-            guard let row = try await self.account(account), row["state"]?.asString == state else { return nil }
-            return row["reason"]?.asString ?? ""
+            guard let row = try await self.account(account), row.state == state else { return nil }
+            return row.reason ?? ""
         }
     }
 
@@ -100,37 +99,46 @@ final class LiveNode: Sendable {
     }
 
     /// Asks its control interface, as the command line does.
-    func control(_ method: String, _ arguments: String...) async throws -> QiValue {
-        try await control(method, values: arguments.map { .string($0) })
-    }
-
-    /// The same with arguments that are no texts.
-    func control(_ method: String, values: [QiValue]) async throws -> QiValue {
+    func control<Value: QiConvertible & Sendable>(
+        _ question: (MeshControlProxy) async throws -> Answer<Value>
+    ) async throws -> Value {
         try await session { session in
-            try await session.service("QiMeshControl").call(method, arguments: values, deadline: .seconds(40))
+            var node = try await session.service(MeshControlProxy.self)
+            node.deadline = .seconds(40)
+            return try await question(node).get()
         }
     }
 
+    func invite(_ jid: String, _ name: String) async throws -> ContactChange { try await control { try await $0.invite(jid, name: name) } }
+
+    func revoke(_ device: String) async throws { _ = try await control { try await $0.revoke(device) } }
+
+    func acceptKey(of contact: String, _ fingerprint: String) async throws {
+        _ = try await control { try await $0.acceptKey(of: contact, fingerprint) }
+    }
+
+    func status() async throws -> NodeStatus { try await control { try await $0.status() } }
+
     /// Makes a pairing token, as `qimesh enroll` does.
-    func enroll(name: String = "", seconds: Int64 = 0) async throws -> QiValue {
-        try await control("enroll", values: [.string(name), .string(""), .int64(seconds)])
+    func enroll(name: String? = nil, seconds: Int? = nil) async throws -> MadeToken {
+        try await control { try await $0.enroll(name: name, account: nil, seconds: seconds) }
     }
 
     /// Uses one, as `qimesh pair` does.
-    func pair(_ token: String, name: String = "", seconds: Int64 = 20) async throws -> QiValue {
-        try await control("pair", values: [.string(token), .string(name), .string(""), .int64(seconds), .string("test")])
+    func pair(_ token: String, name: String? = nil, seconds: Int = 20) async throws -> PairedDevice {
+        try await control { try await $0.pair(token, name: name, account: nil, seconds: seconds, ticket: "test") }
     }
 
     /// Until its account is connected.
     func online() async throws {
         _ = try await eventually("\(user) is online") {
-            try await control("status")["accounts"]?.asList?.first?["state"]?.asString == "online" ? true : nil
+            try await status().accounts.first?.state == "online" ? true : nil
         }
     }
 
     /// Its row about another device, under the name or address it goes by here.
-    func row(of device: String) async throws -> QiValue? {
-        try await control("devices").asList?.first { $0["name"]?.asString == device || $0["jid"]?.asString == device }
+    func row(of device: String) async throws -> DeviceRow? {
+        try await control { try await $0.devices() }.first { $0.name == device || $0.jid == device }
     }
 
     /// The key it has pinned for an address.

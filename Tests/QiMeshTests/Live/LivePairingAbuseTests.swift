@@ -28,7 +28,7 @@ extension Live {
                     #expect(before == .serviceUnavailable)
                     #expect(try await Self.error(carol, nobody, .set, offer) == before)
                     // After a token was made and used, the same again for who does not hold it.
-                    let token = try #require(try await mesh.pepper.enroll()["token"]?.asString)
+                    let token = try await mesh.pepper.enroll().token
                     _ = try await mesh.desk.pair(token)
                     #expect(try await Self.error(carol, pepper, .set, offer) == .serviceUnavailable)
                 }
@@ -37,7 +37,7 @@ extension Live {
 
         @Test func onlyTheOneRequestIsLookedAtWhileATokenIsOut() async throws {
             try await withMesh(others: ["carol"], meeting: false) { mesh in
-                let invitation = try PairingInvitation(parsing: try #require(try await mesh.pepper.enroll()["token"]?.asString))
+                let invitation = try PairingInvitation(parsing: try await mesh.pepper.enroll().token)
                 try await withStranger("carol", in: mesh) { carol in
                     let pepper = try #require(invitation.address)
                     let offer = Sample.offer(.random(), from: "carol@\(mesh.xmpp.domain)").element
@@ -63,7 +63,7 @@ extension Live {
         /// What the servers have seen of a pairing is worth nothing to them.
         @Test func aReplayedOfferIsRefused() async throws {
             try await withMesh(others: ["carol", "mallory"], meeting: false) { mesh in
-                let invitation = try PairingInvitation(parsing: try #require(try await mesh.pepper.enroll()["token"]?.asString))
+                let invitation = try PairingInvitation(parsing: try await mesh.pepper.enroll().token)
                 let desks = try mesh.desk.fingerprint()
                 let seen = PairingAttempt(invitation, name: "", own: try #require(JID(mesh.desk.jid)), key: desks)
                 try await withStranger("carol", in: mesh) { carol in
@@ -76,13 +76,13 @@ extension Live {
                     // The name of the token in a subscription request makes nobody a contact.
                     try await carol.subscribe(to: try #require(JID(mesh.pepper.jid)), token: seen.handle)
                     _ = try await eventually("pepper hears the request") {
-                        try await mesh.pepper.row(of: "carol@\(mesh.xmpp.domain)")?["state"]?.asString == "asks" ? true : nil
+                        try await mesh.pepper.row(of: "carol@\(mesh.xmpp.domain)")?.state == "asks" ? true : nil
                     }
                     #expect(!carol.isMutual(try #require(JID(mesh.pepper.jid))))
                 }
-                let refused = try await mesh.pepper.control("status")["pairing"]?["refused"]?.asList
-                #expect(refused?.map { $0["reason"]?.asString } == ["wrong-proof", "wrong-proof"])
-                #expect(refused?.allSatisfy { $0["knewToken"]?.asBool == false } == true)
+                let refused = try await mesh.pepper.status().pairing.refused
+                #expect(refused.map(\.reason) == ["wrong-proof", "wrong-proof"])
+                #expect(refused.allSatisfy { !$0.knewToken })
                 // The token is still good for whom it was made.
                 _ = try await mesh.desk.pair(invitation.text)
                 #expect(try mesh.pepper.pin(of: mesh.desk.jid) == desks)
@@ -92,7 +92,7 @@ extension Live {
         /// Guessing has a limit, which does not stand in the way of the right device.
         @Test func guessingIsLimitedAndHoldsNobodyUp() async throws {
             try await withMesh(others: ["carol"], meeting: false) { mesh in
-                let invitation = try PairingInvitation(parsing: try #require(try await mesh.pepper.enroll()["token"]?.asString))
+                let invitation = try PairingInvitation(parsing: try await mesh.pepper.enroll().token)
                 try await withStranger("carol", in: mesh) { carol in
                     let pepper = try #require(invitation.address)
                     var answers: [PairingAnswer?] = []

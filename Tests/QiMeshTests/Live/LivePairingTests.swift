@@ -9,45 +9,44 @@ extension Live {
     /// Pairing by token between whole nodes (reference xmpp §5.3, §6.3).
     @Suite struct PairingTests {
         /// The text of the error that a control call ends with.
-        private static func refusal(_ body: () async throws -> QiValue) async -> String {
+        private static func refusal(_ body: () async throws -> some Sendable) async -> String {
             do {
                 return "no error: \(try await body())"
             } catch {
-                return (error as? QiError)?.wireText ?? "\(error)"
+                return (error as? MeshError).map { "\($0.code): \($0)" } ?? "\(error)"
             }
         }
 
-        private static func token(_ answer: QiValue) throws -> String { try #require(answer["token"]?.asString) }
 
         @Test func twoFreshDevicesPairWithNothingButTheToken() async throws {
             try await withMesh(meeting: false) { mesh in
                 let made = try await mesh.pepper.enroll(name: "work")
-                let paired = try await mesh.desk.pair(Self.token(made))
-                #expect(paired["jid"]?.asString == mesh.pepper.jid)
-                #expect(paired["name"]?.asString == "pepper")
+                let paired = try await mesh.desk.pair(made.token)
+                #expect(paired.jid == mesh.pepper.jid)
+                #expect(paired.name == "pepper")
                 // Pinned on both sides before any call.
                 #expect(try mesh.desk.pin(of: mesh.pepper.jid) == mesh.pepper.fingerprint())
                 #expect(try mesh.pepper.pin(of: mesh.desk.jid) == mesh.desk.fingerprint())
                 _ = try await eventually("each sees the other") {
-                    let desk = try await mesh.pepper.row(of: "work")?["state"]?.asString
-                    let pepper = try await mesh.desk.row(of: "pepper")?["state"]?.asString
+                    let desk = try await mesh.pepper.row(of: "work")?.state
+                    let pepper = try await mesh.desk.row(of: "pepper")?.state
                     return desk == "online" && pepper == "online" ? true : nil
                 }
                 try await mesh.desk.session { session in
                     let service = try await session.service("pepper/Peer")
                     #expect(try await service.call("echo_int32", Int32(7)) == Int32(7))
                 }
-                let list = try await mesh.pepper.control("enrollments")["enrollments"]?.asList
-                #expect(list?.map { $0["state"]?.asString } == ["used"])
-                #expect(list?.first?["usedBy"]?.asString == mesh.desk.jid)
-                #expect(try await mesh.pepper.control("status")["pairing"]?["outstanding"]?.asInt == 0)
+                let list = try await mesh.pepper.control { try await $0.enrollments() }.enrollments
+                #expect(list.map(\.state) == ["used"])
+                #expect(list.first?.use?.usedBy == mesh.desk.jid)
+                #expect(try await mesh.pepper.status().pairing.outstanding == 0)
             }
         }
 
         /// The thief comes second: it gets nothing, and both sides are told.
         @Test func aStolenTokenUsedSecondFailsAndBothAreTold() async throws {
             try await withMesh(others: ["carol"], meeting: false) { mesh in
-                let token = try Self.token(try await mesh.pepper.enroll())
+                let token = try await mesh.pepper.enroll().token
                 _ = try await mesh.desk.pair(token)
                 let invitation = try PairingInvitation(parsing: token)
                 let pepper = try #require(invitation.address)
@@ -59,10 +58,10 @@ extension Live {
                         handle: invitation.token.verifier.handle, key: key(3), proof: PairingProof.make(invitation.token, transcript))
                     let answer = await #expect(throws: XMPPError.self) { _ = try await carol.iq(to: pepper, .set, offer.element) }
                     #expect(PairingAnswer(answer?.stanzaError) == .refused(.used))
-                    let refused = try await mesh.pepper.control("status")["pairing"]?["refused"]?.asList
-                    #expect(refused?.map { $0["jid"]?.asString } == [jid])
-                    #expect(refused?.first?["reason"]?.asString == "used-token")
-                    #expect(refused?.first?["knewToken"]?.asBool == true)
+                    let refused = try await mesh.pepper.status().pairing.refused
+                    #expect(refused.map(\.jid) == [jid])
+                    #expect(refused.first?.reason == "used-token")
+                    #expect(refused.first?.knewToken == true)
                     #expect(try mesh.pepper.pin(of: jid) == nil)
                     #expect(try await mesh.pepper.row(of: jid) == nil)
                 }
@@ -71,7 +70,7 @@ extension Live {
 
         @Test func aSecondDeviceWithAUsedTokenIsToldAndKeepsNothing() async throws {
             try await withMesh(meeting: false) { mesh in
-                let token = try Self.token(try await mesh.pepper.enroll())
+                let token = try await mesh.pepper.enroll().token
                 try await mesh.withNode("carol") { carol in
                     _ = try await mesh.desk.pair(token)
                     let text = await Self.refusal { try await carol.pair(token) }
@@ -87,25 +86,25 @@ extension Live {
 
         @Test func expiredCancelledAndUnknownTokensAreRefused() async throws {
             try await withMesh(meeting: false) { mesh in
-                let short = try Self.token(try await mesh.pepper.enroll(seconds: 1))
+                let short = try await mesh.pepper.enroll(seconds: 1).token
                 _ = try await eventually("the token has expired") {
-                    try await mesh.pepper.control("enrollments")["enrollments"]?.asList?.first?["state"]?.asString == "expired" ? true : nil
+                    try await mesh.pepper.control { try await $0.enrollments() }.enrollments.first?.state == "expired" ? true : nil
                 }
                 let expired = await Self.refusal { try await mesh.desk.pair(short) }
                 #expect(expired.hasPrefix("denied: this token has expired"), "\(expired)")
 
                 let made = try await mesh.pepper.enroll()
-                _ = try await mesh.pepper.control("cancelEnrollment", made["id"]?.asString ?? "")
-                let cancelled = await Self.refusal { try await mesh.desk.pair(Self.token(made)) }
+                _ = try await mesh.pepper.control { try await $0.cancelEnrollment(made.id) }
+                let cancelled = await Self.refusal { try await mesh.desk.pair(made.token) }
                 #expect(cancelled.contains("has taken this token back"), "\(cancelled)")
 
-                var other = try PairingInvitation(parsing: Self.token(try await mesh.pepper.enroll()))
+                var other = try PairingInvitation(parsing: try await mesh.pepper.enroll().token)
                 other.token = .random()
                 let unknown = await Self.refusal { try await mesh.desk.pair(other.text) }
                 #expect(unknown.hasPrefix("denied: \(mesh.pepper.jid) does not know this token"), "\(unknown)")
 
                 // The other device is not the one that the token names.
-                var wrongKey = try PairingInvitation(parsing: Self.token(try await mesh.pepper.enroll()))
+                var wrongKey = try PairingInvitation(parsing: try await mesh.pepper.enroll().token)
                 wrongKey.key = key(5)
                 let refused = await Self.refusal { try await mesh.desk.pair(wrongKey.text) }
                 #expect(refused.hasPrefix("denied: \(mesh.pepper.jid) refuses the proof"), "\(refused)")
@@ -118,7 +117,7 @@ extension Live {
             try await withMesh(meeting: false) { mesh in
                 let nonsense = await Self.refusal { try await mesh.desk.pair("xmpp:pepper@mesh.test?roster") }
                 #expect(nonsense.hasPrefix("usage: that is no pairing token"), "\(nonsense)")
-                let own = try Self.token(try await mesh.desk.enroll())
+                let own = try await mesh.desk.enroll().token
                 let mirrored = await Self.refusal { try await mesh.desk.pair(own) }
                 #expect(mirrored.contains("which is this device"), "\(mirrored)")
                 let long = await Self.refusal { try await mesh.pepper.enroll(seconds: 100_000) }
@@ -146,15 +145,15 @@ extension Live {
         /// What the owner has ended stays ended: the token that made it makes it no more.
         @Test func aDeniedDeviceDoesNotComeBackByItsToken() async throws {
             try await withMesh(meeting: false) { mesh in
-                let token = try Self.token(try await mesh.pepper.enroll())
+                let token = try await mesh.pepper.enroll().token
                 _ = try await mesh.desk.pair(token)
-                _ = try await mesh.pepper.control("deny", mesh.desk.jid)
+                _ = try await mesh.pepper.control { try await $0.deny(mesh.desk.jid) }
                 let text = await Self.refusal { try await mesh.desk.pair(token) }
                 #expect(text.hasPrefix("denied: this token was used already"), "\(text)")
                 let contact = try TrustStore(file: mesh.pepper.paths.trustFile).contact(mesh.desk.jid, of: mesh.pepper.jid)
                 #expect(contact == nil)
                 // A new token is the owner's word again.
-                _ = try await mesh.desk.pair(Self.token(try await mesh.pepper.enroll()))
+                _ = try await mesh.desk.pair(try await mesh.pepper.enroll().token)
                 let written = try await eventually("both pairings and the end are audited") { () -> [String]? in
                     var said: [String] = []
                     _ = try AuditReader([mesh.pepper.paths.auditFile]).read { line in
@@ -169,10 +168,10 @@ extension Live {
         /// An address that was revoked shows a key that is another's: that is said, and the token stays good.
         @Test func aKeyOfAnotherIsRefusedForARevokedAddressAsWell() async throws {
             try await withMesh(others: ["carol"], meeting: false) { mesh in
-                _ = try await mesh.desk.pair(Self.token(try await mesh.pepper.enroll()))
+                _ = try await mesh.desk.pair(try await mesh.pepper.enroll().token)
                 let jid = "carol@\(mesh.xmpp.domain)"
-                _ = try await mesh.pepper.control("revoke", jid)
-                let invitation = try PairingInvitation(parsing: Self.token(try await mesh.pepper.enroll()))
+                try await mesh.pepper.revoke(jid)
+                let invitation = try PairingInvitation(parsing: try await mesh.pepper.enroll().token)
                 let pepper = try #require(invitation.address)
                 try await withStranger("carol", in: mesh) { carol in
                     let key = try mesh.desk.fingerprint()
@@ -183,7 +182,7 @@ extension Live {
                     let answer = await #expect(throws: XMPPError.self) { _ = try await carol.iq(to: pepper, .set, offer.element) }
                     #expect(PairingAnswer(answer?.stanzaError) == .refused(.keyConflict))
                 }
-                #expect(try await mesh.pepper.control("status")["pairing"]?["outstanding"]?.asInt == 1)
+                #expect(try await mesh.pepper.status().pairing.outstanding == 1)
             }
         }
 
@@ -201,12 +200,12 @@ extension Live {
         /// A token brings a revoked device back, and a name that is taken is not given twice.
         @Test func pairingAgainAfterRevokingWorksUnderANewName() async throws {
             try await withMesh(others: ["carol"]) { mesh in
-                _ = try await mesh.pepper.control("revoke", "desk")
-                let token = try Self.token(try await mesh.pepper.enroll(name: "newdesk"))
+                try await mesh.pepper.revoke("desk")
+                let token = try await mesh.pepper.enroll(name: "newdesk").token
                 let taken = await Self.refusal { try await mesh.pepper.enroll(name: "newdesk/x") }
                 #expect(taken.hasPrefix("usage: "), "\(taken)")
                 _ = try await mesh.desk.pair(token)
-                #expect(try await mesh.pepper.row(of: mesh.desk.jid)?["name"]?.asString == "newdesk")
+                #expect(try await mesh.pepper.row(of: mesh.desk.jid)?.name == "newdesk")
                 #expect(try mesh.pepper.pin(of: mesh.desk.jid) == mesh.desk.fingerprint())
                 let conflict = await Self.refusal { try await mesh.pepper.enroll(name: "newdesk") }
                 #expect(conflict.hasPrefix("conflict: "), "\(conflict)")

@@ -17,8 +17,8 @@ extension Live {
                 }
                 #expect(try mesh.desk.pin(of: mesh.pepper.jid) == mesh.pepper.fingerprint())
                 #expect(try mesh.pepper.pin(of: mesh.desk.jid) == mesh.desk.fingerprint())
-                let told = try await mesh.desk.control("trusted").asList
-                #expect(told?.map { $0["jid"]?.asString } == [mesh.pepper.jid])
+                let told = try await mesh.desk.control { try await $0.trusted() }
+                #expect(told.map(\.jid) == [mesh.pepper.jid])
             }
         }
 
@@ -82,9 +82,9 @@ extension Live {
                         _ = try await carol.open(to: mesh.pepper, saying: carol.names(to: mesh.pepper.jid))
                     }
                     #expect(try mesh.pepper.pin(of: carol.jid) == nil)
-                    let shown = try await mesh.pepper.control("trust", carol.jid)
-                    #expect(shown["refused"]?.asString == "\(desks.fingerprint)")
-                    #expect(try await mesh.pepper.row(of: "carol")?["state"]?.asString == "refused")
+                    let shown = try await mesh.pepper.control { try await $0.trust(carol.jid) }
+                    #expect(shown.refused == "\(desks.fingerprint)")
+                    #expect(try await mesh.pepper.row(of: "carol")?.state == "refused")
                     carol.accept(saying: carol.names(to: mesh.pepper.jid))
                     try await mesh.pepper.session { session in
                         let refused = await #expect(throws: QiError.self) { _ = try await session.service("carol/Any") }
@@ -109,7 +109,7 @@ extension Live {
                         _ = try await carol.open(to: mesh.pepper, saying: carol.names(to: mesh.pepper.jid))
                     }
                     #expect(try mesh.pepper.pin(of: carol.jid) == first.fingerprint)
-                    _ = try await mesh.pepper.control("acceptKey", carol.jid, "\(second.fingerprint)")
+                    try await mesh.pepper.acceptKey(of: carol.jid, "\(second.fingerprint)")
                     let tunnel = try await carol.open(to: mesh.pepper, saying: carol.names(to: mesh.pepper.jid))
                     #expect(try await tunnel.lookUp("Peer") == nil)
                 }

@@ -16,7 +16,7 @@ extension Live {
                     #expect(try await service.call("echo_int32", Int32(1)) == Int32(1))
                     #expect(try await mesh.pepper.server().deviceLinks().incoming.map(\.device) == [mesh.desk.jid])
                     let start = ContinuousClock.now
-                    _ = try await mesh.pepper.control("revoke", "desk")
+                    try await mesh.pepper.revoke("desk")
                     _ = try await eventually("the tunnel has ended") {
                         try await mesh.pepper.server().deviceLinks().incoming.isEmpty ? true : nil
                     }
@@ -38,7 +38,7 @@ extension Live {
                     #expect(try await service.call("echo_int32", Int32(1)) == Int32(1))
                     let other = "SHA256:" + String(repeating: "A", count: 43)
                     let start = ContinuousClock.now
-                    _ = try await mesh.pepper.control("acceptKey", "desk", other)
+                    try await mesh.pepper.acceptKey(of: "desk", other)
                     _ = try await eventually("the tunnel has ended") {
                         try await mesh.pepper.server().deviceLinks().incoming.isEmpty ? true : nil
                     }
@@ -55,7 +55,7 @@ extension Live {
         @Test func aServerCannotLetARevokedDeviceInAgain() async throws {
             try await withMesh { mesh in
                 try await mesh.desk.session { session in _ = try await session.service("pepper/Peer") }
-                _ = try await mesh.pepper.control("revoke", "desk")
+                try await mesh.pepper.revoke("desk")
                 let desk = try #require(JID(mesh.desk.jid))
                 let pepper = try #require(JID(mesh.pepper.jid))
                 // Whoever has the account can do to the contact list what its server can.
@@ -63,17 +63,17 @@ extension Live {
                     try await operator_.setRosterItem(desk, name: "desk")
                     try await operator_.approveSubscription(of: desk)
                     try await operator_.subscribe(to: desk)
-                    _ = try await mesh.desk.control("invite", "\(pepper)", "pepper")
+                    _ = try await mesh.desk.invite("\(pepper)", "pepper")
                     _ = try await eventually("they are contacts again") {
-                        try await mesh.pepper.row(of: "\(desk)")?["subscription"]?.asString == "both" ? true : nil
+                        try await mesh.pepper.row(of: "\(desk)")?.subscription == "both" ? true : nil
                     }
                     try await mesh.desk.session { session in
                         _ = await #expect(throws: QiError.self) { _ = try await session.service("pepper/Peer", deadline: .seconds(10)) }
                     }
                     let pinned = try mesh.pepper.pin(of: "\(desk)")
                     #expect(pinned == nil)
-                    let told = try await mesh.pepper.control("trust", "\(desk)")
-                    #expect(told["revoked"]?.asBool == true)
+                    let told = try await mesh.pepper.control { try await $0.trust("\(desk)") }
+                    #expect(told.revoked)
                 }
             }
         }
@@ -81,7 +81,7 @@ extension Live {
         /// The owner's own word lets it in again.
         @Test func approvingReadmits() async throws {
             try await withMesh { mesh in
-                _ = try await mesh.pepper.control("revoke", mesh.desk.jid)
+                try await mesh.pepper.revoke(mesh.desk.jid)
                 _ = try await eventually("desk is out") { try await mesh.pepper.row(of: mesh.desk.jid) == nil ? true : nil }
                 try await mesh.meet()
                 try await mesh.desk.session { session in
@@ -99,15 +99,15 @@ extension Live {
                     let service = try await session.service("pepper/Peer")
                     #expect(try await service.call("echo_int32", Int32(1)) == Int32(1))
                     let old = try mesh.pepper.fingerprint()
-                    let token = try #require(try await mesh.pepper.enroll()["token"]?.asString)
-                    let rotated = try await mesh.pepper.control("rotateKey")
+                    let token = try await mesh.pepper.enroll().token
+                    let rotated = try await mesh.pepper.control { try await $0.rotateKey() }
                     let new = try mesh.pepper.fingerprint()
                     #expect(new != old)
-                    #expect(rotated["old"]?.asString == "\(old)")
-                    #expect(rotated["fingerprint"]?.asString == "\(new)")
-                    #expect(rotated["contacts"]?.asList?.map(\.asString) == [mesh.desk.jid])
-                    #expect(rotated["cancelledTokens"]?.asInt == 1)
-                    #expect(try await mesh.pepper.control("identity")["fingerprint"]?.asString == "\(new)")
+                    #expect(rotated.old == "\(old)")
+                    #expect(rotated.fingerprint == "\(new)")
+                    #expect(rotated.contacts == [mesh.desk.jid])
+                    #expect(rotated.cancelledTokens == 1)
+                    #expect(try await mesh.pepper.control { try await $0.identity() }.fingerprint == "\(new)")
                     let refused = try await eventually("desk refuses the new key") { () -> String? in
                         do {
                             // Another session, for this one has the service and need not ask.
@@ -118,7 +118,7 @@ extension Live {
                         }
                     }
                     #expect(refused.contains("\(new)"))
-                    _ = try await mesh.desk.control("acceptKey", "pepper", "\(new)")
+                    try await mesh.desk.acceptKey(of: "pepper", "\(new)")
                     _ = try await eventually("desk takes the new key") {
                         try await session.service("pepper/Peer").call("echo_int32", Int32(2)) == Int32(2) ? true : nil
                     }

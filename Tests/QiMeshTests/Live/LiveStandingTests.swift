@@ -51,7 +51,7 @@ extension Live {
                 let reason = try await node.reaches("refused")
                 #expect(reason.contains("not-authorized") && reason.contains("127.0.0.1:\(xmpp.port)"), "\(reason)")
                 #expect(!reason.contains("not-it"))
-                let since = try #require(try await node.account()?["since"]?.asDouble)
+                let since = try #require(try await node.account()?.since)
                 #expect(since > 0)
                 try await serves(node)
                 try write(LiveMesh.password, to: node.home + "/password")
@@ -90,12 +90,12 @@ extension Live {
                 #expect(await node.reload(configuration) == [])
                 try await node.reaches("online", account: second.jid)
                 // The first one was not touched.
-                #expect(try await node.account()?["state"]?.asString == "online")
+                #expect(try await node.account()?.state == "online")
                 configuration.xmpp[1].resource = "other"
                 #expect(await node.reload(configuration) == [])
                 _ = try await eventually("the second account begins anew") {
                     let row = try await node.account(second.jid)
-                    return row?["resource"]?.asString == "other" && row?["state"]?.asString == "online" ? true : nil
+                    return row?.resource == "other" && row?.state == "online" ? true : nil
                 }
                 configuration.xmpp.remove(at: 1)
                 #expect(await node.reload(configuration) == [])
@@ -111,8 +111,8 @@ extension Live {
                 var configuration = node.configuration
                 configuration.device.name = "early"
                 #expect(await node.reload(configuration) == [])
-                let status = try await node.control("status")
-                #expect(status["name"]?.asString == "early")
+                let status = try await node.status()
+                #expect(status.name == "early")
             }
         }
 
@@ -124,9 +124,9 @@ extension Live {
                 configuration.limits.callsPerPeer = 7
                 _ = try await node.url()
                 #expect(await node.reload(configuration) == ["limits"])
-                let status = try await node.control("status")
-                #expect(status["name"]?.asString == "nao" && status["model"]?.asString == "NAO V6")
-                #expect(try await node.control("identity")["name"]?.asString == "nao")
+                let status = try await node.status()
+                #expect(status.name == "nao" && status.model == "NAO V6")
+                #expect(try await node.control { try await $0.identity() }.name == "nao")
             }
         }
 
@@ -137,16 +137,16 @@ extension Live {
             }
             try await withNode(change: change) { node, _ in
                 let reason = try await eventually("the door says why it is not open") {
-                    let text = try await node.control("status")["gatewayTrouble"]?.asString ?? ""
-                    return text.isEmpty ? nil : text
+                    let text = try await node.status().door?.gatewayTrouble
+                    return text
                 }
                 #expect(reason.contains("\(taken.port)") && reason.lowercased().contains("in use"), "\(reason)")
                 try await serves(node)
                 try await node.reaches("online")
                 taken.leave()
                 _ = try await eventually("the door is open") {
-                    let status = try await node.control("status")
-                    return status["gateway"]?.asList?.isEmpty == false && status["gatewayTrouble"]?.asString == "" ? true : nil
+                    let status = try await node.status()
+                    return status.door?.gateway.isEmpty == false && status.door?.gatewayTrouble == nil ? true : nil
                 }
             }
         }
@@ -154,10 +154,10 @@ extension Live {
         @Test func servicesOfAContactAreCountedThroughItsTunnelOrNotAtAll() async throws {
             try await withMesh { mesh in
                 let before = try #require(try await mesh.desk.row(of: "pepper"))
-                #expect(before["services"]?.asInt == -1)
-                let listed = try #require(try await mesh.desk.control("services", "pepper").asList?.count)
+                #expect(before.services == nil)
+                let listed = try await mesh.desk.control { try await $0.services(of: "pepper") }.count
                 let row = try #require(try await mesh.desk.row(of: "pepper"))
-                #expect(row["services"]?.asInt == Int64(listed))
+                #expect(row.services == listed)
             }
         }
     }

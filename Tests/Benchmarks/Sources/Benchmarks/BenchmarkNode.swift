@@ -58,17 +58,17 @@ final class BenchmarkNode: Sendable {
     func invite(_ other: BenchmarkNode) async throws {
         try await retrying {
             try await Session.with(self.directory) { session in
-                let control = try await session.service("QiMeshControl")
-                _ = try await control.call("invite", arguments: [.string(other.jid), .string(other.user)])
+                let control = try await session.service("MeshControl")
+                let answer = try await control.call("invite", arguments: [.string(other.jid), .optional(.string(other.user))])
+                // A value, or why there is none.
+                guard case .tuple(let parts) = answer, parts.count == 2, case .optional(nil) = parts[1] else {
+                    throw BenchmarkFailure("\(other.user) was not invited: \(answer)")
+                }
             }
         }
         try await retrying {
             try await Session.with(self.directory) { session in
-                let control = try await session.service("QiMeshControl")
-                let found = try await control.call(
-                    "find", arguments: [.string(other.user), .string("Echo")], deadline: .seconds(30))
-                let code = found.asMap?.first { $0.key.asString == "code" }?.value.asString
-                guard code == "" else { throw BenchmarkFailure("\(other.user) is not reachable: \(found)") }
+                _ = try await session.service("\(other.user)/Echo", deadline: .seconds(30))
             }
         }
     }
