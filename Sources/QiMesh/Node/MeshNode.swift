@@ -181,16 +181,9 @@ public final class MeshNode: Service {
         // What came meanwhile.
         _ = door?.service.reload(current.value)
         let control = NodeControl(
-            configuration: current, server: server, accounts: accounts, trust: trust,
-            parts: NodeControl.Parts(
-                keys: KeyControl(
-                    configuration: current, server: server, accounts: accounts, identity: identity, trust: trust, enrollments: enrollments),
-                pairing: PairingControl(
-                    accounts: accounts, server: server, trust: trust, enrollments: enrollments, configuration: current),
-                contacts: ContactControl(accounts), apps: AppControl(apps, access: policies.control), policy: PolicyControl(policies),
-                door: door.map { GatewayControl($0) }))
-        let object = MeshControlBinding(control)
-        try await server.registerPrivate(object.makeObject(), as: MeshControlProxy.serviceName)
+            configuration: current, server: server, accounts: accounts, identity: identity, trust: trust, enrollments: enrollments,
+            apps: apps, policies: policies, door: door)
+        try await server.registerPrivate(MeshControlBinding(control).makeObject(), as: MeshControlProxy.serviceName)
         try await onServer?(server)
         let listeners = try await internalListeners(server)
         do throws(MeshError) {

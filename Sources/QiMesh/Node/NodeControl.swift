@@ -4,43 +4,54 @@ import QiMessaging
 import Synchronization
 import XMPP
 
-/// The node behind ``MeshControl``: what it is, its devices and its tunnels; the parts answer the rest.
+/// The node behind ``MeshControl``: here what it is, its devices and its tunnels; a file for each other subject.
 final class NodeControl: MeshControl {
     let pairing = Signal<String, String>()
 
-    private let current: CurrentConfiguration
-    private var configuration: MeshConfiguration { current.value }
-    private let server: DirectoryServer
-    private let accounts: AccountSet
-    private var gateways: [XMPPGateway] { accounts.gateways }
-    private let trust: TrustStore
-    let parts: Parts
+    let current: CurrentConfiguration
+    var configuration: MeshConfiguration { current.value }
+    let server: DirectoryServer
+    let accounts: AccountSet
+    var gateways: [XMPPGateway] { accounts.gateways }
+    let own: CurrentIdentity
+    let trust: TrustStore
+    let tokens: EnrollmentStore
+    let installed: AppStore
+    let policies: PolicyStore
+    /// The public door, of a node that has one.
+    let door: StandingDoor?
     private let started = Date()
     private let places = Mutex<(open: [String], missing: [String])>(([], []))
 
-    /// What answers for a subject of its own.
-    struct Parts: Sendable {
-        let keys: KeyControl
-        let pairing: PairingControl
-        let contacts: ContactControl
-        let apps: AppControl
-        let policy: PolicyControl
-        /// Of a node that has a public door.
-        let door: GatewayControl?
-    }
-
-    init(configuration: CurrentConfiguration, server: DirectoryServer, accounts: AccountSet, trust: TrustStore, parts: Parts) {
+    init(
+        configuration: CurrentConfiguration, server: DirectoryServer, accounts: AccountSet, identity: CurrentIdentity, trust: TrustStore,
+        enrollments: EnrollmentStore, apps: AppStore, policies: PolicyStore, door: StandingDoor?
+    ) {
         current = configuration
         self.server = server
         self.accounts = accounts
+        own = identity
         self.trust = trust
-        self.parts = parts
+        tokens = enrollments
+        installed = apps
+        self.policies = policies
+        self.door = door
     }
 
     /// - Parameters:
     ///   - endpoints: where the directory listens.
     ///   - missing: where it will when that is there, in words.
     func setEndpoints(_ endpoints: [String], missing: [String]) { places.withLock { $0 = (endpoints, missing) } }
+
+    /// Writes down what the owner had done.
+    func record(
+        _ event: String, of principal: String, zone: Zone = .internal, _ access: String, _ target: String, detail: String? = nil
+    ) {
+        policies.control.record(
+            AuditRecord(
+                event: event, principal: principal, zone: zone, target: target, access: access, isAllowed: true, path: "control interface",
+                detail: detail))
+    }
 
     // MARK: - What there is
 
@@ -58,7 +69,7 @@ final class NodeControl: MeshControl {
             services: try await server.services().count, since: started.timeIntervalSince1970,
             accounts: gateways.map(AccountStatus.init), tunnels: tunnels(try await server.deviceLinks()),
             descriptors: DescriptorStatus(limit: Int(Descriptors.limit), exhausted: Descriptors.isExhausted),
-            pairing: parts.pairing.status, policy: parts.policy.path, rules: parts.policy.rules.count, door: parts.door?.status)
+            pairing: pairingStatus, policy: policies.path, rules: policies.control.policy.rules.count, door: door.map(DoorStatus.init))
     }
 
     private func tunnels(_ links: (outgoing: [DeviceLinkStatus], incoming: [(device: String, calls: Int)])) -> [TunnelStatus] {
@@ -151,6 +162,29 @@ final class NodeControl: MeshControl {
             }
             return OpenedTunnel(device: device, url: tunnel.endpoint?.text ?? url, path: tunnel.path.name)
         }
+    }
+}
+
+extension NodeControl {
+    func gateway() async -> Answer<GatewayLoad> {
+        await Answer {
+            guard let status = try await door?.service.status() else {
+                throw QiError(.notFound, "no public door is open", hint: "qimesh status")
+            }
+            return GatewayLoad(
+                endpoints: status.endpoints.map(\.text), advertised: status.advertised.map(\.text), trouble: status.trouble?.message,
+                services: status.services, servicesInUse: status.servicesInUse, servicesAway: status.servicesAway,
+                connections: status.connections, unproven: status.unproven)
+        }
+    }
+}
+
+extension DoorStatus {
+    fileprivate init(_ door: StandingDoor) {
+        let trouble = door.trouble
+        self.init(
+            gateway: door.service.endpoints, gatewayKey: door.service.key.map { "\($0)" }, gatewayTrouble: trouble?.text,
+            gatewayTroubleSince: trouble?.since?.timeIntervalSince1970)
     }
 }
 
