@@ -134,7 +134,11 @@ import Testing
         let answer = ByteBuffer(repeating: 7, count: 8 << 20)
         try await withDirectory { directory, endpoint in
             var builder = ObjectBuilder()
-            builder.advertiseMethod("give", "()", returns: "r") { _, _ in .raw(answer) }
+            let asked = AsyncStream.makeStream(of: Void.self)
+            builder.advertiseMethod("give", "()", returns: "r") { _, _ in
+                asked.continuation.finish()
+                return .raw(answer)
+            }
             _ = try await directory.register(builder, as: "Long")
             try await withGateway(to: endpoint) { gateway, door in
                 try await gateway.hasJoined()
@@ -142,6 +146,7 @@ import Testing
                     let service = try await client.lookUp("Long")
                     try await client.stopReading()
                     try await client.send(.call(ActionAddress(service: service, object: 1, action: 100), id: 10))
+                    for await _ in asked.stream {}
                     async let closed: Void = gateway.close(within: .seconds(60))
                     try await client.resumeReading()
                     #expect(await client.next()?.payload.readableBytes == (8 << 20) + 4)
