@@ -28,18 +28,18 @@ extension XMPPClient {
 
     /// Replaces the features announced beside the client's own; presence goes out again when the capabilities change.
     public func setFeatures(_ features: [String]) {
-        host.enqueue { $0.setFeatures(features) }
+        host.enqueue { $0.extensions.capabilities.setFeatures(features) }
     }
 
     /// Answers disco#items of mutual contacts. The provider says what that asker may see; it runs on the client's thread.
     public func setDiscoItems(_ provider: @escaping @Sendable (_ asker: JID) -> [DiscoItem]) {
-        host.enqueue { $0.setDiscoItems(provider) }
+        host.enqueue { $0.extensions.discovery.setItems(provider) }
     }
 
     /// Answers disco#info of mutual contacts about a node of ours; nil is `item-not-found`. What is said there is no part of the
     /// capabilities in our presence, so it may differ from device to device.
     public func setDiscoNode(_ node: String, _ provider: @escaping @Sendable (_ asker: JID) async -> DiscoInfo?) {
-        host.enqueue { $0.setDiscoNode(node, provider) }
+        host.enqueue { $0.extensions.discovery.setNode(node, provider) }
     }
 
     /// Changes what our presence says; sent when online, and after every reconnect.

@@ -21,7 +21,7 @@ extension XMPPClient {
         namespace: String, name: String,
         _ handler: @escaping @Sendable (IQRequest) async -> Result<Element?, StanzaError>
     ) {
-        host.enqueue { $0.setHandler(namespace: namespace, name: name, handler) }
+        host.enqueue { $0.router.setHandler(namespace: namespace, name: name, handler) }
     }
 
     /// Answers a request that anybody may make; nil answers as a connection that does not exist would.
@@ -40,7 +40,7 @@ extension XMPPClient {
     public func ping(_ address: JID, timeout: Duration = .seconds(10)) async throws(XMPPError) -> Duration {
         let start = ContinuousClock.now
         do throws(XMPPError) {
-            _ = try await iq(to: address, .get, Element("ping", namespace: Namespaces.ping), timeout: timeout)
+            _ = try await iq(to: address, .get, PingExtension.question, timeout: timeout)
         } catch {
             guard error.stanzaError?.condition == "feature-not-implemented" else { throw error }
         }

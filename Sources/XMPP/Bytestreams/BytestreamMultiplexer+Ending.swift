@@ -140,7 +140,7 @@ extension BytestreamMultiplexer {
         guard !turns.isEmpty, let sink, let server = sink.ownJID?.server, let ticket = budget.probe(at: now) else { return }
         let connection = connection
         sink.sendIQ(
-            .get, to: server, payload: Element("ping", namespace: Namespaces.ping),
+            .get, to: server, payload: PingExtension.question,
             timeout: limits.acknowledgementTimeout
         ) { [weak self] result in
             guard let self, self.connection == connection else { return }

@@ -14,7 +14,7 @@ import NIOCore
 /// `+Negotiation`, the bytes in `+Data`, every end in `+Ending`.
 ///
 /// `@unchecked Sendable`: the stanza thread protects all state. Channels on event loops reach it through a `StanzaExecutor`.
-final class BytestreamMultiplexer: @unchecked Sendable {
+final class BytestreamMultiplexer: XMPPExtension, @unchecked Sendable {
     /// Who takes the offers of one application.
     struct Handler: Sendable {
         let eventLoop: any EventLoop
@@ -70,6 +70,20 @@ final class BytestreamMultiplexer: @unchecked Sendable {
             initial: limits.initialBudget, minimum: limits.blockSize, maximum: limits.maximumBudget)
         characters = [UInt8](repeating: 0, count: Base64.encodedCount(limits.blockSize))
     }
+
+    // MARK: Registration
+
+    let features = [Namespaces.jingle, Namespaces.jingleIBB, Namespaces.ibb]
+
+    var requests: [RequestRule] {
+        [Namespaces.jingle, Namespaces.ibb].map { namespace in
+            RequestRule(namespace, from: [.contact]) { [self] in $0.kind == .set && received($0) ? .byExtension : nil }
+        }
+    }
+
+    func left(_ resource: PresenceResource) { peerUnavailable(resource.jid) }
+
+    func contactEnded(_ account: JID, _ reason: String) { contactRemoved(account, reason) }
 
     // MARK: Stanzas
 

@@ -111,9 +111,9 @@ actor SessionHost {
 
     func discoInfo(of address: JID) async throws(XMPPError) -> DiscoInfo {
         let resource = contacts.resource(address)
-        if let known = resource?.disco ?? resource?.capabilities.flatMap({ session.capabilityCache[$0] }) { return known }
+        if let known = resource?.disco ?? resource?.capabilities.flatMap({ session.extensions.capabilities.known($0) }) { return known }
         return try await withCheckedContinuation { (continuation: CheckedContinuation<Result<DiscoInfo, XMPPError>, Never>) in
-            session.queryInfo(of: address, resource?.capabilities) { continuation.resume(returning: $0) }
+            session.extensions.capabilities.query(address, resource?.capabilities) { continuation.resume(returning: $0) }
         }.get()
     }
 
@@ -133,7 +133,7 @@ actor SessionHost {
         let ticket = CancellationTicket<BytestreamMultiplexer.OpeningID>()
         return try await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<any Channel, XMPPError>, Never>) in
-                let multiplexer = session.multiplexer
+                let multiplexer = session.extensions.multiplexer
                 let opening = multiplexer.open(
                     to: address, application: application, on: eventLoop, deadline: .now() + TimeAmount(timeout),
                     initializer: initializer
@@ -141,7 +141,7 @@ actor SessionHost {
                 if ticket.issue(opening) { multiplexer.cancelOpening(opening) }
             }
         } onCancel: {
-            if let opening = ticket.cancel() { enqueue { $0.multiplexer.cancelOpening(opening) } }
+            if let opening = ticket.cancel() { enqueue { $0.extensions.multiplexer.cancelOpening(opening) } }
         }.get()
     }
 }

@@ -22,12 +22,7 @@ extension XMPPSession {
         if show != .available { presence.children.append(Element("show", text: show.rawValue)) }
         if !statusText.isEmpty { presence.children.append(Element("status", text: statusText)) }
         presence.children.append(Element("priority", text: String(configuration.priority)))
-        presence.children.append(
-            Element(
-                "c", namespace: Namespaces.caps,
-                attributes: [
-                    "hash": "sha-1", "node": configuration.capsNode, "ver": EntityCapabilities.version(ownInfo),
-                ]))
+        for each in extensions.all { each.complete(&presence) }
         send(presence)
     }
 
@@ -54,12 +49,11 @@ extension XMPPSession {
         case nil, "unavailable":
             guard contacts.isSeen(from.bare) else { return }
             // Goodbyes always count; a contact that changes its presence all the time is heard less often.
-            if stanza["type"] == nil && presenceMeter.received(from: from.bare, now: .now()) != .serve { return }
+            if stanza["type"] == nil && !takesPresence(of: from.bare) { return }
             let changed = contacts.received(stanza, from: from)
             for resource in changed { presenceChanged(resource) }
-            if changed.isEmpty, let known = contacts.resource(from), known.disco == nil {
-                capabilityQuestions.shown(from)
-                learnCapabilities(of: known)
+            if changed.isEmpty, let known = contacts.resource(from) {
+                for each in extensions.all { each.appeared(known, isNews: false) }
             }
         case "subscribe":
             subscriptionRequested(stanza, from: from.bare)
@@ -86,18 +80,16 @@ extension XMPPSession {
 
     func presenceChanged(_ resource: PresenceResource) {
         if !resource.isAvailable {
-            multiplexer.peerUnavailable(resource.jid)
-            capabilityQuestions.gone(resource.jid)
+            for each in extensions.all { each.left(resource) }
         }
         delegate?.presenceChanged(resource)
-        if resource.isAvailable && resource.disco == nil { learnCapabilities(of: resource) }
+        if resource.isAvailable { for each in extensions.all { each.appeared(resource, isNews: true) } }
     }
+
+    /// Whether one more presence or notice of that account is looked at.
+    func takesPresence(of account: JID) -> Bool { presenceMeter.received(from: account, now: .now()) == .serve }
 
     // MARK: The contact list
-
-    func rosterPushed(_ query: Element) {
-        if let item = contacts.pushed(query) { rosterChanged(item) }
-    }
 
     func rosterChanged(_ item: RosterItem) {
         switch item.subscription {
@@ -105,31 +97,30 @@ extension XMPPSession {
         case .remove, .none, .to: break
         }
         if !item.isMutual {
-            multiplexer.contactRemoved(item.jid, "the server does not list \(item.jid) and this account as contacts of each other any more")
+            contactEnded(item.jid, "the server does not list \(item.jid) and this account as contacts of each other any more")
         }
         delegate?.rosterChanged(item)
         if item.subscription != .both && item.subscription != .to {
             for resource in contacts.removeAccount(item.jid) { presenceChanged(resource) }
         }
         guard item.isMutual else { return }
-        // Presence may have come while the contact did not see us yet, and so was not asked what it can do.
-        learnMissingCapabilities(of: item.jid)
+        for each in extensions.all { each.contactChanged(item.jid) }
+    }
+
+    private func contactEnded(_ account: JID, _ reason: String) {
+        for each in extensions.all { each.contactEnded(account, reason) }
     }
 
     /// The owner admitted an account, or does not take it for a contact any more.
     func admissionChanged(_ account: JID) {
         guard contacts.isMutual(account) else {
-            multiplexer.contactRemoved(account, "\(account) is no contact any more")
+            contactEnded(account, "\(account) is no contact any more")
             guard !contacts.isAdmitted(account) else { return }
             for resource in contacts.dismissed(account) { presenceChanged(resource) }
             return
         }
-        learnMissingCapabilities(of: account)
+        for each in extensions.all { each.contactChanged(account) }
         // It may have asked what we can do while it was a stranger, and was not answered: this is the time to ask again.
         if isOnline { sendPresence(to: account) }
-    }
-
-    private func learnMissingCapabilities(of account: JID) {
-        for resource in contacts.resources(of: account) where resource.disco == nil { learnCapabilities(of: resource) }
     }
 }

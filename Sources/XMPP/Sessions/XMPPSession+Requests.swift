@@ -2,7 +2,7 @@ import Logging
 import NIOCore
 
 /// Requests of ours and answers to others'.
-extension XMPPSession: StanzaSink {
+extension XMPPSession: ExtensionHost {
     func displaced(_ peer: JID, for newcomer: JID) { delegate?.bytestreamDisplaced(peer, for: newcomer) }
 
     /// Asks; `address` nil asks our own account. The answer may be `bytes` large, nothing: as any stanza. Completes exactly once, also
@@ -130,13 +130,6 @@ extension XMPPSession: StanzaSink {
     }
 
     // MARK: Handlers
-
-    func setHandler(
-        namespace: String, name: String,
-        _ handler: @escaping @Sendable (IQRequest) async -> Result<Element?, StanzaError>
-    ) {
-        handlers[HandlerKey(namespace: namespace, name: name)] = handler
-    }
 
     /// `handler` nil takes it away again.
     func setOpenHandler(namespace: String, name: String, _ handler: XMPPClient.OpenHandler?) {

@@ -9,7 +9,9 @@ extension XMPPSession {
         switch stanza.name {
         case "iq": receivedIQ(stanza, from: sender.jid, own: own)
         case "presence": receivedPresence(stanza, from: sender.jid, own: own)
-        case "message": receivedMessage(stanza, from: sender.jid)
+        case "message":
+            guard let from = sender.jid, from != own.bare else { return }
+            for each in extensions.all { each.received(message: stanza, from: from) }
         default: break
         }
     }
@@ -32,10 +34,10 @@ extension XMPPSession {
     func receivedData(_ data: StropheStanza.DataBlock) {
         heard()
         guard let own = ownJID, let from = sender(of: data.from), data.id.utf8.count <= JID.longestPart else { return }
-        if let peer = from.jid, let sid = data.sid, multiplexer.isAcceptedStream(from: peer, sid: sid) {
+        if let peer = from.jid, let sid = data.sid, extensions.multiplexer.isAcceptedStream(from: peer, sid: sid) {
             // Bounded by the stream's own window; the peer was a contact when the stream was accepted, and a contact that
             // is removed loses its streams.
-            multiplexer.receivedData(
+            extensions.multiplexer.receivedData(
                 from: peer, id: data.id, sid: sid, sequence: data.sequence, base64: data.base64)
             return
         }
@@ -43,7 +45,7 @@ extension XMPPSession {
         guard sender == .contact, let peer = from.jid else {
             return respond(to: from.jid, id: data.id, with: .failure(.serviceUnavailable))
         }
-        multiplexer.receivedData(
+        extensions.multiplexer.receivedData(
             from: peer, id: data.id, sid: data.sid, sequence: data.sequence, base64: data.base64)
     }
 
@@ -75,7 +77,7 @@ extension XMPPSession {
     }
 
     /// Whether a request is looked at at all. Strangers, and contacts that ask too much, have had their answer when it is not.
-    private func admit(_ from: JID?, id: String, own: JID) -> StanzaRouter.Sender? {
+    private func admit(_ from: JID?, id: String, own: JID) -> StanzaSender? {
         let sender = StanzaRouter.sender(from, own: own, isMutual: contacts.isMutual)
         let now = NIODeadline.now()
         switch sender {
@@ -98,40 +100,15 @@ extension XMPPSession {
     }
 
     /// Answers a request; exactly one branch does.
-    private func serve(_ request: IQRequest, _ sender: StanzaRouter.Sender, to requester: JID?) {
-        let answer: Result<Element?, StanzaError>
-        switch StanzaRouter.route(request.kind, request.payload, from: sender) {
-        case .ping: answer = .success(nil)
-        case .version: answer = .success(softwareVersion)
-        case .discoInfo(let node):
-            if let provider = node.flatMap({ discoNodes[$0] }) {
-                return run({ request in
-                    guard let info = await provider(request.from) else { return .failure(.itemNotFound) }
-                    return .success(EntityCapabilities.element(info, node: node))
-                }, request)
-            }
-            answer = discoInfoAnswer(node: node)
-        case .discoItems(let node): answer = discoItemsAnswer(node: node, asker: request.from)
-        case .rosterPush:
-            rosterPushed(request.payload)
-            answer = .success(nil)
-        case .bytestream:
-            if multiplexer.received(request) { return }
-            answer = .failure(.featureNotImplemented)
-        case .handler(let otherwise):
-            let key = HandlerKey(namespace: request.payload.namespace ?? "", name: request.payload.name)
-            if let handler = handlers[key] { return run(handler, request) }
-            // A known namespace with a request nobody implements is another error than an unknown one (RFC 6120 §8.4).
-            let isKnown = handlers.keys.contains { $0.namespace == key.namespace }
-            answer = .failure(isKnown ? .featureNotImplemented : otherwise)
-        case .refuse(let error): answer = .failure(error)
+    private func serve(_ request: IQRequest, _ sender: StanzaSender, to requester: JID?) {
+        switch router.route(request.payload, from: sender)(request) {
+        case .now(let answer): respond(to: requester, id: request.id, with: answer)
+        case .later(let handler): run(handler, request)
+        case .byExtension: break
         }
-        respond(to: requester, id: request.id, with: answer)
     }
 
-    private func run(
-        _ handler: @escaping @Sendable (IQRequest) async -> Result<Element?, StanzaError>, _ request: IQRequest
-    ) {
+    private func run(_ handler: @escaping RequestHandler, _ request: IQRequest) {
         guard runningHandlers < configuration.limits.handlersAtOnce, let runHandler else {
             return respond(to: request.from, id: request.id, with: .failure(.resourceConstraint))
         }
@@ -186,18 +163,6 @@ extension XMPPSession {
         guard !started else { return }
         runningOpenHandlers -= 1
         respond(to: request.from, id: request.id, with: .failure(.serviceUnavailable))
-    }
-
-    // MARK: Messages
-
-    /// Only notices of contacts' published items are of interest (XEP-0163 §4.3); their bare address publishes.
-    private func receivedMessage(_ stanza: Element, from: JID?) {
-        guard let from, from.isBare, from != ownJID?.bare, contacts.isSeen(from), contacts.isAdmitted(from), stanza["type"] != "error",
-            let items = stanza["event", Namespaces.pubsubEvent]?["items", Namespaces.pubsubEvent],
-            let node = items["node"]
-        else { return }
-        guard presenceMeter.received(from: from, now: .now()) == .serve else { return }
-        for item in items.children("item").prefix(16) { delegate?.pepEvent(from: from, node: node, item: item) }
     }
 
     // MARK: Addresses

@@ -46,22 +46,24 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var strangerMeter: RequestMeter
     var subscriptionMeter: RequestMeter
     var presenceMeter: RequestMeter
-    var handlers: [HandlerKey: @Sendable (IQRequest) async -> Result<Element?, StanzaError>] = [:]
     var runningHandlers = 0
     /// Handlers that strangers reach too; see ``XMPPClient/handleIQFromAnybody(namespace:name:_:)``.
     var openHandlers: [HandlerKey: XMPPClient.OpenHandler] = [:]
     var runningOpenHandlers = 0
     var runHandler: (@Sendable (@escaping @Sendable () async -> Void) -> Bool)?
     var addressCache: [String: JID] = [:]
-    var capabilityCache: CapabilityCache
-    var capabilityQuestions = CapabilityQuestions()
-    var features: [String]
-    var discoItems: @Sendable (JID) -> [DiscoItem] = { _ in [] }
-    var discoNodes: [String: @Sendable (JID) async -> DiscoInfo?] = [:]
     var show = PresenceResource.Show.available
     var statusText = ""
-    lazy var multiplexer = BytestreamMultiplexer(
-        sink: self, executor: loop, logger: logger, counted: { [status] in status.setBytestreams($0) })
+    private(set) lazy var extensions = SessionExtensions(
+        self, configuration, contacts: contacts, delegate: delegate,
+        multiplexer: BytestreamMultiplexer(sink: self, executor: loop, logger: logger, counted: { [status] in status.setBytestreams($0) }),
+        others: [
+            RosterExtension(contacts) { [weak self] in self?.rosterChanged($0) },
+            EventingExtension(contacts, takes: { [weak self] in self?.takesPresence(of: $0) == true }) { [delegate] in
+                delegate?.pepEvent(from: $0, node: $1, item: $2)
+            },
+        ], logger: logger)
+    lazy var router = StanzaRouter(extensions.all)
 
     /// Names a handler of requests.
     struct HandlerKey: Hashable {
@@ -91,8 +93,6 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         // By domain: one server's accounts hold up their own requests only.
         subscriptionMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.subscriptionRequests)
         presenceMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.contacts)
-        capabilityCache = CapabilityCache(limit: limits.capabilities)
-        features = configuration.features
     }
 
     private static func newTable(_ limits: XMPPLimits) -> IQTable<Waiter> {
@@ -134,7 +134,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
             retriesAtOnce = false
             connectionClosed(StreamEnd())
         case .close:
-            multiplexer.disconnected(XMPPError(.cancelled, reason))
+            extensions.multiplexer.disconnected(XMPPError(.cancelled, reason))
             send(Element("presence", namespace: Namespaces.client, attributes: ["type": "unavailable"]))
             connection?.disconnect()
         case .nothing: break
@@ -306,8 +306,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     }
 
     private func everythingFailed(_ error: XMPPError) {
-        multiplexer.disconnected(error)
-        capabilityQuestions.removeAll()
+        for each in extensions.all { each.disconnected(error) }
         for waiter in table.removeAll() { waiter.fail(error) }
         for resource in contacts.everybodyGone() { delegate?.presenceChanged(resource) }
     }
@@ -326,8 +325,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         }
         if machine.ticked(now: now) == .connect { connect() }
         for waiter in table.expired(now: now) { waiter.fail(XMPPError(.timedOut, "No answer in time.")) }
-        multiplexer.tick()
-        if isOnline { askCapabilities() }
+        for each in extensions.all { each.tick() }
         guard let connection, connection.isOpen else { return }
         if connection.reads != readsSeen {
             // A large stanza takes its time to arrive.
@@ -337,8 +335,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         switch keepAlive.ticked(now: now, isWaiting: table.count > 0) {
         case .nothing: break
         case .ping:
-            let ping = Element("ping", namespace: Namespaces.ping)
-            request(configuration.jid.server, .get, ping, timeout: .seconds(30)) { _ in
+            request(configuration.jid.server, .get, PingExtension.question, timeout: .seconds(30)) { _ in
                 // Whatever arrives is a sign of life; silence is noticed by `keepAlive`.
             }
         case .dead:

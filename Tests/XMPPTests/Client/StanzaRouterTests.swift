@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import Testing
 
@@ -9,8 +10,8 @@ struct StanzaRouterTests {
         ("pepper@mesh.test/qimesh", .stranger), ("pepper@mesh.test/phone", .stranger),
         ("desk@mesh.test/x", .contact), ("desk@mesh.test", .contact),
         ("eve@mesh.test/x", .stranger), ("other.test", .stranger), ("mesh.test/admin", .stranger),
-    ] as [(String?, StanzaRouter.Sender)])
-    func tellsWhoSpeaks(_ from: String?, _ expected: StanzaRouter.Sender) throws {
+    ] as [(String?, StanzaSender)])
+    func tellsWhoSpeaks(_ from: String?, _ expected: StanzaSender) throws {
         let own = try #require(JID("pepper@mesh.test/qimesh"))
         let desk = JID("desk@mesh.test")
         let sender = StanzaRouter.sender(from.flatMap { JID($0) }, own: own) { $0 == desk }
@@ -25,34 +26,78 @@ struct StanzaRouterTests {
         Element("x", namespace: "urn:x"),
     ]
 
-    @Test func strangersGetTheSameForEverything() {
-        for payload in Self.known {
-            for kind in [IQRequest.Kind.get, .set] {
-                #expect(StanzaRouter.route(kind, payload, from: .stranger) == .refuse(.serviceUnavailable))
+    /// The extensions of a session, without one.
+    private struct Desk {
+        let book = ContactBook(limits: XMPPLimits())
+        let sink: JoinedSink
+        let router: StanzaRouter
+        let asker: JID
+
+        init() throws {
+            asker = try #require(JID("robot@mesh.test/r1"))
+            let own = try #require(JID("desk@mesh.test"))
+            let configuration = XMPPConfiguration(jid: own, password: "")
+            let logger = Logger(label: "test")
+            sink = JoinedSink(ownJID: try #require(own.with(resource: "d1")))
+            var router = StanzaRouter([
+                BytestreamMultiplexer(sink: sink, executor: JoinedPair.Queue(), logger: logger), PingExtension(),
+                VersionExtension(configuration.software), RosterExtension(book) { _ in },
+                DiscoveryExtension(configuration, others: [Namespaces.ping], logger: logger),
+            ])
+            router.setHandler(namespace: "urn:x", name: "x") { _ in .success(nil) }
+            self.router = router
+        }
+
+        /// What a request gets, in a word.
+        func answer(_ kind: IQRequest.Kind, _ payload: Element, from sender: StanzaSender) -> String {
+            switch router.route(payload, from: sender)(IQRequest(id: "1", from: asker, kind: kind, payload: payload)) {
+            case .now(.success(let child)): child?.namespace ?? "result"
+            case .now(.failure(let error)): error.condition
+            case .later: "handler"
+            case .byExtension: "extension"
             }
         }
     }
 
-    @Test func routesByNamespaceNameAndKind() {
-        typealias Route = StanzaRouter.Route
-        let none = Route.refuse(.featureNotImplemented)
-        let expected: [(get: Route, set: Route)] = [
-            (.ping, none), (.version, none), (.discoInfo(node: "n"), none), (.discoItems(node: nil), none),
-            (.handler(orElse: .serviceUnavailable), .handler(orElse: .serviceUnavailable)),
-            (none, .bytestream), (none, .bytestream),
-            (.handler(orElse: .serviceUnavailable), .handler(orElse: .serviceUnavailable)),
-        ]
-        for (payload, routes) in zip(Self.known, expected) {
-            #expect(StanzaRouter.route(.get, payload, from: .contact) == routes.get)
-            #expect(StanzaRouter.route(.set, payload, from: .contact) == routes.set)
+    @Test func strangersGetTheSameForEverything() throws {
+        let desk = try Desk()
+        for payload in Self.known {
+            for kind in [IQRequest.Kind.get, .set] {
+                #expect(desk.answer(kind, payload, from: .stranger) == "service-unavailable")
+            }
         }
     }
 
-    @Test func serverMayAskAndPushButOpenNothing() {
-        #expect(StanzaRouter.route(.set, Self.known[4], from: .server) == .rosterPush)
-        #expect(StanzaRouter.route(.get, Self.known[0], from: .server) == .ping)
-        #expect(StanzaRouter.route(.set, Self.known[5], from: .server) == .refuse(.serviceUnavailable))
-        #expect(StanzaRouter.route(.set, Self.known[7], from: .server) == .refuse(.serviceUnavailable))
+    @Test func answersByNamespaceNameAndKind() throws {
+        let (none, unknown) = ("feature-not-implemented", "service-unavailable")
+        let expected: [(get: String, set: String)] = [
+            ("result", none), (Namespaces.version, none), ("item-not-found", none), (Namespaces.discoItems, none),
+            (unknown, unknown), (none, "extension"), (none, "extension"), ("handler", "handler"),
+        ]
+        let desk = try Desk()
+        for (payload, answers) in zip(Self.known, expected) {
+            #expect(desk.answer(.get, payload, from: .contact) == answers.get)
+            #expect(desk.answer(.set, payload, from: .contact) == answers.set)
+            var other = payload
+            other.name = "other"
+            let isKnown = payload.namespace != Namespaces.roster
+            #expect(desk.answer(.set, other, from: .contact) == (isKnown ? none : unknown))
+        }
+        #expect(desk.answer(.get, Element("query", namespace: Namespaces.discoInfo), from: .contact) == Namespaces.discoInfo)
+        #expect(desk.answer(.get, Element("y", namespace: "urn:y"), from: .contact) == unknown)
+    }
+
+    @Test func serverMayAskAndPushButOpenNothing() throws {
+        let desk = try Desk()
+        var push = Self.known[4]
+        push.children = [Element("item", attributes: ["jid": "eve@mesh.test", "subscription": "both"])]
+        #expect(desk.answer(.set, push, from: .contact) == "service-unavailable" && desk.book.items().isEmpty)
+        #expect(desk.answer(.get, push, from: .server) == "service-unavailable" && desk.book.items().isEmpty)
+        #expect(desk.answer(.set, push, from: .server) == "result")
+        #expect(desk.book.items().map(\.jid.description) == ["eve@mesh.test"])
+        #expect(desk.answer(.get, Self.known[0], from: .server) == "result")
+        #expect(desk.answer(.set, Self.known[5], from: .server) == "service-unavailable")
+        #expect(desk.answer(.set, Self.known[7], from: .server) == "service-unavailable")
     }
 
     @Test func keepAliveAsksAndGivesUp() {

@@ -1,0 +1,26 @@
+import Logging
+
+/// The extensions of one session: the one list of them. A new one is made here, and registers the rest itself.
+final class SessionExtensions {
+    let multiplexer: BytestreamMultiplexer
+    let discovery: DiscoveryExtension
+    let capabilities: CapabilitiesExtension
+    /// In the order in which they are told what happens.
+    let all: [any XMPPExtension]
+
+    /// - Parameters:
+    ///   - host: the session, which keeps this.
+    ///   - others: those that need more of the session.
+    init(
+        _ host: any ExtensionHost, _ configuration: XMPPConfiguration, contacts: ContactBook, delegate: (any XMPPClientDelegate)?,
+        multiplexer: BytestreamMultiplexer, others: [any XMPPExtension], logger: Logger
+    ) {
+        self.multiplexer = multiplexer
+        let announced = [multiplexer, PingExtension(), VersionExtension(configuration.software)] + others
+        discovery = DiscoveryExtension(
+            configuration, others: announced.flatMap(\.features) + CapabilitiesExtension.announced, logger: logger)
+        capabilities = CapabilitiesExtension(discovery, configuration, contacts: contacts, delegate: delegate, logger: logger)
+        capabilities.host = host
+        all = announced + [discovery, capabilities]
+    }
+}
