@@ -33,7 +33,7 @@ extension XMPPClient {
         accept: @escaping @Sendable (BytestreamOffer) -> BytestreamDecision
     ) {
         host.enqueue {
-            $0.extensions.multiplexer.setHandler(applicationNamespace: applicationNamespace, on: eventLoop, accept: accept)
+            $0.extensions.bytestreams.jingle.setHandler(applicationNamespace: applicationNamespace, on: eventLoop, accept: accept)
         }
     }
 }

@@ -8,7 +8,7 @@ public struct BytestreamOffer: Hashable, Sendable {
     /// The session's id, unique only together with ``from``; at most 256 bytes.
     public let sid: String
 
-    /// Makes an offer; the multiplexer does, and tests.
+    /// Makes an offer; a session does, and tests.
     public init(from: JID, application: Element, sid: String) {
         self.from = from
         self.application = application

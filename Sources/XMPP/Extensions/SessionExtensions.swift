@@ -2,7 +2,7 @@ import Logging
 
 /// The extensions of one session: the one list of them. A new one is made here, and registers the rest itself.
 final class SessionExtensions {
-    let multiplexer: BytestreamMultiplexer
+    let bytestreams: Bytestreams
     let discovery: DiscoveryExtension
     let capabilities: CapabilitiesExtension
     /// In the order in which they are told what happens.
@@ -13,10 +13,10 @@ final class SessionExtensions {
     ///   - others: those that need more of the session.
     init(
         _ host: any ExtensionHost, _ configuration: XMPPConfiguration, contacts: ContactBook, delegate: (any XMPPClientDelegate)?,
-        multiplexer: BytestreamMultiplexer, others: [any XMPPExtension], logger: Logger
+        bytestreams: Bytestreams, others: [any XMPPExtension], logger: Logger
     ) {
-        self.multiplexer = multiplexer
-        let announced = [multiplexer, PingExtension(), VersionExtension(configuration.software)] + others
+        self.bytestreams = bytestreams
+        let announced = bytestreams.extensions + [PingExtension(), VersionExtension(configuration.software)] + others
         discovery = DiscoveryExtension(
             configuration, others: announced.flatMap(\.features) + CapabilitiesExtension.announced, logger: logger)
         capabilities = CapabilitiesExtension(discovery, configuration, contacts: contacts, delegate: delegate, logger: logger)

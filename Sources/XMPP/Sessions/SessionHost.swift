@@ -130,18 +130,18 @@ actor SessionHost {
             throw XMPPError(
                 .streamRefused, "\(address) is not a connection of a contact. Invite it, and have it approve, first.")
         }
-        let ticket = CancellationTicket<BytestreamMultiplexer.OpeningID>()
+        let ticket = CancellationTicket<JingleSessions.OpeningID>()
         return try await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<any Channel, XMPPError>, Never>) in
-                let multiplexer = session.extensions.multiplexer
-                let opening = multiplexer.open(
+                let jingle = session.extensions.bytestreams.jingle
+                let opening = jingle.open(
                     to: address, application: application, on: eventLoop, deadline: .now() + TimeAmount(timeout),
                     initializer: initializer
                 ) { continuation.resume(returning: $0) }
-                if ticket.issue(opening) { multiplexer.cancelOpening(opening) }
+                if ticket.issue(opening) { jingle.cancelOpening(opening) }
             }
         } onCancel: {
-            if let opening = ticket.cancel() { enqueue { $0.extensions.multiplexer.cancelOpening(opening) } }
+            if let opening = ticket.cancel() { enqueue { $0.extensions.bytestreams.jingle.cancelOpening(opening) } }
         }.get()
     }
 }

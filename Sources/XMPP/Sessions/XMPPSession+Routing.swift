@@ -34,10 +34,10 @@ extension XMPPSession {
     func receivedData(_ data: StropheStanza.DataBlock) {
         heard()
         guard let own = ownJID, let from = sender(of: data.from), data.id.utf8.count <= JID.longestPart else { return }
-        if let peer = from.jid, let sid = data.sid, extensions.multiplexer.isAcceptedStream(from: peer, sid: sid) {
+        if let peer = from.jid, let sid = data.sid, extensions.bytestreams.inBand.isAcceptedStream(from: peer, sid: sid) {
             // Bounded by the stream's own window; the peer was a contact when the stream was accepted, and a contact that
             // is removed loses its streams.
-            extensions.multiplexer.receivedData(
+            extensions.bytestreams.inBand.receivedData(
                 from: peer, id: data.id, sid: sid, sequence: data.sequence, base64: data.base64)
             return
         }
@@ -45,7 +45,7 @@ extension XMPPSession {
         guard sender == .contact, let peer = from.jid else {
             return respond(to: from.jid, id: data.id, with: .failure(.serviceUnavailable))
         }
-        extensions.multiplexer.receivedData(
+        extensions.bytestreams.inBand.receivedData(
             from: peer, id: data.id, sid: data.sid, sequence: data.sequence, base64: data.base64)
     }
 

@@ -56,7 +56,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var statusText = ""
     private(set) lazy var extensions = SessionExtensions(
         self, configuration, contacts: contacts, delegate: delegate,
-        multiplexer: BytestreamMultiplexer(sink: self, executor: loop, logger: logger, counted: { [status] in status.setBytestreams($0) }),
+        bytestreams: Bytestreams(sink: self, executor: loop, logger: logger, counted: { [status] in status.setBytestreams($0) }),
         others: [
             RosterExtension(contacts) { [weak self] in self?.rosterChanged($0) },
             EventingExtension(contacts, takes: { [weak self] in self?.takesPresence(of: $0) == true }) { [delegate] in
@@ -134,7 +134,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
             retriesAtOnce = false
             connectionClosed(StreamEnd())
         case .close:
-            extensions.multiplexer.disconnected(XMPPError(.cancelled, reason))
+            for each in extensions.bytestreams.extensions { each.disconnected(XMPPError(.cancelled, reason)) }
             send(Element("presence", namespace: Namespaces.client, attributes: ["type": "unavailable"]))
             connection?.disconnect()
         case .nothing: break

@@ -5,7 +5,7 @@ import Testing
 
 @testable import XMPP
 
-/// In-band bytestreams between two multiplexers that are joined in memory, as a transport: `ibb://desk`.
+/// In-band bytestreams between two clients that are joined in memory, as a transport: `ibb://desk`.
 private struct BytestreamTransport: Transport {
     let schemes = ["ibb"]
     let pair: ThreadedPair
@@ -17,7 +17,7 @@ private struct BytestreamTransport: Transport {
         let opened = eventLoop.makePromise(of: (any Channel).self)
         let (robot, desk) = (pair.robot, pair.desk.jid)
         robot.thread.execute {
-            robot.multiplexer.open(
+            robot.bytestreams.jingle.open(
                 to: desk, application: JoinedPair.application, on: eventLoop, deadline: .now() + timeout, initializer: configure,
                 completion: { result in opened.completeWith(result.mapError { $0 as any Error }) })
         }
@@ -34,11 +34,11 @@ private struct BytestreamTransport: Transport {
         for side in [pair.robot, pair.desk] {
             side.thread.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) { _ in
                 side.sink.expire()
-                side.multiplexer.tick()
+                side.bytestreams.tick()
             }
         }
         return desk.thread.submit {
-            desk.multiplexer.setHandler(applicationNamespace: JoinedPair.namespace, on: eventLoop) { _ in .accept(configure) }
+            desk.bytestreams.jingle.setHandler(applicationNamespace: JoinedPair.namespace, on: eventLoop) { _ in .accept(configure) }
             return TransportListening(at: endpoint, ended: ended.futureResult) { ended.succeed() }
         }.hop(to: eventLoop)
     }

@@ -52,7 +52,7 @@ import Testing
         var sequences: [String: Int] = [:]
         let pair = try JoinedPair()
         pair.isRobotScripted = true
-        pair.desk.multiplexer.setHandler(applicationNamespace: JoinedPair.namespace, on: pair.desk.loop) { _ in
+        pair.desk.bytestreams.jingle.setHandler(applicationNamespace: JoinedPair.namespace, on: pair.desk.loop) { _ in
             seed % 4 == 3 ? .decline(reason: "no") : .accept { Recorder(echoes: seed % 2 == 0).install(on: $0) }
         }
         var answers: [String: Int] = [:]
@@ -69,21 +69,21 @@ import Testing
             requests += 1
             let kind: IQRequest.Kind = Int.random(in: 0..<50, using: &random) == 0 ? .get : .set
             let id = "x\(requests)"
-            pair.desk.multiplexer.handle(
+            pair.desk.bytestreams.handle(
                 .request(IQRequest(id: id, from: pair.robot.jid, kind: kind, payload: payload)), at: pair.desk.sink)
             if Int.random(in: 0..<3, using: &random) == 0 { pair.settle() }
             if Int.random(in: 0..<60, using: &random) == 0 { pair.advance(by: .seconds(10)) }
         }
         pair.settle()
-        pair.desk.multiplexer.peerUnavailable(pair.robot.jid)
+        pair.desk.bytestreams.peerUnavailable(pair.robot.jid)
         pair.settle()
         #expect(answers.keys.filter { $0.hasPrefix("x") }.count == requests)
         #expect(answers.allSatisfy { !$0.key.hasPrefix("x") || $0.value == 1 })
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessionsByID.isEmpty)
-        #expect(pair.desk.multiplexer.sessionsByTransport.isEmpty)
-        #expect(pair.desk.multiplexer.turns.isEmpty)
-        #expect(pair.desk.multiplexer.budget.bytesUnderWay == 0)
-        #expect(pair.desk.multiplexer.remembered.count <= BytestreamMultiplexer.mostRemembered)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessionsByID.isEmpty)
+        #expect(pair.desk.bytestreams.inBand.streamsByID.isEmpty)
+        #expect(pair.desk.bytestreams.inBand.turns.isEmpty)
+        #expect(pair.desk.bytestreams.inBand.budget.bytesUnderWay == 0)
+        #expect(pair.desk.bytestreams.jingle.remembered.count <= JingleSessions.mostRemembered)
     }
 }

@@ -7,7 +7,7 @@ import Testing
 @Suite struct BytestreamLossTests {
     @Test func anApplicationDeclines() throws {
         let pair = try JoinedPair()
-        pair.desk.multiplexer.setHandler(applicationNamespace: JoinedPair.namespace, on: pair.desk.loop) { offer in
+        pair.desk.bytestreams.jingle.setHandler(applicationNamespace: JoinedPair.namespace, on: pair.desk.loop) { offer in
             .decline(reason: "not today, \(offer.from.node ?? "")")
         }
         let robot = Recorder()
@@ -16,8 +16,8 @@ import Testing
         #expect(robot.error?.code == .streamRefused)
         #expect(robot.error?.message.contains("decline: not today, robot") == true)
         #expect(robot.completions == 1)
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func nobodyThere() throws {
@@ -50,8 +50,8 @@ import Testing
         pair.advance(by: .seconds(2))
         #expect(robot.error?.code == .timedOut)
         #expect(robot.completions == 1)
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func aPeerThatNeverOpensIsForgotten() throws {
@@ -60,9 +60,9 @@ import Testing
         pair.acceptAtDesk(Recorder())
         #expect(
             pair.ask(BytestreamRefusalTests.jingle("session-initiate", [BytestreamRefusalTests.content()])) == "result")
-        #expect(pair.desk.multiplexer.sessions.count == 1)
+        #expect(pair.desk.bytestreams.jingle.sessions.count == 1)
         pair.advance(by: .seconds(30))
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
         #expect(pair.conversation.contains("desk: session-terminate"))
     }
 
@@ -73,14 +73,14 @@ import Testing
         let robot = Recorder()
         let id = pair.openFromRobot(robot)
         pair.settle()
-        pair.robot.multiplexer.cancelOpening(id)
+        pair.robot.bytestreams.jingle.cancelOpening(id)
         #expect(robot.error?.code == .cancelled)
-        pair.robot.multiplexer.cancelOpening(id)
+        pair.robot.bytestreams.jingle.cancelOpening(id)
         pair.isHeld = false
         pair.settle()
         #expect(robot.completions == 1)
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func withoutAConnectionNothingIsTried() throws {
@@ -94,7 +94,7 @@ import Testing
     @Test func aBareAddressIsRefused() throws {
         let pair = try JoinedPair()
         let robot = Recorder()
-        pair.robot.multiplexer.open(
+        pair.robot.bytestreams.jingle.open(
             to: pair.desk.jid.bare, application: JoinedPair.application, on: pair.robot.loop, deadline: pair.now,
             initializer: { robot.install(on: $0) }, completion: { robot.completed($0) })
         #expect(robot.error?.code == .invalidInput)
@@ -103,7 +103,7 @@ import Testing
     @Test func handlersThatCannotBeInstalledCloseTheBytestream() throws {
         struct Broken: Error {}
         let pair = try JoinedPair()
-        pair.desk.multiplexer.setHandler(applicationNamespace: JoinedPair.namespace, on: pair.desk.loop) { _ in
+        pair.desk.bytestreams.jingle.setHandler(applicationNamespace: JoinedPair.namespace, on: pair.desk.loop) { _ in
             .accept { $0.eventLoop.makeFailedFuture(Broken()) }
         }
         let robot = Recorder()
@@ -114,8 +114,8 @@ import Testing
         #expect(robot.error?.message.contains("failed-application") == true)
         #expect(robot.completions == 1)
         #expect(robot.isClosed)
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func ourOwnHandlersThatCannotBeInstalledFailTheAttempt() throws {
@@ -124,14 +124,14 @@ import Testing
         let desk = Recorder()
         pair.acceptAtDesk(desk)
         let robot = Recorder()
-        pair.robot.multiplexer.open(
+        pair.robot.bytestreams.jingle.open(
             to: pair.desk.jid, application: JoinedPair.application, on: pair.robot.loop, deadline: pair.now + .seconds(1),
             initializer: { $0.eventLoop.makeFailedFuture(Broken()) }, completion: { robot.completed($0) })
         pair.settle()
         #expect(robot.error?.cause is Broken)
         #expect(robot.completions == 1)
         #expect(desk.isClosed)
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func aPeerThatGoesOfflineEndsItsBytestreamsAtOnce() throws {
@@ -140,17 +140,17 @@ import Testing
         pair.isHeld = true
         ends.robot.write("into the void")
         pair.settle()
-        pair.robot.multiplexer.peerUnavailable(pair.desk.jid)
+        pair.robot.bytestreams.peerUnavailable(pair.desk.jid)
         pair.settle()
         #expect(ends.robot.errors == ["streamClosed"])
         #expect(ends.robot.events.suffix(3) == ["inactive", "unregistered", "removed"])
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func anotherResourceThatGoesOfflineDoesNot() throws {
         let pair = try JoinedPair()
         let ends = try pair.open()
-        pair.robot.multiplexer.peerUnavailable(try #require(JID("desk@mesh.test/d2")))
+        pair.robot.bytestreams.peerUnavailable(try #require(JID("desk@mesh.test/d2")))
         pair.settle()
         #expect(ends.robot.channel?.isActive == true)
     }
@@ -158,11 +158,11 @@ import Testing
     @Test func aRemovedContactLosesItsBytestreams() throws {
         let pair = try JoinedPair()
         let ends = try pair.open()
-        pair.robot.multiplexer.contactRemoved(pair.desk.jid.bare, "no contact any more")
+        pair.robot.bytestreams.contactRemoved(pair.desk.jid.bare, "no contact any more")
         pair.settle()
         #expect(ends.robot.errors == ["streamClosed"])
         #expect(ends.desk.isClosed)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func aLostConnectionEndsEverythingAtOnceAndNothingIsSent() throws {
@@ -175,18 +175,18 @@ import Testing
         pair.settle()
         let held = pair.held.count
         pair.robot.sink.disconnect()
-        pair.robot.multiplexer.disconnected(XMPPError(.connectionLost, "the stream ended"))
+        pair.robot.bytestreams.disconnected(XMPPError(.connectionLost, "the stream ended"))
         pair.settle()
         #expect(ends.robot.errors.count == 1)
         #expect(ends.robot.isClosed)
         #expect(attempt.error != nil)
         #expect(attempt.completions == 1)
         #expect(pair.held.count == held)
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.robot.multiplexer.budget.bytesUnderWay == 0)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.inBand.budget.bytesUnderWay == 0)
         // The next connection starts afresh; what desk says about the old one is answered.
         pair.robot.sink.ownJID = pair.robot.jid
-        pair.desk.multiplexer.peerUnavailable(pair.robot.jid)
+        pair.desk.bytestreams.peerUnavailable(pair.robot.jid)
         pair.isHeld = false
         pair.settle()
         let again = try pair.open()
@@ -210,7 +210,7 @@ import Testing
         #expect(ends.robot.errors == ["timedOut"])
         #expect(ends.robot.isClosed)
         #expect(ends.desk.isClosed)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     /// Its own answer may take a slow line for minutes, and it reads on only then.
@@ -253,7 +253,7 @@ import Testing
             pair.advance(by: .seconds(19))
         }
         #expect(ends.robot.errors == ["timedOut"])
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func aRefusedBlockEndsTheBytestream() throws {
@@ -267,20 +267,20 @@ import Testing
         pair.settle()
         #expect(ends.robot.errors == ["streamClosed"])
         #expect(ends.desk.errors == ["streamClosed"])
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func terminateWithAComplaintIsALoss() throws {
         let pair = try JoinedPair()
         let ends = try pair.open()
-        pair.robot.multiplexer.end(
-            try #require(pair.robot.multiplexer.sessions.values.first), XMPPError(.streamClosed, "a test"),
+        pair.robot.bytestreams.jingle.end(
+            try #require(pair.robot.bytestreams.jingle.sessions.values.first), XMPPError(.streamClosed, "a test"),
             tell: JingleReason("failed-transport", text: "a test"))
         pair.settle()
         #expect(ends.robot.errors == ["streamClosed"])
         #expect(ends.desk.isClosed)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func whatWasNotReadBeforeTheChannelClosedIsNotAcknowledged() throws {
@@ -299,8 +299,8 @@ import Testing
         pair.settle()
         #expect(ends.robot.isClosed)
         #expect(ends.robot.errors == [])
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func whatWasFlushedArrivesAlthoughThePeerKeepsSending() throws {
@@ -316,8 +316,8 @@ import Testing
         #expect(ends.robot.errors == [])
         #expect(pair.robot.sink.pendingCount == 0)
         #expect(pair.desk.sink.pendingCount == 0)
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func aReaderThatNeverReadsDoesNotKeepAClosedBytestream() throws {
@@ -330,11 +330,11 @@ import Testing
         ends.robot.channel?.close(promise: nil)
         pair.settle()
         #expect(ends.desk.channel?.isActive == true)
-        #expect(pair.desk.multiplexer.sessions.count == 1)
+        #expect(pair.desk.bytestreams.jingle.sessions.count == 1)
         pair.advance(by: .seconds(30))
         #expect(ends.desk.errors == ["timedOut"])
         #expect(ends.desk.isClosed)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test func writesOnAClosedChannelFail() throws {

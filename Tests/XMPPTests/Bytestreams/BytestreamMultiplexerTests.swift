@@ -85,8 +85,8 @@ import Testing
         #expect(ends.robot.isClosed)
         #expect(pair.conversation.filter { $0 == "robot: close" || $0 == "robot: session-terminate" }.count == 2)
         #expect(!pair.conversation.contains { $0.hasPrefix("desk: close") || $0.hasPrefix("desk: error") })
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
         #expect(pair.robot.sink.pendingCount == 0)
     }
 
@@ -98,8 +98,8 @@ import Testing
         pair.settle()
         #expect(ends.robot.isClosed)
         #expect(ends.desk.isClosed)
-        #expect(pair.robot.multiplexer.sessions.isEmpty)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
         #expect(pair.robot.sink.pendingCount == 0)
         #expect(pair.desk.sink.pendingCount == 0)
     }
@@ -141,7 +141,7 @@ import Testing
         pair.settle()
         stalled.robot.channel?.writeAndFlush(ByteBuffer(repeating: 1, count: 100_000), promise: nil)
         pair.settle()
-        #expect(pair.robot.multiplexer.budget.bytesUnderWay == 16 * 1024)
+        #expect(pair.robot.bytestreams.inBand.budget.bytesUnderWay == 16 * 1024)
         lively.robot.write("hello")
         pair.settle()
         #expect(lively.desk.receivedText == "")

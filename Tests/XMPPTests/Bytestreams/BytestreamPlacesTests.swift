@@ -20,12 +20,12 @@ import Testing
         let payload = BytestreamRefusalTests.jingle(
             "session-initiate", sid: "j\(number)", [BytestreamRefusalTests.content([JoinedPair.application, transport])])
         let from = try #require(JID("\(account)@mesh.test/r"))
-        #expect(pair.desk.multiplexer.received(IQRequest(id: "q\(number)", from: from, kind: .set, payload: payload)))
+        #expect(pair.desk.bytestreams.received(IQRequest(id: "q\(number)", from: from, kind: .set, payload: payload)))
         pair.settle()
     }
 
     private static func held(_ pair: JoinedPair) -> [String: [String]] {
-        Dictionary(grouping: pair.desk.multiplexer.sessions.values, by: { $0.peer.node ?? "" }).mapValues { $0.map(\.sid).sorted() }
+        Dictionary(grouping: pair.desk.bytestreams.jingle.sessions.values, by: { $0.peer.node ?? "" }).mapValues { $0.map(\.sid).sorted() }
     }
 
     @Test func aNewcomerGetsTheIdlestPlaceOfTheLargestHolder() throws {
@@ -70,7 +70,7 @@ import Testing
         let unknown = Element("description", namespace: "urn:unknown")
         let payload = BytestreamRefusalTests.jingle(
             "session-initiate", sid: "j9", [BytestreamRefusalTests.content([unknown, BytestreamRefusalTests.transport])])
-        #expect(pair.desk.multiplexer.received(IQRequest(id: "q9", from: from, kind: .set, payload: payload)))
+        #expect(pair.desk.bytestreams.received(IQRequest(id: "q9", from: from, kind: .set, payload: payload)))
         pair.settle()
         #expect(Self.held(pair).mapValues(\.count) == ["greedy": 3, "modest": 1])
     }

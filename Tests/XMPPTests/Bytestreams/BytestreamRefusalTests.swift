@@ -74,7 +74,7 @@ import Testing
         let pair = try JoinedPair.scripted()
         pair.acceptAtDesk(Recorder())
         #expect(pair.ask(request) == answer)
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     @Test(arguments: [jingle("session-initiate", [content()]), open(), IBBOpen.close(sid: "s1"), data()])
@@ -110,7 +110,7 @@ import Testing
         }
         #expect(pair.ask(Self.jingle("session-initiate", contents)) == "result")
         #expect(seen == [reason])
-        #expect(pair.desk.multiplexer.sessions.isEmpty)
+        #expect(pair.desk.bytestreams.jingle.sessions.isEmpty)
     }
 
     /// Steps that come while desk waits for `<open/>`.
@@ -196,7 +196,7 @@ import Testing
         pair.isRobotScripted = false
         // Ours towards that contact are counted apart.
         let desk = Recorder()
-        pair.desk.multiplexer.open(
+        pair.desk.bytestreams.jingle.open(
             to: pair.robot.jid, application: JoinedPair.application, on: pair.desk.loop, deadline: pair.now + .seconds(1),
             initializer: { desk.install(on: $0) }, completion: { desk.completed($0) })
         pair.settle()
@@ -219,7 +219,7 @@ import Testing
         pair.forgetConversation()
         #expect(pair.ask(Self.jingle("session-initiate", sid: "j2", [Self.content()])) == "result")
         #expect(pair.conversation.contains("desk: session-terminate"))
-        #expect(pair.desk.multiplexer.sessions.count == 1)
+        #expect(pair.desk.bytestreams.jingle.sessions.count == 1)
     }
 }
 

@@ -84,7 +84,7 @@ import Testing
             }
             try await pair.robot.perform { robot in
                 robot.sink.disconnect()
-                robot.multiplexer.disconnected(XMPPError(.connectionLost, "a test"))
+                robot.bytestreams.disconnected(XMPPError(.connectionLost, "a test"))
             }
             for result in results { await #expect(throws: XMPPError.self) { try await result.get() } }
             for channel in channels {

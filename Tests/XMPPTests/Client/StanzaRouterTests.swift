@@ -39,8 +39,9 @@ struct StanzaRouterTests {
             let configuration = XMPPConfiguration(jid: own, password: "")
             let logger = Logger(label: "test")
             sink = JoinedSink(ownJID: try #require(own.with(resource: "d1")))
+            let bytestreams = Bytestreams(sink: sink, executor: JoinedPair.Queue(), logger: logger)
             var router = StanzaRouter([
-                BytestreamMultiplexer(sink: sink, executor: JoinedPair.Queue(), logger: logger), PingExtension(),
+                bytestreams.jingle, bytestreams.inBand, PingExtension(),
                 VersionExtension(configuration.software), RosterExtension(book) { _ in },
                 DiscoveryExtension(configuration, others: [Namespaces.ping], logger: logger),
             ])

@@ -56,7 +56,7 @@ final class JingleFuzz {
     private let queue = Queue()
     private let loop = EmbeddedEventLoop()
     private let clock = Clock()
-    private let multiplexer: BytestreamMultiplexer
+    private let bytestreams: Bytestreams
     private let limits: BytestreamLimits
     private let peers: [JID]
     private var requests = 0
@@ -76,10 +76,10 @@ final class JingleFuzz {
         limits.streamsPerContact = 4
         limits.receiveWindow = 4
         self.limits = limits
-        multiplexer = BytestreamMultiplexer(
+        bytestreams = Bytestreams(
             sink: sink, executor: queue, limits: limits, logger: Logger(label: "fuzz", factory: { _ in SwiftLogNoOpLogHandler() }),
             clock: { [clock] in clock.now })
-        multiplexer.setHandler(applicationNamespace: Self.namespace, on: loop) { offer in
+        bytestreams.jingle.setHandler(applicationNamespace: Self.namespace, on: loop) { offer in
             offer.application["no"] == nil ? .accept { $0.eventLoop.makeSucceededVoidFuture() } : .decline(reason: "no")
         }
     }
@@ -100,9 +100,9 @@ final class JingleFuzz {
         default: clock.now = clock.now + .seconds(Int64(small))
         }
         settle()
-        multiplexer.tick()
+        tell { $0.tick() }
         settle()
-        try FuzzFinding.expect(multiplexer.sessions.count <= 2 * limits.streams, "\(multiplexer.sessions.count) sessions")
+        try FuzzFinding.expect(bytestreams.jingle.sessions.count <= 2 * limits.streams, "\(bytestreams.jingle.sessions.count) sessions")
         try FuzzFinding.expect(sink.answers.values.allSatisfy { $0 == 1 }, "a request was answered twice")
     }
 
@@ -111,7 +111,8 @@ final class JingleFuzz {
     private func request(_ payload: Element, of peer: JID) {
         requests += 1
         let iq = IQRequest(id: "\(requests)", from: peer, kind: .set, payload: payload)
-        if !multiplexer.received(iq) { sink.answer(to: peer, id: iq.id, with: .failure(.serviceUnavailable)) }
+        let isTaken = payload.namespace == Namespaces.jingle ? bytestreams.jingle.received(iq) : bytestreams.inBand.received(iq)
+        if !isTaken { sink.answer(to: peer, id: iq.id, with: .failure(.serviceUnavailable)) }
     }
 
     private func jingle(_ small: Int, _ input: inout FuzzInput) -> Element {
@@ -159,13 +160,23 @@ final class JingleFuzz {
     private func own(_ small: Int, _ peer: JID) {
         switch small % 4 {
         case 0:
-            multiplexer.open(
+            bytestreams.jingle.open(
                 to: peer, application: Element("description", namespace: Self.namespace), on: loop, deadline: clock.now + .seconds(5),
                 initializer: { $0.eventLoop.makeSucceededVoidFuture() }, completion: { _ in })
-        case 1: multiplexer.contactRemoved(peer, "no contact")
-        case 2: multiplexer.peerUnavailable(peer)
-        default: multiplexer.disconnected(XMPPError(.connectionLost, "the stream ended"))
+        case 1: tell { $0.contactEnded(peer, "no contact") }
+        case 2: gone(peer)
+        default: lose()
         }
+    }
+
+    private func tell(_ event: (any XMPPExtension) -> Void) { bytestreams.extensions.forEach(event) }
+
+    private func lose() { tell { $0.disconnected(XMPPError(.connectionLost, "the stream ended")) } }
+
+    private func gone(_ peer: JID) {
+        let resource = PresenceResource(
+            jid: peer, isAvailable: false, show: .available, status: "", priority: 0, capabilities: nil, disco: nil, since: .now)
+        tell { $0.left(resource) }
     }
 
     private func settle() {
@@ -181,13 +192,13 @@ final class JingleFuzz {
             while !sink.asked.isEmpty { answer(0, isGood: false) }
             clock.now = clock.now + .seconds(700)
             settle()
-            multiplexer.tick()
+            tell { $0.tick() }
             settle()
         }
-        multiplexer.disconnected(XMPPError(.connectionLost, "the stream ended"))
+        lose()
         settle()
-        try FuzzFinding.expect(multiplexer.sessions.isEmpty, "\(multiplexer.sessions.count) sessions stay behind")
-        try FuzzFinding.expect(multiplexer.sessionsByTransport.isEmpty && multiplexer.sessionsByID.isEmpty, "names of sessions stay behind")
+        try FuzzFinding.expect(bytestreams.jingle.sessions.isEmpty, "\(bytestreams.jingle.sessions.count) sessions stay behind")
+        try FuzzFinding.expect(bytestreams.inBand.streamsByID.isEmpty && bytestreams.jingle.sessionsByID.isEmpty, "names of sessions stay behind")
         try FuzzFinding.expect(sink.answers.values.allSatisfy { $0 == 1 }, "a request was answered twice")
         while !sink.asked.isEmpty { answer(0, isGood: false) }
         settle()

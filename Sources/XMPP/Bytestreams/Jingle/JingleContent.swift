@@ -1,13 +1,5 @@
 /// A `<content/>` of a Jingle session: what the application is and how its bytes travel (XEP-0166 §7.3).
 struct JingleContent: Hashable, Sendable {
-    /// How the bytes travel.
-    enum Transport: Hashable, Sendable {
-        /// In band (XEP-0261).
-        case inBand(InBandTransport)
-        /// One we do not speak, or a broken one.
-        case unsupported
-    }
-
     /// Name of the only content of our sessions.
     static let onlyName = "stream"
 
@@ -17,14 +9,15 @@ struct JingleContent: Hashable, Sendable {
     var name: String
     /// The application's element; nil where only the transport is spoken of.
     var application: Element?
-    var transport: Transport
+    /// The `<transport/>` elements: one as a rule. What is inside is their transports' business.
+    var transports: [Element]
 
     /// A content of ours.
-    init(application: Element?, transport: InBandTransport) {
+    init(name: String = JingleContent.onlyName, application: Element?, transport: Element) {
         creator = "initiator"
-        name = JingleContent.onlyName
+        self.name = name
         self.application = application
-        self.transport = .inBand(transport)
+        transports = [transport]
     }
 
     /// Reads a content; throws `bad-request` for one that breaks the schema.
@@ -35,9 +28,7 @@ struct JingleContent: Hashable, Sendable {
         self.creator = creator
         self.name = name
         application = element.children.first { $0.name != "transport" && $0.name != "security" }
-        transport =
-            element["transport", Namespaces.jingleIBB].flatMap { InBandTransport(parsing: $0) }.map { .inBand($0) }
-            ?? .unsupported
+        transports = element.children("transport")
     }
 
     /// The content as it is sent.
@@ -45,36 +36,7 @@ struct JingleContent: Hashable, Sendable {
         var element = Element(
             "content", namespace: Namespaces.jingle, attributes: ["creator": creator, "name": name])
         if let application { element.children.append(application) }
-        if case .inBand(let transport) = transport { element.children.append(transport.element) }
+        element.children += transports
         return element
-    }
-}
-
-/// The `<transport xmlns='urn:xmpp:jingle:transports:ibb:1'/>` of a content (XEP-0261 §2).
-struct InBandTransport: Hashable, Sendable {
-    /// Most bytes in a block, 1 to 65535.
-    var blockSize: Int
-    /// Id of the bytestream (XEP-0047 §2.1).
-    var sid: String
-
-    /// A transport of ours.
-    init(blockSize: Int, sid: String) {
-        self.blockSize = blockSize
-        self.sid = sid
-    }
-
-    /// Reads a transport; nil when something is missing or out of range, or when data would come in messages, which nobody
-    /// acknowledges and servers store.
-    init?(parsing element: Element) {
-        guard let blockSize = element["block-size"].flatMap(Int.init), 1...65535 ~= blockSize,
-            let sid = element["sid"], StreamName.isValid(sid), element["stanza"] ?? "iq" == "iq"
-        else { return nil }
-        self.init(blockSize: blockSize, sid: sid)
-    }
-
-    /// The transport as it is sent.
-    var element: Element {
-        Element(
-            "transport", namespace: Namespaces.jingleIBB, attributes: ["block-size": String(blockSize), "sid": sid])
     }
 }

@@ -1,6 +1,6 @@
 /// A `<jingle/>` element (XEP-0166 §7): one step of a session's negotiation.
 ///
-/// Only what a session with one content and an in-band transport needs is understood; the rest is kept by name, so that it
+/// Only what a session with one content needs is understood; the rest is kept by name, so that it
 /// can be answered as the specification says.
 struct JingleMessage: Hashable, Sendable {
     /// What the step does (XEP-0166 §7.2).

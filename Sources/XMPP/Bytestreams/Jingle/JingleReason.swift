@@ -1,5 +1,5 @@
 /// Why a Jingle session ends (XEP-0166 §7.4).
-struct JingleReason: Hashable, Sendable {
+struct JingleReason: Error, Hashable, Sendable {
     /// The condition's name, at most 64 bytes of a peer's.
     var condition: String
     /// Text for a person; at most 1024 bytes of a peer's.

@@ -3,30 +3,72 @@ import Testing
 @testable import XMPP
 
 @Suite struct BytestreamNegotiationTests {
-    private typealias Machine = BytestreamNegotiationStateMachine
+    private typealias Session = JingleSessionStateMachine
+    private typealias InBand = InBandNegotiationStateMachine
 
     private let offer = InBandTransport(blockSize: 4096, sid: "s")
     private let open = IBBOpen(blockSize: 4096, sid: "s")
 
-    private func accept(_ transport: InBandTransport) -> JingleMessage {
-        JingleMessage(.sessionAccept, sid: "j", contents: [JingleContent(application: nil, transport: transport)])
-    }
+    // MARK: The session
 
-    @Test func theInitiatorsWay() {
-        var machine = Machine.initiated(offer)
+    @Test func theInitiatorsSession() {
+        var machine = Session.initiated
         #expect(machine.isNegotiating)
-        check(machine.openAccepted(), nil)
-        check(machine.received(accept: accept(offer)), .open(open))
-        check(machine.received(accept: accept(offer)), .refuse(.outOfOrder))
-        check(machine.openAccepted(), offer)
+        check(machine.opened(), false)
+        check(machine.accepted(), false)
+        check(machine.peerAccepted(), true)
+        check(machine.peerAccepted(), false)
+        #expect(machine.isNegotiating)
+        check(machine.opened(), true)
         #expect(!machine.isNegotiating)
-        check(machine.openAccepted(), nil)
-        check(machine.end(), .streamEnds)
-        check(machine.end(), .ignore)
+        check(machine.opened(), false)
+        check(machine.end(), true)
+        check(machine.end(), false)
     }
 
-    @Test func theRespondersWay() {
-        var machine = Machine.offered(offer)
+    @Test func theRespondersSession() {
+        var machine = Session.offered
+        check(machine.opened(), false)
+        check(machine.peerAccepted(), false)
+        check(machine.accepted(), true)
+        check(machine.accepted(), false)
+        check(machine.opened(), true)
+        check(machine.peerAccepted(), false)
+        check(machine.end(), true)
+    }
+
+    @Test func everyStateOfASessionMayEnd() {
+        let ways: [(inout Session) -> Void] = [{ _ in }, { _ = $0.peerAccepted() }, { _ = $0.accepted() }]
+        for start in [Session.initiated, .offered] {
+            for way in ways {
+                var machine = start
+                way(&machine)
+                #expect(machine.isNegotiating)
+                check(machine.end(), true)
+                #expect(!machine.isNegotiating)
+                check(machine.peerAccepted(), false)
+                check(machine.accepted(), false)
+                check(machine.opened(), false)
+                check(machine.end(), false)
+            }
+        }
+    }
+
+    // MARK: The in-band stream
+
+    @Test func theInitiatorsStream() {
+        var machine = InBand.initiated(offer)
+        check(machine.openAccepted(), nil)
+        check(machine.accept(), nil)
+        check(machine.received(open: open), .refuse(.notAcceptable))
+        check(machine.peerAccepted(offer), open)
+        check(machine.peerAccepted(offer), nil)
+        check(machine.openAccepted(), offer)
+        check(machine.openAccepted(), nil)
+    }
+
+    @Test func theRespondersStream() {
+        var machine = InBand.offered(offer)
         check(machine.received(open: open), .refuse(.notAcceptable))
         check(machine.accept(), offer)
         check(machine.accept(), nil)
@@ -34,63 +76,50 @@ import Testing
         check(machine.received(open: IBBOpen(blockSize: 5000, sid: "s")), .refuse(.resourceConstraint))
         check(machine.received(open: IBBOpen(blockSize: 100, sid: "s")), .establish(InBandTransport(blockSize: 100, sid: "s")))
         check(machine.received(open: open), .refuse(.notAcceptable))
-        check(machine.received(accept: accept(offer)), .refuse(.outOfOrder))
-        check(machine.end(), .streamEnds)
+        check(machine.peerAccepted(offer), nil)
     }
 
     @Test func aSmallerBlockIsTaken() {
-        var machine = Machine.initiated(offer)
+        var machine = InBand.initiated(offer)
         let smaller = InBandTransport(blockSize: 1024, sid: "s")
-        check(machine.received(accept: accept(smaller)), .open(IBBOpen(blockSize: 1024, sid: "s")))
+        check(machine.peerAccepted(smaller), IBBOpen(blockSize: 1024, sid: "s"))
         check(machine.openAccepted(), smaller)
     }
 
+    /// What a peer accepts instead of desk's offer ends the session.
     @Test(arguments: [
-        JingleMessage(.sessionAccept, sid: "j"),
-        JingleMessage(
-            .sessionAccept, sid: "j",
-            contents: [JingleContent(application: nil, transport: InBandTransport(blockSize: 8192, sid: "s"))]),
-        JingleMessage(
-            .sessionAccept, sid: "j",
-            contents: [JingleContent(application: nil, transport: InBandTransport(blockSize: 4096, sid: "t"))]),
-        JingleMessage(
-            .sessionAccept, sid: "j",
-            contents: Array(
-                repeating: JingleContent(application: nil, transport: InBandTransport(blockSize: 4096, sid: "s")), count: 2)),
+        [], [InBandTransport(blockSize: 8192, sid: "SID")], [InBandTransport(blockSize: 4096, sid: "t")],
+        Array(repeating: InBandTransport(blockSize: 4096, sid: "SID"), count: 2),
     ])
-    private func anAcceptForSomethingElseEndsTheSession(_ message: JingleMessage) {
-        var machine = Machine.initiated(offer)
-        guard case .terminate(let reason) = machine.received(accept: message) else {
-            Issue.record("it was taken")
-            return
+    private func anAcceptForSomethingElseEndsTheSession(_ transports: [InBandTransport]) throws {
+        let pair = try JoinedPair()
+        let robot = Recorder()
+        pair.isHeld = true
+        pair.openFromRobot(robot)
+        pair.settle()
+        let session = try #require(pair.robot.bytestreams.jingle.sessions.values.first)
+        let stream = try #require(pair.robot.bytestreams.inBand.streams.values.first)
+        let contents = transports.map { transport in
+            var transport = transport
+            if transport.sid == "SID" { transport.sid = stream.sid }
+            return JingleContent(application: nil, transport: transport.element)
         }
-        #expect(reason.condition == "failed-transport")
-        #expect(!machine.isNegotiating)
-        check(machine.end(), .ignore)
-    }
-
-    @Test func everyStateBeforeTheEndMayFail() {
-        var proposed = Machine.initiated(offer)
-        check(proposed.end(), .negotiationFailed)
-        check(proposed.received(accept: accept(offer)), .refuse(.outOfOrder))
-        var opening = Machine.initiated(offer)
-        check(opening.received(accept: accept(offer)), .open(open))
-        check(opening.end(), .negotiationFailed)
-        check(opening.openAccepted(), nil)
-        var deciding = Machine.offered(offer)
-        check(deciding.end(), .negotiationFailed)
-        check(deciding.accept(), nil)
-        var accepted = Machine.offered(offer)
-        check(accepted.accept(), offer)
-        check(accepted.end(), .negotiationFailed)
-        check(accepted.received(open: open), .refuse(.notAcceptable))
+        let message = JingleMessage(.sessionAccept, sid: session.sid, contents: contents)
+        let accept = IQRequest(id: "q", from: pair.desk.jid, kind: .set, payload: message.element)
+        #expect(pair.robot.bytestreams.received(accept))
+        #expect(pair.held.suffix(2) == ["result", "session-terminate"])
+        #expect(robot.error?.code == .streamRefused)
+        #expect(pair.robot.bytestreams.jingle.sessions.isEmpty && pair.robot.bytestreams.inBand.streams.isEmpty)
+        // The session has ended.
+        #expect(pair.robot.bytestreams.received(accept))
+        #expect(pair.held.last == "error item-not-found unknown-session")
     }
 
     @Test func stepsSurviveWritingAndReading() throws {
         let application = Element("description", namespace: "urn:example:app:1", text: "x")
         var message = JingleMessage(
             .sessionInitiate, sid: "j", initiator: JID("a@b/c"),
-            contents: [JingleContent(application: application, transport: offer)])
+            contents: [JingleContent(application: application, transport: offer.element)])
         message.reason = JingleReason("decline", text: "no <thanks>")
         #expect(try JingleMessage(parsing: message.element) == message)
         #expect(try IBBOpen(parsing: open.element) == open)

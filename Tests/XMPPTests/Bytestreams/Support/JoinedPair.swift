@@ -5,7 +5,7 @@ import Testing
 
 @testable import XMPP
 
-/// Two multiplexers, robot and desk, joined in memory, everything on the test's own thread: stanza threads are queues, event
+/// The bytestreams of two clients, robot and desk, joined in memory, everything on the test's own thread: stanza threads are queues, event
 /// loops are embedded, the clock stands until it is advanced. Nothing happens but in ``settle()``.
 final class JoinedPair {
     /// Work for one of the two stanza threads.
@@ -32,13 +32,13 @@ final class JoinedPair {
         let sink: JoinedSink
         let queue = Queue()
         let loop = EmbeddedEventLoop()
-        let multiplexer: BytestreamMultiplexer
+        let bytestreams: Bytestreams
 
         init(_ jid: JID, limits: BytestreamLimits, clock: Locked<NIODeadline>) {
             self.jid = jid
             sink = JoinedSink(ownJID: jid)
             sink.now = { clock.withLock { $0 } }
-            multiplexer = BytestreamMultiplexer(
+            bytestreams = Bytestreams(
                 sink: sink, executor: queue, limits: limits, logger: Logger(label: "test"),
                 clock: { clock.withLock { $0 } })
         }
@@ -89,13 +89,13 @@ final class JoinedPair {
             guard let stanza = tamper(stanza) else { continue }
             conversation.append("\(from): \(stanza.summary)")
             if to == desk.jid {
-                desk.multiplexer.handle(stanza, at: desk.sink)
+                desk.bytestreams.handle(stanza, at: desk.sink)
             } else if to == robot.jid {
                 if isRobotScripted, case .request(let iq) = stanza {
                     robot.sink.answer(to: iq.from, id: iq.id, with: .success(nil))
                     continue
                 }
-                robot.multiplexer.handle(stanza, at: robot.sink)
+                robot.bytestreams.handle(stanza, at: robot.sink)
             } else if case .request(let iq) = stanza, to == iq.from.server {
                 let sink = from == "robot" ? robot.sink : desk.sink
                 sink.answered(from: to, id: iq.id, .success(nil))
@@ -111,7 +111,7 @@ final class JoinedPair {
         clock.withLock { $0 = $0 + amount }
         for side in [robot, desk] {
             side.sink.expire()
-            side.multiplexer.tick()
+            side.bytestreams.tick()
         }
         settle()
     }
@@ -145,7 +145,7 @@ final class JoinedPair {
 
     /// Desk takes whatever is offered, with one more handler beneath the recorder if given.
     func acceptAtDesk(_ recorder: Recorder) {
-        desk.multiplexer.setHandler(applicationNamespace: JoinedPair.namespace, on: desk.loop) { _ in
+        desk.bytestreams.jingle.setHandler(applicationNamespace: JoinedPair.namespace, on: desk.loop) { _ in
             .accept { recorder.install(on: $0) }
         }
     }
@@ -165,8 +165,8 @@ final class JoinedPair {
     @discardableResult
     func openFromRobot(
         _ recorder: Recorder, application: Element = application, timeout: TimeAmount = .seconds(30)
-    ) -> BytestreamMultiplexer.OpeningID {
-        robot.multiplexer.open(
+    ) -> JingleSessions.OpeningID {
+        robot.bytestreams.jingle.open(
             to: desk.jid, application: application, on: robot.loop, deadline: now + timeout,
             initializer: { recorder.install(on: $0) }, completion: { recorder.completed($0) })
     }

@@ -3,7 +3,7 @@ import NIOCore
 
 @testable import XMPP
 
-/// A stanza that travels between two multiplexers joined in memory.
+/// A stanza that travels between two clients joined in memory.
 enum TravellingStanza: Sendable {
     case request(IQRequest)
     case data(from: JID, id: String, sid: String?, sequence: String?, base64: [UInt8])
@@ -106,8 +106,18 @@ final class JoinedSink: StanzaSink, @unchecked Sendable {
     }
 }
 
-extension BytestreamMultiplexer {
-    /// Hands in a stanza as a session would.
+/// What a session does with its bytestreams.
+extension Bytestreams {
+    /// Hands in a request; false when it is none of theirs.
+    func received(_ iq: IQRequest) -> Bool {
+        switch iq.payload.namespace {
+        case Namespaces.jingle: jingle.received(iq)
+        case Namespaces.ibb: inBand.received(iq)
+        default: false
+        }
+    }
+
+    /// Hands in a stanza.
     func handle(_ stanza: TravellingStanza, at sink: JoinedSink) {
         switch stanza {
         case .request(let iq):
@@ -118,10 +128,28 @@ extension BytestreamMultiplexer {
                 sink.answer(to: iq.from, id: iq.id, with: .failure(.serviceUnavailable))
             }
         case .data(let from, let id, let sid, let sequence, let base64):
-            base64.withUnsafeBytes { receivedData(from: from, id: id, sid: sid, sequence: sequence, base64: $0) }
+            base64.withUnsafeBytes { inBand.receivedData(from: from, id: id, sid: sid, sequence: sequence, base64: $0) }
         case .result(let from, let id, let payload): sink.answered(from: from, id: id, .success(payload))
         case .error(let from, let id, let error):
             sink.answered(from: from, id: id, .failure(XMPPError(.stanza, "an error", stanzaError: error)))
         }
+    }
+
+    func tick() {
+        for each in extensions { each.tick() }
+    }
+
+    func disconnected(_ error: XMPPError) {
+        for each in extensions { each.disconnected(error) }
+    }
+
+    func peerUnavailable(_ peer: JID) {
+        let resource = PresenceResource(
+            jid: peer, isAvailable: false, show: .available, status: "", priority: 0, capabilities: nil, disco: nil, since: .now)
+        for each in extensions { each.left(resource) }
+    }
+
+    func contactRemoved(_ account: JID, _ reason: String) {
+        for each in extensions { each.contactEnded(account, reason) }
     }
 }

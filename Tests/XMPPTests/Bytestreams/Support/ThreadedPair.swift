@@ -5,7 +5,7 @@ import Testing
 
 @testable import XMPP
 
-/// Two multiplexers joined in memory with threads as in life: each has a stanza thread of its own and its channels live on two
+/// The bytestreams of two clients, joined in memory with threads as in life: each has a stanza thread of its own and its channels live on two
 /// further event loops.
 final class ThreadedPair: Sendable {
     /// One of the two sides.
@@ -14,14 +14,14 @@ final class ThreadedPair: Sendable {
         let thread: any EventLoop
         let loop: any EventLoop
         let sink: JoinedSink
-        let multiplexer: BytestreamMultiplexer
+        let bytestreams: Bytestreams
 
         init(_ jid: JID, thread: any EventLoop, loop: any EventLoop, limits: BytestreamLimits) {
             self.jid = jid
             self.thread = thread
             self.loop = loop
             sink = JoinedSink(ownJID: jid)
-            multiplexer = BytestreamMultiplexer(
+            bytestreams = Bytestreams(
                 sink: sink, executor: Executor(loop: thread), limits: limits, logger: Logger(label: "test"))
         }
 
@@ -52,7 +52,7 @@ final class ThreadedPair: Sendable {
     private static func join(_ from: Side, to: Side) {
         from.sink.transmit = { peer, stanza in
             if peer == to.jid {
-                to.thread.execute { to.multiplexer.handle(stanza, at: to.sink) }
+                to.thread.execute { to.bytestreams.handle(stanza, at: to.sink) }
             } else if case .request(let iq) = stanza {
                 from.thread.execute { from.sink.answered(from: peer, id: iq.id, .success(nil)) }
             }
@@ -78,7 +78,7 @@ final class ThreadedPair: Sendable {
         for side in [robot, desk] {
             try await side.perform { side in
                 side.sink.transmit = { _, _ in }
-                side.multiplexer.disconnected(XMPPError(.cancelled, "the test is over"))
+                side.bytestreams.disconnected(XMPPError(.cancelled, "the test is over"))
             }
         }
         // What that has handed to the other threads is done before they end.
@@ -94,7 +94,7 @@ final class ThreadedPair: Sendable {
     /// Desk takes every offer and installs these handlers.
     func acceptAtDesk(_ handlers: @escaping @Sendable (any Channel) throws -> Void) async throws {
         try await desk.perform { desk in
-            desk.multiplexer.setHandler(applicationNamespace: JoinedPair.namespace, on: desk.loop) { _ in
+            desk.bytestreams.jingle.setHandler(applicationNamespace: JoinedPair.namespace, on: desk.loop) { _ in
                 .accept { channel in channel.eventLoop.makeCompletedFuture { try handlers(channel) } }
             }
         }
@@ -104,7 +104,7 @@ final class ThreadedPair: Sendable {
     func open(_ handlers: @escaping @Sendable (any Channel) throws -> Void) async throws -> any Channel {
         let promise = robot.loop.makePromise(of: (any Channel).self)
         try await robot.perform { robot in
-            robot.multiplexer.open(
+            robot.bytestreams.jingle.open(
                 to: self.desk.jid, application: JoinedPair.application, on: robot.loop, deadline: .now() + .seconds(30),
                 initializer: { channel in channel.eventLoop.makeCompletedFuture { try handlers(channel) } },
                 completion: { result in promise.completeWith(result.mapError { $0 as any Error }) })

@@ -1,6 +1,6 @@
 import NIOCore
 
-extension BytestreamMultiplexer {
+extension InBandBytestreams {
     // MARK: Receiving
 
     /// Takes a `<data xmlns='http://jabber.org/protocol/ibb'/>` inside an IQ set, without an element tree. `sid` and
@@ -10,20 +10,19 @@ extension BytestreamMultiplexer {
             sink?.answer(to: peer, id: id, with: .failure(.badRequest))
             return
         }
-        guard let session = sessionsByTransport[BytestreamSession.Key(peer: peer, sid: sid)], let driver = session.driver
-        else {
+        guard let stream = streamsByID[StreamKey(peer: peer, sid: sid)], let driver = stream.driver else {
             sink?.answer(to: peer, id: id, with: .failure(.itemNotFound))
             return
         }
         switch driver.received(id: id, sequence: sequence.flatMap { UInt16($0) }, base64: base64) {
-        case .deliver, .drop: session.lastSign = clock()
+        case .deliver, .drop: stream.lastSign = clock()
         case .refuse(let error): sink?.answer(to: peer, id: id, with: .failure(error))
         case .fail(let error, let unanswered, let reason):
             sink?.answer(to: peer, id: id, with: .failure(error))
-            answerUnread(unanswered, of: session)
-            end(
-                session, XMPPError(.streamClosed, "\(peer) broke the bytestream: \(reason)"),
-                tell: JingleReason("failed-transport", text: reason))
+            answerUnread(unanswered, of: stream)
+            fail(
+                stream, XMPPError(.streamClosed, "\(peer) broke the bytestream: \(reason)"),
+                JingleReason("failed-transport", text: reason))
         }
     }
 
@@ -43,7 +42,7 @@ extension BytestreamMultiplexer {
 
     /// A channel has read blocks, flushed bytes, or closed.
     func serve(_ number: UInt64) {
-        guard let session = sessions[number], let driver = session.driver else { return }
+        guard let stream = streams[number], let driver = stream.driver else { return }
         let orders = driver.link.takeOrders()
         if orders.waiting > 0, driver.machine.maySend { turns.wait(number) }
         // A short answer goes out before the acknowledgement of what it answers: the peer waits for it. More than a block
@@ -51,10 +50,10 @@ extension BytestreamMultiplexer {
         let isShort = orders.waiting > 0 && orders.waiting <= driver.blockSize
         if isShort { pump() }
         for id in driver.machine.delivered(blocks: orders.delivered) {
-            sink?.answer(to: session.peer, id: id, with: .success(nil))
+            sink?.answer(to: stream.peer, id: id, with: .success(nil))
         }
         if !isShort { pump() }
-        if let close = orders.close, sessions[number] != nil { channelClosed(close, of: session) }
+        if let close = orders.close, streams[number] != nil { channelClosed(close, of: stream, driver) }
     }
 
     // MARK: Sending
@@ -66,18 +65,18 @@ extension BytestreamMultiplexer {
         isPumping = true
         defer { isPumping = false }
         while let number = turns.next() {
-            guard let session = sessions[number], let driver = session.driver, driver.machine.maySend else { continue }
+            guard let stream = streams[number], let driver = stream.driver, driver.machine.maySend else { continue }
             let count = min(driver.blockSize, driver.link.waiting)
             guard count > 0 else { continue }
             guard budget.allows(count) else {
                 turns.putBack(number)
                 return
             }
-            sendBlock(of: count, session, driver)
+            sendBlock(of: count, stream, driver)
         }
     }
 
-    private func sendBlock(of count: Int, _ session: BytestreamSession, _ driver: IBBDriver) {
+    private func sendBlock(of count: Int, _ stream: InBandStream, _ driver: IBBDriver) {
         let now = clock()
         guard let sink, let sequence = driver.machine.nextBlock(at: now) else { return }
         var length = 0
@@ -85,12 +84,12 @@ extension BytestreamMultiplexer {
             length = characters.withUnsafeMutableBytes { Base64.encode(bytes, into: $0) }
         }
         let ticket = budget.sent(count, backlogged: left > 0 || !turns.isEmpty, at: now)
-        if left > 0, driver.machine.maySend { turns.wait(session.number) }
-        let number = session.number
+        if left > 0, driver.machine.maySend { turns.wait(stream.number) }
+        let number = stream.number
         let connection = connection
         characters.withUnsafeBytes { characters in
             sink.sendData(
-                to: session.peer, sid: session.transportSID, sequence: sequence,
+                to: stream.peer, sid: stream.sid, sequence: sequence,
                 base64: UnsafeRawBufferPointer(rebasing: characters.prefix(length)),
                 timeout: limits.longestStall
             ) { [weak self] result in
@@ -98,7 +97,7 @@ extension BytestreamMultiplexer {
                 self.blockAnswered(result, sequence, ticket, of: number)
             }
         }
-        if left == 0, let unanswered = driver.machine.sentEverything() { finish(session, unanswered: unanswered) }
+        if left == 0, let unanswered = driver.machine.sentEverything() { finish(stream, unanswered: unanswered) }
     }
 
     private func blockAnswered(
@@ -110,40 +109,40 @@ extension BytestreamMultiplexer {
         case .failure(let error) where error.code == .stanza: budget.answered(ticket, at: now)
         case .failure: budget.gaveUp(ticket)
         }
-        if let session = sessions[number], let driver = session.driver {
+        if let stream = streams[number], let driver = stream.driver {
             switch result {
             case .success:
-                session.lastSign = now
+                stream.lastSign = now
                 if driver.machine.acknowledged(sequence: sequence, at: now), driver.link.waiting > 0 {
                     turns.wait(number)
                 }
-            case .failure(let error): blockFailed(error, session, driver)
+            case .failure(let error): blockFailed(error, stream, driver)
             }
         }
         pump()
     }
 
-    private func blockFailed(_ error: XMPPError, _ session: BytestreamSession, _ driver: IBBDriver) {
+    private func blockFailed(_ error: XMPPError, _ stream: InBandStream, _ driver: IBBDriver) {
         // The peer's close overtakes the answers to what it did not take any more.
         guard driver.machine.isSending else { return }
-        if error.code == .timedOut { return stalled(session, for: limits.longestStall) }
-        end(
-            session,
+        if error.code == .timedOut { return stalled(stream, for: limits.longestStall) }
+        fail(
+            stream,
             XMPPError(
-                .streamClosed, "\(session.peer) did not take a block of the bytestream", stanzaError: error.stanzaError, cause: error),
-            tell: JingleReason("failed-transport"))
+                .streamClosed, "\(stream.peer) did not take a block of the bytestream", stanzaError: error.stanzaError, cause: error),
+            JingleReason("failed-transport"))
     }
 
     /// A peer that reads nothing while it sends a long answer is there; one that neither sends nor acknowledges is not.
-    func endIfSilent(_ session: BytestreamSession, at now: NIODeadline) {
-        guard let since = session.driver?.machine.unacknowledgedSince else { return }
-        guard now - max(since, session.lastSign) >= TimeAmount(limits.acknowledgementTimeout) else { return }
-        stalled(session, for: limits.acknowledgementTimeout)
+    func endIfSilent(_ stream: InBandStream, at now: NIODeadline) {
+        guard let since = stream.driver?.machine.unacknowledgedSince else { return }
+        guard now - max(since, stream.lastSign) >= TimeAmount(limits.acknowledgementTimeout) else { return }
+        stalled(stream, for: limits.acknowledgementTimeout)
     }
 
-    private func stalled(_ session: BytestreamSession, for time: Duration) {
-        end(
-            session, XMPPError(.timedOut, "\(session.peer) acknowledged nothing for \(time.components.seconds) s"),
-            tell: JingleReason("timeout"))
+    private func stalled(_ stream: InBandStream, for time: Duration) {
+        fail(
+            stream, XMPPError(.timedOut, "\(stream.peer) acknowledged nothing for \(time.components.seconds) s"),
+            JingleReason("timeout"))
     }
 }

@@ -1,14 +1,14 @@
 import Logging
 import NIOCore
 
-extension BytestreamMultiplexer {
+extension JingleSessions {
     // MARK: Our offers
 
     /// Sends a session-initiate; the reason when that cannot be.
     func initiate(
-        _ number: UInt64, to peer: JID, application: Element, deadline: NIODeadline, plan: BytestreamSession.ChannelPlan
+        _ number: UInt64, to peer: JID, application: Element, deadline: NIODeadline, plan: ChannelPlan
     ) -> XMPPError? {
-        guard let sink, let ownJID = sink.ownJID else {
+        guard let sink, let ownJID = sink.ownJID, let transport = preferred else {
             return XMPPError(.notConnected, "there is no connection to the XMPP server")
         }
         guard !peer.isBare else {
@@ -17,43 +17,29 @@ extension BytestreamMultiplexer {
         guard hasRoom(for: peer, .initiator) else {
             return XMPPError(.limitExceeded, "too many bytestreams are open to \(peer.bare); close some")
         }
-        let transport = InBandTransport(blockSize: limits.blockSize, sid: StreamName.random())
-        let session = BytestreamSession(
-            number: number, peer: peer, sid: StreamName.random(), transportSID: transport.sid, role: .initiator,
-            negotiation: .initiated(transport), plan: plan, deadline: deadline, now: clock())
+        let session = JingleSession(
+            number: number, StreamKey(peer: peer, sid: StreamName.random()), .initiator, over: transport, plan: plan, deadline: deadline)
+        let offer = transport.offer(number, to: peer)
         add(session)
         let message = JingleMessage(
             .sessionInitiate, sid: session.sid, initiator: ownJID,
-            contents: [JingleContent(application: application, transport: transport)])
-        request(message.element, of: session) { multiplexer, session, result in
-            guard case .failure(let error) = result, session.negotiation.isNegotiating else { return }
-            multiplexer.end(session, XMPPError(refusal: error), tell: nil)
+            contents: [JingleContent(application: application, transport: offer)])
+        request(message.element, of: session) { sessions, session, result in
+            guard case .failure(let error) = result, session.machine.isNegotiating else { return }
+            sessions.end(session, XMPPError(refusal: error), tell: nil)
         }
         return nil
     }
 
-    private func receivedAccept(_ iq: IQRequest, _ message: JingleMessage, of session: BytestreamSession) {
-        switch session.negotiation.received(accept: message) {
-        case .refuse(let error): answer(iq, .failure(error))
-        case .terminate(let reason):
-            answer(iq, .success(nil))
-            end(session, XMPPError(.streamRefused, reason.text), tell: reason)
-        case .open(let open):
-            answer(iq, .success(nil))
-            request(open.element, of: session) { multiplexer, session, result in
-                multiplexer.openAnswered(result, of: session)
-            }
-        }
-    }
-
-    private func openAnswered(_ result: Result<Element?, XMPPError>, of session: BytestreamSession) {
-        switch result {
-        case .success:
-            guard let transport = session.negotiation.openAccepted() else { return }
-            establish(session, transport)
-        case .failure(let error):
-            guard session.negotiation.isNegotiating else { return }
-            end(session, XMPPError(refusal: error), tell: JingleReason("failed-transport"))
+    private func receivedAccept(_ iq: IQRequest, _ message: JingleMessage, of session: JingleSession) {
+        guard session.machine.peerAccepted() else { return answer(iq, .failure(.outOfOrder)) }
+        answer(iq, .success(nil))
+        let transport = message.contents.count == 1 ? known(message.contents[0].transports) : nil
+        guard let transport, transport.transport === session.transport,
+            session.transport.peerAccepted(session.number, transport.element)
+        else {
+            let reason = JingleReason("failed-transport", text: "that is not the transport that was offered")
+            return end(session, XMPPError(.streamRefused, reason.text), tell: reason)
         }
     }
 
@@ -63,7 +49,8 @@ extension BytestreamMultiplexer {
         guard !iq.from.isBare, !message.contents.isEmpty, message.contents.allSatisfy({ $0.creator == "initiator" }),
             let content = message.contents.first, let application = content.application
         else { return answer(iq, .failure(.badRequest)) }
-        guard sessionsByID[BytestreamSession.Key(peer: iq.from, sid: message.sid)] == nil else {
+        let key = StreamKey(peer: iq.from, sid: message.sid)
+        guard sessionsByID[key] == nil else {
             return answer(iq, .failure(.outOfOrder))
         }
         guard let room = room(for: iq.from) else { return answer(iq, .failure(.resourceConstraint)) }
@@ -72,23 +59,24 @@ extension BytestreamMultiplexer {
         guard message.contents.count == 1, let handler = handlers[application.namespace ?? ""] else {
             return terminate(message.sid, with: iq.from, JingleReason("unsupported-applications"))
         }
-        guard case .inBand(var transport) = content.transport else {
+        guard let (transport, element) = known(content.transports) else {
             return terminate(message.sid, with: iq.from, JingleReason("unsupported-transports"))
         }
-        guard sessionsByTransport[BytestreamSession.Key(peer: iq.from, sid: transport.sid)] == nil else {
-            return terminate(message.sid, with: iq.from, JingleReason("failed-transport", text: "that sid is in use"))
+        let number = takeNumber()
+        do throws(JingleReason) {
+            try transport.take(number, element, of: iq.from)
+        } catch {
+            return terminate(message.sid, with: iq.from, error)
         }
-        transport.blockSize = min(transport.blockSize, limits.blockSize)
-        let session = BytestreamSession(
-            number: takeNumber(), peer: iq.from, sid: message.sid, transportSID: transport.sid, role: .responder,
-            negotiation: .offered(transport), plan: nil, deadline: clock() + TimeAmount(limits.negotiationTimeout), now: clock())
-        session.contentName = content.name
+        let session = JingleSession(
+            number: number, key, .responder, over: transport, deadline: clock() + TimeAmount(limits.negotiationTimeout),
+            contentName: content.name)
         if case .of(let other) = room { displace(other, for: iq.from) }
         add(session)
         decide(session, application, handler)
     }
 
-    private func decide(_ session: BytestreamSession, _ application: Element, _ handler: Handler) {
+    private func decide(_ session: JingleSession, _ application: Element, _ handler: Handler) {
         let number = session.number
         let offer = BytestreamOffer(from: session.peer, application: application, sid: session.sid)
         handler.eventLoop.execute { [weak self, executor] in
@@ -102,7 +90,7 @@ extension BytestreamMultiplexer {
 
     private func decided(
         _ decision: BytestreamDecision, _ application: Element, on eventLoop: any EventLoop,
-        about session: BytestreamSession
+        about session: JingleSession
     ) {
         switch decision {
         case .decline(let text):
@@ -110,38 +98,18 @@ extension BytestreamMultiplexer {
                 session, XMPPError(.streamRefused, "the application declined"),
                 tell: JingleReason("decline", text: text))
         case .accept(let initializer):
-            guard let transport = session.negotiation.accept() else { return }
+            guard session.machine.accepted(), let transport = session.transport.accept(session.number) else { return }
             let logger = logger
-            session.plan = BytestreamSession.ChannelPlan(eventLoop: eventLoop, initializer: initializer) { result in
+            session.plan = ChannelPlan(eventLoop: eventLoop, initializer: initializer) { result in
                 guard case .failure(let error) = result else { return }
                 logger.debug("bytestream failed to start", metadata: [LogKeys.reason: "\(error)"])
             }
-            var content = JingleContent(application: application, transport: transport)
-            content.name = session.contentName
+            let content = JingleContent(name: session.contentName, application: application, transport: transport)
             let message = JingleMessage(.sessionAccept, sid: session.sid, responder: sink?.ownJID, contents: [content])
-            request(message.element, of: session) { multiplexer, session, result in
-                guard case .failure(let error) = result, session.negotiation.isNegotiating else { return }
-                multiplexer.end(session, XMPPError(refusal: error), tell: nil)
+            request(message.element, of: session) { sessions, session, result in
+                guard case .failure(let error) = result, session.machine.isNegotiating else { return }
+                sessions.end(session, XMPPError(refusal: error), tell: nil)
             }
-        }
-    }
-
-    /// `<open/>`: the last step of an accepted session; anything else nobody asked for (XEP-0047 §2.1).
-    func receivedOpen(_ iq: IQRequest) {
-        do throws(StanzaError) {
-            guard iq.kind == .set else { throw .badRequest }
-            let open = try IBBOpen(parsing: iq.payload)
-            guard let session = sessionsByTransport[BytestreamSession.Key(peer: iq.from, sid: open.sid)] else {
-                throw .notAcceptable
-            }
-            switch session.negotiation.received(open: open) {
-            case .refuse(let error): throw error
-            case .establish(let transport):
-                answer(iq, .success(nil))
-                establish(session, transport)
-            }
-        } catch {
-            answer(iq, .failure(error))
         }
     }
 
@@ -156,7 +124,7 @@ extension BytestreamMultiplexer {
         } catch {
             return answer(iq, .failure(error))
         }
-        let key = BytestreamSession.Key(peer: iq.from, sid: message.sid)
+        let key = StreamKey(peer: iq.from, sid: message.sid)
         guard message.action != .sessionInitiate else { return receivedInitiate(iq, message) }
         guard let session = sessionsByID[key] else {
             // Both sides may end a session at the same time; the second to hear of it need not be told off.
@@ -178,7 +146,7 @@ extension BytestreamMultiplexer {
 
     /// Declines what would change a session (XEP-0166 §7.2.2, §7.2.15).
     private func reject(
-        _ action: JingleMessage.Action, _ iq: IQRequest, _ message: JingleMessage, of session: BytestreamSession
+        _ action: JingleMessage.Action, _ iq: IQRequest, _ message: JingleMessage, of session: JingleSession
     ) {
         guard !message.contents.isEmpty else { return answer(iq, .failure(.badRequest)) }
         answer(iq, .success(nil))
@@ -186,34 +154,19 @@ extension BytestreamMultiplexer {
         let contents = message.contents.map { content in
             var content = content
             content.application = nil
+            content.transports = known(content.transports).flatMap { $0.transport.repeated($0.element) }.map { [$0] } ?? []
             return content
         }
         let rejection = JingleMessage(action, sid: session.sid, contents: contents)
-        request(rejection.element, of: session) { multiplexer, session, result in
-            multiplexer.logFailure(of: "rejection", result, session)
+        request(rejection.element, of: session) { sessions, session, result in
+            sessions.logFailure(of: "rejection", result, session)
         }
-    }
-
-    /// The negotiation is done: makes the channel.
-    private func establish(_ session: BytestreamSession, _ transport: InBandTransport) {
-        guard let plan = session.plan else {
-            return end(session, XMPPError(.streamClosed, "nobody waits for it"), tell: JingleReason("gone"))
-        }
-        let number = session.number
-        let link = BytestreamLink(
-            eventLoop: plan.eventLoop, capacity: limits.sendBuffer, executor: executor,
-            stanzaWork: { [weak self] in self?.serve(number) })
-        session.driver = IBBDriver(blockSize: transport.blockSize, link: link, limits: limits)
-        session.plan = nil
-        session.deadline = nil
-        logger.debug("bytestream open", metadata: metadata(of: session))
-        BytestreamChannel.start(link: link, initializer: plan.initializer, completion: plan.completion)
     }
 
     /// Asks the peer of a session; `completion` is called only if session and connection are still the same.
     func request(
-        _ payload: Element, of session: BytestreamSession,
-        completion: @escaping (BytestreamMultiplexer, BytestreamSession, Result<Element?, XMPPError>) -> Void
+        _ payload: Element, of session: JingleSession,
+        completion: @escaping (JingleSessions, JingleSession, Result<Element?, XMPPError>) -> Void
     ) {
         let number = session.number
         sink?.sendIQ(.set, to: session.peer, payload: payload, timeout: limits.acknowledgementTimeout) {
@@ -223,21 +176,20 @@ extension BytestreamMultiplexer {
         }
     }
 
-    private func add(_ session: BytestreamSession) {
+    private func add(_ session: JingleSession) {
         sessions[session.number] = session
         sessionsByID[session.key] = session
-        sessionsByTransport[session.transportKey] = session
     }
 
     /// What log lines about a session carry.
-    func metadata(of session: BytestreamSession) -> Logger.Metadata {
-        [LogKeys.peer: "\(session.peer)", LogKeys.streamID: "\(session.transportSID)"]
+    func metadata(of session: JingleSession) -> Logger.Metadata {
+        [LogKeys.peer: "\(session.peer)", LogKeys.streamID: "\(session.sid)"]
     }
 }
 
 extension XMPPError {
     /// A peer's refusal of a bytestream, or why it could not be asked.
-    fileprivate init(refusal error: XMPPError) {
+    init(refusal error: XMPPError) {
         guard error.code == .stanza, let stanzaError = error.stanzaError else {
             self = error
             return

@@ -1,0 +1,23 @@
+import Logging
+import NIOCore
+
+/// The bytestreams of one XMPP connection: Jingle sessions, and the transports that they know.
+struct Bytestreams {
+    let jingle: JingleSessions
+    let inBand: InBandBytestreams
+    /// In the order in which they are told what happens: sessions end before their transports look at what is left.
+    var extensions: [any XMPPExtension] { [jingle, inBand] }
+
+    /// - Parameters:
+    ///   - clock: replaced in tests.
+    ///   - counted: hears how many sessions there are, after every change.
+    init(
+        sink: any StanzaSink, executor: any StanzaExecutor, limits: BytestreamLimits = BytestreamLimits(), logger: Logger,
+        clock: @escaping @Sendable () -> NIODeadline = { .now() }, counted: @escaping (Int) -> Void = { _ in }
+    ) {
+        inBand = InBandBytestreams(sink: sink, executor: executor, limits: limits, logger: logger, clock: clock)
+        jingle = JingleSessions(
+            sink: sink, executor: executor, transports: [inBand], limits: limits, logger: logger, clock: clock, counted: counted)
+        inBand.owner = jingle
+    }
+}

@@ -1,0 +1,30 @@
+import NIOCore
+
+/// One in-band bytestream, from the offer of its session to the session's end. Confined to the stanza thread.
+final class InBandStream {
+    /// Of its session.
+    let number: UInt64
+    /// The peer's full address, and the bytestream's id.
+    let key: StreamKey
+    var negotiation: InBandNegotiationStateMachine
+    /// From the end of the negotiation on.
+    var driver: IBBDriver?
+    /// When the peer last sent a block, or acknowledged one.
+    var lastSign: NIODeadline
+    /// When the channel has to have read what came before the peer's close.
+    var deadline: NIODeadline?
+    /// Whether the peer has closed the bytestream.
+    var isClosedByPeer = false
+    /// Requests that the end leaves without a reader.
+    var unread: [String] = []
+
+    init(number: UInt64, peer: JID, sid: String, _ negotiation: InBandNegotiationStateMachine, now: NIODeadline) {
+        self.number = number
+        key = StreamKey(peer: peer, sid: sid)
+        self.negotiation = negotiation
+        lastSign = now
+    }
+
+    var peer: JID { key.peer }
+    var sid: String { key.sid }
+}
