@@ -23,7 +23,7 @@ extension XMPPGateway {
     func learnDescriptions(within limit: Duration) async {
         let unknown = peers.undescribed()
         guard !unknown.isEmpty else { return }
-        await Mesh.race(limit) { [self] in
+        await Race.within(limit) { [self] in
             await withDiscardingTaskGroup { group in
                 for lane in 0..<min(16, unknown.count) {
                     group.addTask { [self] in

@@ -11,40 +11,26 @@ import XMPP
 /// them. ``run()`` is its lifetime.
 final class XMPPGateway: Sendable {
     let account: MeshConfiguration.Account
-    let own: JID
-    let client: XMPPClient
-    let peers: PeerDirectory
-    let server: DirectoryServer
-    let trust: TrustStore
-    /// Who the owner has let in here.
-    let contacts: AccountContacts
-    let identity: CurrentIdentity
-    /// The tokens that were made here; nil where none can be, in a program without a node.
-    let enrollments: EnrollmentStore?
-    let logger: Logger
-    let keys: TunnelKeys
+    private let shared: GatewayAccount
+    /// Who is let in.
+    let admission: ContactAdmission
+    /// Tokens that are made here.
+    let issuer: TokenIssuer
+    /// Tokens that are brought here.
+    let pairing: TokenPairing
     private let callsPerPeer: Int
     /// How long calls may take to end when the node stops.
     private let stopTime: Duration
 
     private struct State {
-        /// What the server lists and the owner has not let in, as far as it was told; bounded.
-        var unconfirmed: Set<JID> = []
-        /// When the contacts were last asked whether we may see them.
-        var asked: [JID: ContinuousClock.Instant] = [:]
         var device: MeshConfiguration.Device
         /// Why there is no connection, as it was said last.
         var reason: String?
-        var lines: [RarelyTold: LineBudget] = [:]
     }
-
-    /// What is told only so often.
-    enum RarelyTold: Hashable, Sendable { case request, displaced }
 
     private let state: Mutex<State>
     private let announcer: ServiceAnnouncer
-    let decisions = AsyncStream.makeStream(of: SubscriptionRequest.self, bufferingPolicy: .bufferingNewest(256))
-    let logins = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private let displacements: RareNotice
 
     /// - Parameter password: asked for at every login; see ``XMPPConfiguration/password``.
     init(
@@ -54,14 +40,8 @@ final class XMPPGateway: Sendable {
     ) throws(MeshError) {
         guard let jid = JID(account.jid) else { throw MeshError(.configuration, "\(account.jid) is not an XMPP address") }
         self.account = account
-        self.server = server
-        self.trust = trust
-        self.logger = logger
-        own = jid.bare
-        self.identity = identity
-        self.enrollments = enrollments
         state = Mutex(State(device: device))
-        keys = TunnelKeys(trust: trust, logger: logger, audit: server.access)
+        displacements = RareNotice("a tunnel made room for another", logger)
         announcer = ServiceAnnouncer(logger: logger)
         callsPerPeer = limits.callsPerPeer
         stopTime = limits.stop
@@ -84,11 +64,16 @@ final class XMPPGateway: Sendable {
         configuration.features = [MeshNamespaces.tunnel, MeshNamespaces.services + "+notify"]
         let events = Events()
         let contacts = AccountContacts(account: jid, accept: account.accept, trust: trust, logger: logger)
-        self.contacts = contacts
-        client = XMPPClient(
+        let client = XMPPClient(
             configuration: configuration, delegate: events, admits: { contacts.isContact($0) },
             expects: { contacts.expects($0, listed: $1) }, logger: logger, eventLoopGroup: server.loop.eventLoop)
-        peers = PeerDirectory(client: client, contacts: contacts)
+        shared = GatewayAccount(
+            own: jid.bare, client: client, contacts: contacts, peers: PeerDirectory(client: client, contacts: contacts), trust: trust,
+            keys: TunnelKeys(trust: trust, logger: logger, audit: server.access), identity: identity, enrollments: enrollments,
+            server: server, logger: logger)
+        admission = ContactAdmission(shared)
+        issuer = TokenIssuer(shared, admission, resource: account.resource)
+        pairing = TokenPairing(shared, admission)
         events.gateway.withLock { $0 = Weak(self) }
     }
 
@@ -105,7 +90,7 @@ final class XMPPGateway: Sendable {
         client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { acceptor.decide($0) }
         let services = server.onServicesChanged { [announcer] _ in announcer.changed() }
         defer { server.stopObserving(services) }
-        if enrollments?.isListening(account: "\(own)") == true { listenForPairing() }
+        issuer.begin()
         // With another policy each contact sees other services.
         let policyToken = server.access?.observe { [announcer] in announcer.repeatIt() }
         defer { if let policyToken { server.access?.stopObserving(policyToken) } }
@@ -114,8 +99,7 @@ final class XMPPGateway: Sendable {
         try await withThrowingTaskGroup { group in
             group.addTask { [announcer, client] in await announcer.run(over: client) }
             group.addTask { [self] in await watchFiles(since: files) }
-            group.addTask { [self] in await answerRequests() }
-            group.addTask { [self] in await repairContacts() }
+            group.addTask { [admission] in await admission.run() }
             group.addTask { [self] in await sayGoodbye() }
             defer { group.cancelAll() }
             do {
@@ -171,31 +155,16 @@ final class XMPPGateway: Sendable {
         client.boundJID.map { [DiscoItem(jid: $0, node: MeshNamespaces.device, name: "device")] } ?? []
     }
 
-    // MARK: - What is remembered
+    // MARK: - What the parts share
 
-    /// Whether an account that is listed and not let in is told of for the first time.
-    func isNewUnconfirmed(_ jid: JID) -> Bool {
-        state.withLock { $0.unconfirmed.count < 256 && $0.unconfirmed.insert(jid).inserted }
-    }
-
-    /// The time since a contact was asked whether we may see it; nil for never.
-    func sinceAsked(_ jid: JID) -> Duration? { state.withLock { $0.asked[jid] }.map { .now - $0 } }
-
-    func asked(_ jid: JID) {
-        state.withLock { state in
-            if state.asked.count >= ContactTable.limit { state.asked = [:] }
-            state.asked[jid] = .now
-        }
-    }
-
-    /// A line of the log for what strangers can cause without end; see ``LineBudget``.
-    func sayFew(_ kind: RarelyTold, _ message: Logger.Message, _ metadata: Logger.Metadata) {
-        switch state.withLock({ $0.lines[kind, default: LineBudget()].next(at: .now) }) {
-        case .say: logger.notice(message, metadata: metadata)
-        case .sayMore: logger.notice("\(message): more of this kind within a minute are not told one by one")
-        case .silence: break
-        }
-    }
+    var own: JID { shared.own }
+    var client: XMPPClient { shared.client }
+    var contacts: AccountContacts { shared.contacts }
+    var peers: PeerDirectory { shared.peers }
+    var keys: TunnelKeys { shared.keys }
+    var identity: CurrentIdentity { shared.identity }
+    var server: DirectoryServer { shared.server }
+    var logger: Logger { shared.logger }
 
     // MARK: - Events
 
@@ -211,8 +180,8 @@ final class XMPPGateway: Sendable {
 
         func stateChanged(_ state: XMPPConnectionState) { target?.stateChanged(state) }
         func presenceChanged(_ resource: PresenceResource) { target?.presenceChanged(resource) }
-        func rosterChanged(_ item: RosterItem) { target?.rosterChanged(item) }
-        func subscriptionRequested(_ request: SubscriptionRequest) { target?.subscriptionRequested(request) }
+        func rosterChanged(_ item: RosterItem) { target?.admission.rosterChanged(item) }
+        func subscriptionRequested(_ request: SubscriptionRequest) { target?.admission.subscriptionRequested(request) }
         func bytestreamDisplaced(_ peer: JID, for newcomer: JID) { target?.bytestreamDisplaced(peer, for: newcomer) }
         func pepEvent(from account: JID, node: String, item: Element) {
             guard node == MeshNamespaces.services, let target else { return }
@@ -226,7 +195,7 @@ final class XMPPGateway: Sendable {
         if state.isOnline {
             peers.wentOnline()
             announcer.repeatIt()
-            logins.continuation.yield()
+            admission.loggedIn()
         } else {
             peers.wentOffline()
         }
@@ -237,21 +206,11 @@ final class XMPPGateway: Sendable {
         if resource.isAvailable, resource.disco?.has(MeshNamespaces.tunnel) == true { server.deviceChanged("\(resource.jid.bare)") }
     }
 
-    private func rosterChanged(_ item: RosterItem) {
-        peers.observers.notify()
-        if isListedUnasked(item) { return }
-        guard !item.isMutual else { return server.deviceChanged("\(item.jid)") }
-        let (name, isContact) = ("\(item.jid)", contacts.isContact(item.jid))
-        // What the server does not list so is out of reach, and a contact all the same: only its owner's word ends it, here or there.
-        let error: QiError =
-            switch item.subscription {
-            case _ where !isContact: QiError(.denied, "\(name) is no contact any more")
-            case .remove: QiError(.disconnected, "\(own.domain) does not list \(name) as a contact at the moment")
-            default:
-                QiError(
-                    .denied, "\(name) is a contact here, and by \(own.domain)'s list the two have not both approved each other any more",
-                    hint: "on that device: qimesh approve \(PrivateFile.quoted("\(own)"))")
-            }
-        server.dropDevice(name, error)
+    /// A tunnel of one account made room for another account's.
+    private func bytestreamDisplaced(_ peer: JID, for newcomer: JID) {
+        let device = "\(peer.bare)"
+        let reason = "all places for tunnels were taken and it held the most, so \(newcomer.bare) was given one of them"
+        displacements.say(["xmpp.peer.jid": "\(device)", "reason": "\(reason)"])
+        shared.record("limited", device, "connect", isAllowed: false, reason, target: "tunnel")
     }
 }

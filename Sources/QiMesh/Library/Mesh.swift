@@ -96,7 +96,7 @@ public final class Mesh: Sendable {
             }
             peers.observers.finish()
         }
-        await Self.race(limit) {
+        await Race.within(limit) {
             for await _ in peers.observers.changes() {
                 switch gateway.client.state {
                 case .online, .refused: return
@@ -131,17 +131,6 @@ public final class Mesh: Sendable {
         await server.loop.shutDown()
     }
 
-    /// Returns when `body` does, or after `limit`.
-    static func race(_ limit: Duration, _ body: @escaping @Sendable () async -> Void) async {
-        await withTaskGroup { group in
-            group.addTask(operation: body)
-            // Ends early only by cancellation, which is the point.
-            group.addTask { try? await Task.sleep(for: limit) }
-            await group.next()
-            group.cancelAll()
-        }
-    }
-
     // MARK: - Devices
 
     /// The devices that this program was told to let in: by ``invite(_:name:)``, or by a pattern of ``Options/accept``.
@@ -154,7 +143,7 @@ public final class Mesh: Sendable {
     ///   it and ``invite(_:name:)`` was never called for it, `.offline` when it did not come.
     public func device(_ name: String, waitOnline limit: Duration? = nil) async throws(QiError) -> Device {
         if let limit, (try? find(name))?.state != .online {
-            await Self.race(limit) { [self] in
+            await Race.within(limit) { [self] in
                 for await _ in gateway.peers.observers.changes() where (try? find(name))?.state == .online { return }
             }
         }
@@ -201,7 +190,7 @@ public final class Mesh: Sendable {
         guard let address = JID(jid)?.bare, address.node != nil else {
             throw QiError(.invalid, "\"\(jid)\" is not an address of the form name@server")
         }
-        try await gateway.invite(address, name: name)
+        try await gateway.admission.invite(address, name: name)
     }
 
     /// Lets a device in no more, and ends everything that runs to it.
@@ -212,7 +201,7 @@ public final class Mesh: Sendable {
             throw QiError(.invalid, "\"\(jid)\" is not an address of the form name@server")
         }
         do {
-            try await gateway.deny(address)
+            try await gateway.admission.deny(address)
         } catch {
             throw error as? QiError ?? QiError(.offline, "\(address) is out, and the server could not be told", cause: error)
         }

@@ -9,7 +9,7 @@ extension NodeControl {
             guard !gateways.contains(where: { $0.own == jid }) else { throw QiError(.invalid, "\(jid) is this device itself") }
             if let name { try gateways.requireFree(name, for: jid) }
             let gateway = try online(for: jid)
-            try await gateway.invite(jid, name: name)
+            try await gateway.admission.invite(jid, name: name)
             return answer(gateway, jid, nil)
         }
     }
@@ -20,10 +20,10 @@ extension NodeControl {
             if let name { try gateways.requireFree(name, for: jid) }
             let gateway = try online(for: jid)
             let wasContact = gateway.contacts.isContact(jid)
-            guard gateway.knows(jid) else {
+            guard gateway.admission.knows(jid) else {
                 throw QiError(.notFound, "\(jid) has not asked to be a contact of \(gateway.own)", hint: Command.invite(jid))
             }
-            try await gateway.invite(jid, name: name, by: .approved)
+            try await gateway.admission.invite(jid, name: name, by: .approved)
             return answer(gateway, jid, wasContact ? "it was a contact already" : nil)
         }
     }
@@ -31,14 +31,14 @@ extension NodeControl {
     func deny(_ text: String) async -> Answer<ContactChange> {
         await Answer {
             let jid = try gateways.address(of: text)
-            let concerned = gateways.filter { $0.knows(jid) }
+            let concerned = gateways.filter { $0.admission.knows(jid) }
             guard !concerned.isEmpty else {
                 throw QiError(.notFound, "\(jid) is no contact, and has not asked to be one", hint: "qimesh devices")
             }
             var notes: [String] = []
             for gateway in concerned {
                 do {
-                    try await gateway.deny(jid)
+                    try await gateway.admission.deny(jid)
                 } catch is XMPPError {
                     notes.append("\(gateway.own) is not online: its server lists \(jid) until it is denied again")
                 }
@@ -52,7 +52,7 @@ extension NodeControl {
 
     /// The account that knows the device, or else the first that is online.
     private func online(for jid: JID) throws(QiError) -> XMPPGateway {
-        if let known = gateways.first(where: { $0.knows(jid) && $0.client.state.isOnline }) { return known }
+        if let known = gateways.first(where: { $0.admission.knows(jid) && $0.client.state.isOnline }) { return known }
         if let gateway = gateways.first(where: { $0.client.state.isOnline }) { return gateway }
         guard let first = gateways.first else {
             throw QiError(.notFound, "this node has no account", hint: "add one below xmpp: in qimesh.yaml, then send the node SIGHUP")

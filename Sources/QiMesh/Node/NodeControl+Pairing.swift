@@ -17,7 +17,7 @@ extension NodeControl {
                 throw QiError(.invalid, "a token lives between 1 s and 30 min, not \(seconds) s", hint: "without --valid it lives 10 min")
             }
             if let name { try gateways.requireFree(name, for: nil) }
-            let (invitation, enrollment) = try gateway.enroll(
+            let (invitation, enrollment) = try gateway.issuer.enroll(
                 name: name ?? "", lifetime: seconds.map { .seconds($0) }, ownName: configuration.device.name ?? "")
             record("enroll", of: "owner", "enroll", enrollment.id)
             return MadeToken(
@@ -59,7 +59,7 @@ extension NodeControl {
                 throw QiError(.invalid, "a pairing waits between 1 s and 24 h, not \(seconds) s")
             }
             if let name { try gateways.requireFree(name, for: invitation.jid) }
-            let called = try await gateway.pair(invitation, name: name ?? "", deadline: .now + .seconds(seconds)) { [pairing] step in
+            let called = try await gateway.pairing.pair(invitation, name: name ?? "", deadline: .now + .seconds(seconds)) { [pairing] step in
                 pairing.emit(ticket, step)
             }
             return PairedDevice(jid: "\(invitation.jid)", name: called, fingerprint: "\(invitation.key)", own: "\(gateway.own)")
@@ -78,9 +78,9 @@ extension NodeControl {
             server.dropDevice(name, QiError(.denied, "\(name) was revoked"))
             try tokens.revoked(jid: name)
             var notes: [String] = []
-            for gateway in gateways where gateway.knows(jid) || !gateway.client.state.isOnline {
+            for gateway in gateways where gateway.admission.knows(jid) || !gateway.client.state.isOnline {
                 do throws(XMPPError) {
-                    try await gateway.unlist(jid)
+                    try await gateway.admission.unlist(jid)
                 } catch {
                     notes.append("\(gateway.own) is not online: \(name) leaves its contact list when it is")
                 }

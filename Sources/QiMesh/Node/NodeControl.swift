@@ -117,7 +117,7 @@ final class NodeControl: MeshControl {
     /// come within two seconds stays unknown.
     private func learn(from open: [String]) async -> [String: Int] {
         let counts = Counts()
-        await Mesh.race(.seconds(2)) { [self] in
+        await Race.within(.seconds(2)) { [self] in
             await withDiscardingTaskGroup { group in
                 for gateway in gateways { group.addTask { await gateway.learnDescriptions(within: .seconds(2)) } }
                 for device in open {

@@ -3,7 +3,15 @@ import QiMessaging
 import XMPP
 
 /// The side that was given a token: asks until somebody answers for it, and pins.
-extension XMPPGateway {
+final class TokenPairing: Sendable {
+    private let account: GatewayAccount
+    private let admission: ContactAdmission
+
+    init(_ account: GatewayAccount, _ admission: ContactAdmission) {
+        self.account = account
+        self.admission = admission
+    }
+
     /// Pairs with the device that made a token: both become contacts, each with a name and with the other's key pinned.
     ///
     /// - Parameters:
@@ -19,17 +27,18 @@ extension XMPPGateway {
         let device = invitation.jid
         let name = try acceptable(invitation, name)
         var word: Admitted?
-        contacts.pairingBegins(with: device)
-        defer { contacts.pairingEnded(with: device) }
+        account.contacts.pairingBegins(with: device)
+        defer { account.contacts.pairingEnded(with: device) }
         do throws(QiError) {
-            try await run(PairingAttempt(invitation, name: name, own: own, key: identity.fingerprint), until: deadline, &word, report)
-            logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.key": "\(invitation.key)"])
-            record(device, isAllowed: true, "paired with its token, key \(invitation.key)")
+            let attempt = PairingAttempt(invitation, name: name, own: account.own, key: account.identity.fingerprint)
+            try await run(attempt, until: deadline, &word, report)
+            account.logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.key": "\(invitation.key)"])
+            account.record("pair", "\(device)", "pair", isAllowed: true, "paired with its token, key \(invitation.key)")
             return name
         } catch {
             if error.code != .timedOut { undo(device, word) }
-            logger.notice("pairing failed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error.message)"])
-            record(device, isAllowed: false, error.message)
+            account.logger.notice("pairing failed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error.message)"])
+            account.record("pair", "\(device)", "pair", isAllowed: false, error.message)
             throw error
         }
     }
@@ -37,24 +46,25 @@ extension XMPPGateway {
     /// The name to use, if nothing here speaks against the token.
     private func acceptable(_ invitation: PairingInvitation, _ name: String) throws(QiError) -> String {
         let device = invitation.jid
-        guard device != own else {
-            throw QiError(.invalid, "this token was made for \(own), which is this device", hint: "on the other device: qimesh pair")
+        guard device != account.own else {
+            throw QiError(
+                .invalid, "this token was made for \(account.own), which is this device", hint: "on the other device: qimesh pair")
         }
         if !name.isEmpty, let refusal = ContactName.refusal(of: name) {
             throw QiError(.invalid, "\"\(name)\" cannot be a name: \(refusal)", hint: "with another name: qimesh pair --name NAME")
         }
-        let known = contacts.contact(device)?.name
+        let known = account.contacts.contact(device)?.name
         let wanted = [name, known ?? "", invitation.name, device.node ?? ""].first { ContactName.refusal(of: $0) == nil }
         guard let wanted else {
             throw QiError(.invalid, "nothing in the token can be a name", hint: "with one: qimesh pair --name NAME")
         }
         // Two accounts may each have had a device of one name: it stays as it is.
-        if wanted != known, let other = owner(of: wanted, otherThan: device) {
+        if wanted != known, let other = account.contacts.holder(of: wanted, otherThan: device) {
             throw QiError(.conflict, "\(other) is called \"\(wanted)\" here already", hint: "with another name: qimesh pair --name NAME")
         }
         do throws(MeshError) {
             // A revoked device comes back by a token that somebody brought here.
-            let verdict = try trust.checkToken(jid: "\(device)", key: invitation.key)
+            let verdict = try account.trust.checkToken(jid: "\(device)", key: invitation.key)
             if let refusal = verdict.refusal(jid: "\(device)", key: invitation.key) { throw refusal }
         } catch {
             throw QiError(.denied, error.message, hint: error.hint)
@@ -75,7 +85,7 @@ extension XMPPGateway {
             switch action {
             case .ask:
                 let outcome = await ask(attempt, &isPrepared)
-                action = machine.answered(outcome, isMutual: client.isMutual(device), now: .now)
+                action = machine.answered(outcome, isMutual: account.client.isMutual(device), now: .now)
                 if case .pause = action { report("waiting for \(device): \(machine.trouble)") }
             case .pause(let duration):
                 await signOfLife(of: device, within: duration)
@@ -86,11 +96,11 @@ extension XMPPGateway {
                 if word == nil { word = pinned }
                 word?.contact = pinned.contact
                 report("\(device) has taken the token; its key is pinned")
-                action = machine.looked(isMutual: client.isMutual(device), now: .now)
+                action = machine.looked(isMutual: account.client.isMutual(device), now: .now)
             case .awaitContact(let duration):
                 report("waiting for the servers to make \(device) a contact")
-                await contact(with: device, within: duration)
-                action = machine.looked(isMutual: client.isMutual(device), now: .now)
+                await admission.awaitChange(with: device, within: duration)
+                action = machine.looked(isMutual: account.client.isMutual(device), now: .now)
             case .subscribe:
                 await subscribeAgain(attempt)
                 action = machine.subscribed()
@@ -102,19 +112,11 @@ extension XMPPGateway {
 
     /// Returns early when the device, or our own connection to the server, gives a sign of life.
     private func signOfLife(of device: JID, within limit: Duration) async {
-        let wasOnline = client.state.isOnline
-        let wasThere = peers.tunnelResource(of: device) != nil
-        await Mesh.race(limit) { [self] in
-            for await _ in peers.observers.changes()
-            where client.state.isOnline != wasOnline || (peers.tunnelResource(of: device) != nil) != wasThere { return }
-        }
-    }
-
-    /// Returns early when our server says that we and the device see each other now.
-    func contact(with device: JID, within limit: Duration) async {
-        let wasMutual = client.isMutual(device)
-        await Mesh.race(limit) { [self] in
-            for await _ in peers.observers.changes() where client.isMutual(device) != wasMutual { return }
+        let wasOnline = account.client.state.isOnline
+        let wasThere = account.peers.tunnelResource(of: device) != nil
+        await Race.within(limit) { [self] in
+            for await _ in account.peers.observers.changes()
+            where account.client.state.isOnline != wasOnline || (account.peers.tunnelResource(of: device) != nil) != wasThere { return }
         }
     }
 
@@ -126,17 +128,17 @@ extension XMPPGateway {
         guard let address = attempt.invitation.address else { return .silent("its address is broken") }
         do throws(XMPPError) {
             if !isPrepared {
-                try await client.setRosterItem(device, name: attempt.name)
-                try await client.expectSubscription(of: device)
-                try await client.subscribe(to: device, token: attempt.handle)
+                try await account.client.setRosterItem(device, name: attempt.name)
+                try await account.client.expectSubscription(of: device)
+                try await account.client.subscribe(to: device, token: attempt.handle)
                 isPrepared = true
             }
-            let answer = try await client.iq(to: address, .set, attempt.offer.element)
+            let answer = try await account.client.iq(to: address, .set, attempt.offer.element)
             guard case .accepted(let proof, let isContact)? = PairingAnswer(answer) else { return .forged }
             return attempt.isValid(proof) ? .accepted(isContact: isContact) : .forged
         } catch {
             if case .refused(let refusal)? = PairingAnswer(error.stanzaError) { return .refused(refusal) }
-            return .silent(Self.trouble(error, own))
+            return .silent(Self.trouble(error, account.own))
         }
     }
 
@@ -152,7 +154,7 @@ extension XMPPGateway {
 
     private func pin(_ attempt: PairingAttempt) throws(QiError) -> Admitted {
         do throws(MeshError) {
-            return try pair(attempt.invitation.jid, attempt.invitation.key, name: attempt.name)
+            return try admission.pair(attempt.invitation.jid, attempt.invitation.key, name: attempt.name)
         } catch {
             throw QiError(.denied, error.message, hint: error.hint)
         }
@@ -161,11 +163,11 @@ extension XMPPGateway {
     private func subscribeAgain(_ attempt: PairingAttempt) async {
         let device = attempt.invitation.jid
         do throws(XMPPError) {
-            if !client.isSeen(by: device) { try await client.approveSubscription(of: device) }
+            if !account.client.isSeen(by: device) { try await account.client.approveSubscription(of: device) }
             // Also when we see it: its server may not know that, and then has nothing that could be approved.
-            try await client.subscribe(to: device, token: attempt.handle)
+            try await account.client.subscribe(to: device, token: attempt.handle)
         } catch {
-            logger.debug("subscription not sent again", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+            account.logger.debug("subscription not sent again", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
         }
     }
 
@@ -174,25 +176,18 @@ extension XMPPGateway {
     private func undo(_ device: JID, _ word: Admitted?) {
         if let word {
             do throws(QiError) {
-                try takeBack(word)
+                try admission.takeBack(word)
             } catch {
-                logger.error("half-made contact not removed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+                account.logger.error("half-made contact not removed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
             }
         }
-        guard !contacts.isContact(device) else { return }
-        server.loop.spawn { [self] in
+        guard !account.contacts.isContact(device) else { return }
+        account.server.loop.spawn { [self] in
             do {
-                try await unlist(device)
+                try await admission.unlist(device)
             } catch {
-                logger.debug("half-made contact not removed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+                account.logger.debug("half-made contact not removed", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
             }
         }
-    }
-
-    private func record(_ device: JID, isAllowed: Bool, _ detail: String) {
-        server.access?.record(
-            AuditRecord(
-                event: "pair", principal: "\(device)", zone: .internet, target: "\(own)", access: "pair", isAllowed: isAllowed,
-                path: "device \(device)", detail: detail))
     }
 }

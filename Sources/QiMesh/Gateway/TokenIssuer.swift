@@ -3,7 +3,23 @@ import QiMessaging
 import XMPP
 
 /// The side that made a token: answers the request that proves it (reference xmpp §6.3).
-extension XMPPGateway {
+final class TokenIssuer: Sendable {
+    private let account: GatewayAccount
+    private let admission: ContactAdmission
+    /// What the account is to be bound as, for tokens that are made while it is not.
+    private let resource: String
+
+    init(_ account: GatewayAccount, _ admission: ContactAdmission, resource: String) {
+        self.account = account
+        self.admission = admission
+        self.resource = resource
+    }
+
+    /// Listens if a token is outstanding, from an earlier run as a rule.
+    func begin() {
+        if account.enrollments?.isListening(account: "\(account.own)") == true { listen() }
+    }
+
     /// Makes a token for this account, and listens for it.
     ///
     /// - Parameters:
@@ -14,27 +30,29 @@ extension XMPPGateway {
     func enroll(
         name: String, lifetime: Duration?, ownName: String
     ) throws(MeshError) -> (invitation: PairingInvitation, enrollment: Enrollment) {
-        guard let enrollments else { throw MeshError(.unsupported, "tokens are made by a node", hint: "qimesh up") }
-        let key = identity.fingerprint
-        let (token, enrollment) = try enrollments.enroll(account: "\(own)", name: name, lifetime: lifetime)
-        listenForPairing()
-        let resource = client.boundJID?.resource ?? account.resource
-        logger.info("pairing token made", metadata: ["qimesh.token": "\(enrollment.id)"])
-        return (PairingInvitation(jid: own, token: token, key: key, resource: resource, name: ownName), enrollment)
+        guard let enrollments = account.enrollments else { throw MeshError(.unsupported, "tokens are made by a node", hint: "qimesh up") }
+        let key = account.identity.fingerprint
+        let (token, enrollment) = try enrollments.enroll(account: "\(account.own)", name: name, lifetime: lifetime)
+        listen()
+        let resource = account.client.boundJID?.resource ?? resource
+        account.logger.info("pairing token made", metadata: ["qimesh.token": "\(enrollment.id)"])
+        return (PairingInvitation(jid: account.own, token: token, key: key, resource: resource, name: ownName), enrollment)
     }
 
     /// Opens the one request that needs no contact. Without a token that somebody may hold it is answered as everything else of
     /// strangers is.
-    func listenForPairing() {
-        client.handleIQFromAnybody(namespace: MeshNamespaces.pairing, name: PairingOffer.name) { [weak self] request in
+    private func listen() {
+        account.client.handleIQFromAnybody(namespace: MeshNamespaces.pairing, name: PairingOffer.name) { [weak self] request in
             await self?.answerPairing(request)
         }
     }
 
     private func answerPairing(_ request: IQRequest) async -> Result<Element?, StanzaError>? {
-        guard let enrollments, request.from.node != nil, !request.from.isBare, let offer = PairingOffer(request.payload) else { return nil }
+        guard let enrollments = account.enrollments, request.from.node != nil, !request.from.isBare,
+            let offer = PairingOffer(request.payload)
+        else { return nil }
         let device = request.from.bare
-        let party = PairingTranscript.Party(jid: "\(own)", key: identity.fingerprint)
+        let party = PairingTranscript.Party(jid: "\(account.own)", key: account.identity.fingerprint)
         do throws(MeshError) {
             switch try enrollments.judge(offer, from: "\(device)", to: party) {
             case .ignore: return nil
@@ -45,7 +63,7 @@ extension XMPPGateway {
             case .acceptAgain(let enrollment): return await welcome(device, offer, enrollment, party, isFirst: false)
             }
         } catch {
-            logger.error("a pairing could not be judged", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
+            account.logger.error("a pairing could not be judged", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(error)"])
             return .failure(.resourceConstraint)
         }
     }
@@ -55,7 +73,7 @@ extension XMPPGateway {
         _ offer: PairingOffer, _ device: JID, _ enrollment: Enrollment, _ enrollments: EnrollmentStore
     ) throws(MeshError) -> PairingRefusal? {
         let jid = "\(device)"
-        switch try trust.checkToken(jid: jid, key: offer.key) {
+        switch try account.trust.checkToken(jid: jid, key: offer.key) {
         case .new, .pinned: break
         case .changed, .keyBelongsTo, .keyRevoked, .revoked:
             // The token stays good: its owner may settle this and let the device try again.
@@ -73,61 +91,42 @@ extension XMPPGateway {
     ) async -> Result<Element?, StanzaError> {
         do {
             // A token is its owner's word: what was revoked before may come back.
-            try pair(device, offer.key, name: freeName(enrollment.name, for: device))
+            try admission.pair(device, offer.key, name: freeName(enrollment.name, for: device))
             if isFirst { paired(device, offer.key, enrollment) }
-            if client.roster().first(where: { $0.jid == device })?.name == nil {
-                try await client.setRosterItem(device, name: contacts.contact(device)?.name)
+            if account.client.roster().first(where: { $0.jid == device })?.name == nil {
+                try await account.client.setRosterItem(device, name: account.contacts.contact(device)?.name)
             }
-            try await befriend(device)
+            try await admission.befriend(device)
             // Most servers have made the contact when this ends, and the device need not ask again.
-            if !client.isMutual(device) { await contact(with: device, within: .seconds(2)) }
+            if !account.client.isMutual(device) { await admission.awaitChange(with: device, within: .seconds(2)) }
         } catch {
             let words = TunnelEndHandler.words(of: error) ?? "\(error)"
-            logger.warning("a pairing is not complete yet", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(words)"])
+            account.logger.warning("a pairing is not complete yet", metadata: ["xmpp.peer.jid": "\(device)", "error": "\(words)"])
             return .failure(.resourceConstraint)
         }
         let transcript = PairingTranscript(enrolling: party, pairing: .init(jid: "\(device)", key: offer.key))
         let proof = PairingProof.answer(enrollment.verifier, transcript)
-        return PairingAnswer.accepted(proof: proof, isContact: client.isMutual(device)).result
+        return PairingAnswer.accepted(proof: proof, isContact: account.client.isMutual(device)).result
     }
 
     private func paired(_ device: JID, _ key: KeyFingerprint, _ enrollment: Enrollment) {
-        logger.notice("paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.token": "\(enrollment.id)", "qimesh.key": "\(key)"])
-        record(device, enrollment.id, isAllowed: true, "paired, key \(key)")
+        account.logger.notice(
+            "paired", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.token": "\(enrollment.id)", "qimesh.key": "\(key)"])
+        account.record("pair", "\(device)", "pair", isAllowed: true, "paired, key \(key)", target: enrollment.id)
     }
 
     private func refused(_ device: JID, _ key: KeyFingerprint, _ reason: PairingRefusal) -> Result<Element?, StanzaError> {
-        logger.notice(
+        account.logger.notice(
             "pairing refused", metadata: ["xmpp.peer.jid": "\(device)", "qimesh.key": "\(key)", "reason": "\(reason.rawValue)"])
-        record(device, "pairing token", isAllowed: false, "tried to pair \(reason.told), key \(key)")
+        account.record(
+            "pair", "\(device)", "pair", isAllowed: false, "tried to pair \(reason.told), key \(key)", target: "pairing token",
+            place: device.domain)
         return PairingAnswer.refused(reason).result
     }
 
-    private func record(_ device: JID, _ target: String, isAllowed: Bool, _ detail: String) {
-        server.access?.record(
-            AuditRecord(
-                event: "pair", principal: "\(device)", zone: .internet, target: target, access: "pair", isAllowed: isAllowed,
-                path: "device \(device)", detail: detail, place: isAllowed ? nil : device.domain))
-    }
-
-    // MARK: - Names
-
     /// The name that a token gives, unless another device has it by now: the contact is then called by its address.
     private func freeName(_ wanted: String, for device: JID) -> String? {
-        wanted.isEmpty || owner(of: wanted, otherThan: device) != nil || ContactName.refusal(of: wanted) != nil ? nil : wanted
-    }
-
-    /// The other contact that a name means already, at whichever account.
-    func owner(of name: String, otherThan device: JID?) -> JID? {
-        contacts.holder(of: name, otherThan: device)
-    }
-
-    /// A token was proved: the device is let in with the key that the proof names.
-    @discardableResult
-    func pair(_ device: JID, _ key: KeyFingerprint, name: String?) throws(MeshError) -> Admitted {
-        let word = try trust.pair("\(device)", of: "\(own)", name: name, key: key)
-        if word.isNewKey { keys.recordPin(key, of: "\(device)") }
-        admitted(device, word)
-        return word
+        let isTaken = account.contacts.holder(of: wanted, otherThan: device) != nil
+        return wanted.isEmpty || isTaken || ContactName.refusal(of: wanted) != nil ? nil : wanted
     }
 }
