@@ -45,7 +45,7 @@ import Testing
             let directory = near.directory
             device.whenVerified { directory.value.gateway?.drop(FarDevice.address, QiError(.denied, "not a contact any more")) }
             try await withSession(endpoint) { session in
-                await #expect(throws: QiError.self) { _ = try await session.service("pepper/Speaker") }
+                _ = await #expect(throws: QiError.self) { _ = try await session.service("pepper/Speaker") }
             }
             let links = try await near.deviceLinks()
             #expect(links.outgoing.map(\.isUp) == [false])
