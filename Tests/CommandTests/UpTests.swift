@@ -10,12 +10,14 @@ struct UpTests {
         "codes of the node end the process as the node says",
         arguments: [
             .configuration, .identity, .trust, .notFound, .offline, .denied, .authentication, .timedOut, .remote, .usage,
-            .tooLarge,
-            .unsupported, .violation, .closed, .cancelled, .system,
+            .tooLarge, .limit, .conflict, .unmet, .unsupported, .violation, .closed, .cancelled, .system,
         ] as [MeshError.Code])
     func codes(_ code: MeshError.Code) {
-        let failure = CommandFailure(MeshError(code, "m", hint: "h"), device: "d")
-        #expect(failure.code == code)
+        var error = MeshError(code, "m", hint: "h", cause: MeshError(.closed, "c"))
+        error.retryAfter = .seconds(1)
+        let failure = CommandFailure(error, device: "d")
+        #expect(failure.code == code && failure.code.exitStatus == code.exitStatus)
+        #expect(failure.retryAfter == .seconds(1) && failure.causes.count == 1)
         #expect(failure.message == "m" && failure.hint == "h" && failure.device == "d")
     }
 

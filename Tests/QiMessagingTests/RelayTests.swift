@@ -45,7 +45,8 @@ import Testing
             let directory = near.directory
             device.whenVerified { directory.value.gateway?.drop(FarDevice.address, QiError(.denied, "not a contact any more")) }
             try await withSession(endpoint) { session in
-                _ = await #expect(throws: QiError.self) { _ = try await session.service("pepper/Speaker") }
+                let error = await #expect(throws: QiError.self) { _ = try await session.service("pepper/Speaker") }
+                #expect(error?.message.contains("not a contact any more") == true, "\(error as Any)")
             }
             let links = try await near.deviceLinks()
             #expect(links.outgoing.map(\.isUp) == [false])

@@ -240,12 +240,14 @@ struct RemovedMeanwhileTests {
         #expect(!removed.contains(8, since: first))
     }
 
-    @Test func idsBeyondTheBoundAreNotRemembered() {
+    @Test func beyondTheBoundEveryAnswerUnderWayIsVoid() {
         var removed = RemovedMeanwhile()
         let question = removed.asked()
         for id in 0...UInt32(RemovedMeanwhile.maximum) { removed.remove(id) }
-        #expect(removed.contains(UInt32(RemovedMeanwhile.maximum) - 1, since: question))
-        #expect(!removed.contains(UInt32(RemovedMeanwhile.maximum), since: question))
+        #expect(removed.contains(UInt32(RemovedMeanwhile.maximum), since: question))
+        #expect(removed.contains(.max, since: question))
+        let later = removed.asked()
+        #expect(!removed.contains(.max, since: later))
     }
 }
 

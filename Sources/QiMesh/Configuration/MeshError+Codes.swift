@@ -79,7 +79,9 @@ extension MeshError {
     init(ofControl error: any Error) {
         switch error {
         case let error as MeshError: self = error
-        case let error as QiError: self.init(error, invalid: .usage)
+        case let error as QiError:
+            // A store of this device said so, in its own words.
+            if let own = error.cause as? MeshError, own.message == error.message { self = own } else { self.init(error, invalid: .usage) }
         case let error as XMPPError: self.init(Code(error.code), error.message, cause: error.cause)
         case is CancellationError: self.init(.cancelled, "the command was given up")
         default: self.init(.remote, "\(error)")

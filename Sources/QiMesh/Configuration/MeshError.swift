@@ -51,4 +51,5 @@ public struct MeshError: Error, Sendable, CustomStringConvertible {
         lines.append("  at \(location.file):\(location.line)")
         lines += causes.map { "  because: \($0)" }
         return lines.joined(separator: "\n")
-    }}
+    }
+}

@@ -4,7 +4,8 @@ package import QiMessaging
 /// unix socket, and that no listing shows it.
 ///
 /// Every method answers an ``Answer``. What it throws is the bus's: a node that is gone, too slow, or of another version.
-@Service package protocol MeshControl: Sendable {
+/// The number is raised with every change of a member or of a structure below: structures are read by position.
+@Service("MeshControl1") package protocol MeshControl: Sendable {
     /// What happens while ``pair(_:name:account:seconds:ticket:)`` waits: its ticket, and the step in words.
     var pairing: Signal<String, String> { get }
 

@@ -24,7 +24,8 @@ struct GatewayAccount: Sendable {
     /// Writes down what was done with a device.
     /// - Parameters:
     ///   - target: what it is about; nil for this account.
-    ///   - place: the domain that shares a budget of lines; nil for what the owner caused.
+    ///   - place: where a device comes from that has proven nothing, as a rule its domain: such lines share a budget by it. Nil for an
+    ///     account that is known.
     func record(
         _ event: String, _ device: String, _ access: String, isAllowed: Bool, _ detail: String?, target: String? = nil, place: String? = nil
     ) {

@@ -61,7 +61,7 @@ extension NodeControl {
 
     func reloadPolicy() async -> Answer<ReloadedPolicy> {
         await Answer {
-            let file = try policies.reload(by: "\(Principal(CallContext.current?.origin ?? .process, zone: .internal))")
+            let file = try policies.reload(by: "\(Principal(try caller().origin, zone: .internal))")
             return ReloadedPolicy(path: file.path, rules: file.policy.rules.count, groups: file.groupCount)
         }
     }

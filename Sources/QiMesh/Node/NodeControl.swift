@@ -144,6 +144,12 @@ final class NodeControl: MeshControl {
         JID(device).flatMap { jid in gateways.lazy.compactMap { $0.contacts.contact(jid)?.name }.first } ?? device
     }
 
+    /// Who asks.
+    func caller() throws(QiError) -> CallContext {
+        guard let context = CallContext.current else { throw QiError(.denied, "who asks is not known") }
+        return context
+    }
+
     // MARK: - Tunnels
 
     func openTunnel(to device: String, at url: String) async -> Answer<OpenedTunnel> {
@@ -151,11 +157,12 @@ final class NodeControl: MeshControl {
             guard let endpoint = Endpoint(url) else {
                 throw QiError(.invalid, "\"\(url)\" is not an endpoint", hint: "use for example tcp://127.0.0.1:9600")
             }
+            let asker = try caller()
             let users = try configuration.internal.users.resolved()
             let tunnel = try await server.openTunnel(to: device, at: endpoint, users: users)
             // The command that asked keeps it: when its connection ends, so does the tunnel.
             let closing = AsyncStream.makeStream(of: Void.self)
-            CallContext.current?.whenConnectionEnds { closing.continuation.finish() }
+            asker.whenConnectionEnds { closing.continuation.finish() }
             server.loop.spawn {
                 for await _ in closing.stream {}
                 await tunnel.close()

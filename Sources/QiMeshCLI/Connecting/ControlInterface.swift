@@ -28,10 +28,13 @@ struct ControlInterface: Sendable {
     /// Why the question was not answered. What goes wrong in the node is an answer: a method that is missing is one of another version.
     private static func failure(_ error: any Error, _ device: String?) -> CommandFailure {
         guard let error = error as? QiError else { return CommandFailure(.remote, "\(error)", device: device) }
-        guard error.code == .notFound || error.code == .invalid else { return CommandFailure(error, device: device) }
+        let isOther =
+            error.code == .invalid || error.message.contains("No such method")
+            || error.message.hasPrefix("\(MeshControlProxy.serviceName).")
+        guard isOther, error.code == .notFound || error.code == .invalid else { return CommandFailure(error, device: device) }
         return CommandFailure(
             .violation, "the node's control interface is not the one that this command knows: \(error.message)",
-            hint: "qimesh up, with the version of this command")
+            hint: "qimesh up, with the version of this command", device: device)
     }
 }
 

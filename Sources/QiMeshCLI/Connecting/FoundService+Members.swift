@@ -197,7 +197,7 @@ extension NodeSession {
                 } else {
                     return
                 }
-                // The control interface has no signals: a look twice a second is what a person notices.
+                // The control interface has no signal about devices: a look twice a second is what a person notices.
                 do { try await Task.sleep(for: .milliseconds(500)) } catch { throw CommandFailure(.cancelled, "gave up") }
             }
         }

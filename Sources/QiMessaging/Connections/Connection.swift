@@ -95,7 +95,8 @@ final class Connection {
         self.channel = channel
         self.role = role
         self.origin = origin
-        zone = origin.path.zone
+        // Where we call ourselves is our own choice.
+        zone = role == .client && origin.device == nil ? .internal : origin.zone
         self.owner = owner
         self.limits = limits
         self.logger = bus.logger

@@ -73,7 +73,7 @@ extension Connection {
 
     /// The peer's capabilities are known. Nobody but a process of this machine is told who is outside.
     func tellsCallers(_ remote: Capabilities) -> Bool {
-        origin.path.isLocal && remote.isEnabled(RelayedCaller.capability)
+        origin.isNeighbour && remote.isEnabled(RelayedCaller.capability)
     }
 
     /// Tells the peer who makes the call or post of that id, which is sent next.
@@ -163,13 +163,13 @@ extension ConnectionOrigin {
     /// A way that is not of this module goes by a word that earlier nodes know, and its name stands where they read nothing. Who came by
     /// it is told with the principal.
     fileprivate var words: (kind: String, place: String, shown: String) {
-        switch path {
+        if let device { return ("device", device, path == .inBand ? "" : path.name) }
+        return switch path {
         case .unix: ("unix", user.map { "\($0)" } ?? "", "")
         case .tcp: ("tcp", host ?? "", "")
         case .tls: ("tls", host ?? "", key ?? "")
         case .process: ("process", "", "")
-        case .inBand: ("device", device ?? "", "")
-        default: device.map { ("device", $0, path.name) } ?? ("tcp", host ?? "", path.name)
+        default: ("tcp", host ?? "", path.name)
         }
     }
 

@@ -165,7 +165,7 @@ public final class DirectoryServer: Sendable {
         let directory = self.directory
         try await loop.run { (bus) async throws(QiError) in
             directory.value.registerHidden(
-                HiddenService(name: name, object: object.makeObject(on: bus)) { $0.origin.path.isLocal })
+                HiddenService(name: name, object: object.makeObject(on: bus)) { $0.origin.path == .unix && $0.origin.isNeighbour })
         }
     }
 

@@ -99,7 +99,13 @@ final class MasterLink: DirectoryFollowing {
     func object(of info: ServiceInfo, completion: @escaping (Result<RemoteObject, QiError>) -> Void) {
         // Look-ups go on while the master is away.
         if let known = services[info.name], known.info.serviceID == info.serviceID { return completion(.success(known.object)) }
-        services.seek(info.name) { completion($0.map(\.object)) }
+        services.seek(info.name) { found in
+            completion(
+                found.flatMap { service in
+                    if service.info.serviceID == info.serviceID { return .success(service.object) }
+                    return .failure(QiError(.offline, "\(info.name) came or went just now"))
+                })
+        }
     }
 
     func removed(_ name: String, _ id: UInt32) {
@@ -127,7 +133,7 @@ extension MasterLink: RemoteServicesUser {
 
     /// Its board may join the master after us. One that the master refuses is tried again when it is announced.
     func verdict(on error: QiError, of service: RemoteService, soughtSince begin: NIODeadline) -> ServiceVerdict {
-        error.isRetryable || error.code == .notFound || error.code == .remote ? .lookAgain : .wait
+        [.denied, .invalid, .unsupported].contains(error.code) ? .wait : .lookAgain
     }
 
     func gone(_ name: String, _ service: RemoteService, _ error: QiError) {

@@ -49,7 +49,7 @@ extension ServiceDirectory {
     ///
     /// - Throws: `.limit`.
     func checkShare(of connection: Connection) throws(QiError) {
-        guard connection.isOutside else { return }
+        guard connection.isOutside || connection.origin.device != nil else { return }
         let identity = connection.principal.identity
         let own = connections.values.filter { $0.principal.identity == identity }
         guard own.reduce(0, { $0 + table.count(of: .connection($1.id)) }) >= table.maximumPerOwner else { return }

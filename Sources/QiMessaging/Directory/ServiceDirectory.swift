@@ -128,6 +128,8 @@ final class ServiceDirectory: ConnectionOwner {
     func opened(_ connection: Connection) {
         connections[ObjectIdentifier(connection)] = connection
         if let accessControl { connection.enforce(accessControl) }
+        // A rule may have refused it, and then it is closed.
+        guard !connection.isClosed else { return }
         refuseCalls(on: connection)
         // By a listener, where its transport knows devices.
         if connection.origin.device != nil, !deviceConnections.contains(where: { $0 === connection }) { deviceConnected(connection) }
@@ -144,7 +146,7 @@ final class ServiceDirectory: ConnectionOwner {
 
     /// The calls of one device are bounded over all its tunnels.
     func mayServeCall(on connection: Connection) -> Bool {
-        guard connection.isOutside, let device = connection.origin.device else { return true }
+        guard let device = connection.origin.device else { return true }
         let running = deviceConnections.reduce(0) { $1.origin.device == device ? $0 + $1.incomingCalls : $0 }
         return running < connection.limits.maximumCallsInFlight
     }

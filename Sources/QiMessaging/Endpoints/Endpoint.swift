@@ -78,7 +78,9 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         switch kind {
         case .tcp(let host, _), .tls(let host, _, _): Self.isLoopback(host: host)
         case .unix: true
-        case .relative, .other: false
+        case .relative: false
+        case .other:
+            text.range(of: "://").flatMap { Self.authority(text[$0.upperBound...]) }.map { Self.isLoopback(host: $0.host) } ?? false
         }
     }
 

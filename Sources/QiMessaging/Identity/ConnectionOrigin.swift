@@ -60,11 +60,18 @@ public struct ConnectionOrigin: Hashable, Sendable, CustomStringConvertible {
     /// The scheme of the endpoints by which one comes so.
     var scheme: String { path == .tls ? (key == nil ? "tcps" : "tcpsm") : path.name }
 
+    /// Where the peer comes in, at a listener that says nothing else. Another device is outside, whatever way it takes.
+    var zone: Zone { device == nil ? path.zone : .internet }
+
+    /// Whether the peer is a process of this machine, for which the kernel vouches.
+    var isNeighbour: Bool { path.isLocal && device == nil }
+
     /// Whether the peer is on the machine of this process, as far as its way and its address tell.
-    var isThisHost: Bool { path.isLocal || host.map(Endpoint.isLoopback(host:)) ?? false }
+    var isThisHost: Bool { device == nil && (path.isLocal || host.map(Endpoint.isLoopback(host:)) ?? false) }
 
     /// Whether two peers are on one host as far as their ways and addresses tell.
     func isSameHost(as other: ConnectionOrigin) -> Bool {
+        guard device == nil, other.device == nil else { return false }
         if isThisHost, other.isThisHost { return true }
         guard let host, let other = other.host else { return false }
         return host == other

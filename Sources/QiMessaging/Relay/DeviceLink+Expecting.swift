@@ -26,21 +26,17 @@ extension DeviceLink {
         askedOn = connection
         bus.enqueue { [self] in
             defer { if askedOn === connection { askedOn = nil } }
-            var backoff = Backoff(first: .milliseconds(500), most: .seconds(5))
+            var backoff = Backoff(first: .milliseconds(500), most: .seconds(60))
             while !unasked.isEmpty, self.connection === connection {
-                var pause = TimeAmount.zero
-                var late: Set<String> = []
-                while self.connection === connection, let service = unasked.popFirst() {
-                    do throws(QiError) {
-                        try await ask(for: service)
-                    } catch {
-                        late.insert(service)
-                        pause = backoff.next(after: error)
-                        bus.logger.debug("not looked for", metadata: [LogKeys.service: "\(service)", LogKeys.error: "\(error.message)"])
-                    }
+                guard let service = unasked.popFirst() else { return }
+                do throws(QiError) {
+                    try await ask(for: service)
+                } catch {
+                    // The device, or the way to it, wants to be left alone for a while.
+                    unasked.insert(service)
+                    bus.logger.debug("not looked for", metadata: [LogKeys.service: "\(service)", LogKeys.error: "\(error.message)"])
+                    await bus.pause(backoff.next(after: error))
                 }
-                unasked.formUnion(late)
-                if !late.isEmpty { await bus.pause(pause) }
             }
         }
     }

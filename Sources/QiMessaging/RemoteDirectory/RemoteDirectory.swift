@@ -66,6 +66,8 @@ final class RemoteDirectory {
     private(set) var machineID = ""
     /// What was removed while a service is asked for.
     var removedMeanwhile = RemovedMeanwhile()
+    /// Whether the last attempt failed because the task that ran it was cancelled.
+    private var wasGivenUp = false
     private var patient: [UInt64: UnsafeContinuation<Void, Never>] = [:]
     private var nextPatient: UInt64 = 0
 
@@ -86,8 +88,19 @@ final class RemoteDirectory {
 
     // MARK: - Joining
 
-    /// Joins now if it is away: one attempt, which all who want it meanwhile share.
+    /// Joins now if it is away: one attempt, which all who want it meanwhile share. When the task that runs the attempt is cancelled, one
+    /// of the others begins another.
     nonisolated(nonsending) func join() async throws(QiError) -> RemoteObject {
+        while true {
+            do throws(QiError) {
+                return try await joinOnce()
+            } catch {
+                guard wasGivenUp, !Task.isCancelled, !machine.isEnded, !bus.isShutDown else { throw error }
+            }
+        }
+    }
+
+    private nonisolated(nonsending) func joinOnce() async throws(QiError) -> RemoteObject {
         if bus.isShutDown { throw QiError(.disconnected, "this node is stopping") }
         var result: Result<RemoteObject, QiError>?
         var waiting: UnsafeContinuation<Void, Never>?
@@ -109,10 +122,12 @@ final class RemoteDirectory {
     }
 
     private nonisolated(nonsending) func attempt() async {
+        wasGivenUp = false
         do throws(QiError) {
             guard let user else { throw Self.unused }
             finish(.success(try await setUp(on: try await user.connect())))
         } catch {
+            wasGivenUp = Task.isCancelled
             finish(.failure(error))
         }
     }
@@ -247,6 +262,7 @@ final class RemoteDirectory {
     private nonisolated(nonsending) func attach(
         to connection: Connection, _ metaObject: MetaObject, _ links: [(signal: UInt32, link: UInt64)]
     ) async throws(QiError) -> RemoteObject {
+        if let ended = machine.endReason { throw ended }
         guard !connection.isClosed else { throw Self.closed }
         let directory: RemoteObject
         if let known = object, known.metaObject == metaObject, !known.isEnded {

@@ -56,6 +56,8 @@ final class RemoteService: ServiceInUse {
     fileprivate(set) var info: ServiceInfo
     /// Whether the connection to the directory is its path, or was the last one.
     fileprivate(set) var isThroughDirectory = false
+    /// The connection that is its path, or was the last one.
+    fileprivate(set) var path: ObjectIdentifier?
     private var expiry: Scheduled<Void>?
 
     init(_ name: String, _ object: RemoteObject, _ info: ServiceInfo) {
@@ -169,16 +171,22 @@ final class RemoteServices {
             if info.isSame(as: known.info), known.hasPath { return known }
             if !info.isSame(as: known.info), rule == .object { try takeAway(name, revived) }
         }
+        let before = table.services[name]
         let connection = try await user.connection(for: info, until: deadline)
         let address = ObjectAddress.main(ofService: info.serviceID)
         let metaObject = try await connection.metaObject(of: address, name: place + name, deadline: deadline)
         guard !isEnded else { throw Self.stopping }
         guard !connection.isClosed else { throw QiError(.disconnected, "the connection to \(place)\(name) was lost") }
+        try user.check(info, on: connection)
         if directory.removedMeanwhile.contains(info.serviceID, since: question) {
             throw QiError(.notFound, "no service \"\(place)\(name)\": it was removed just now")
         }
-        try user.check(info, on: connection)
         if let known = table.services[name] {
+            // Another look-up was quicker, and found a newer one.
+            if known !== before, known.hasPath {
+                if revived == nil { return known }
+                throw QiError(.notFound, "\(place)\(name) is another service than before", hint: "look it up again")
+            }
             if known.identity.isSame(as: ServiceIdentity(info: info, metaObject: metaObject), by: rule) {
                 known.info = info
                 try await attach(known, to: connection, at: address)
@@ -188,6 +196,7 @@ final class RemoteServices {
         }
         let service = RemoteService(name, user.object(named: name, of: info, on: connection, metaObject), info)
         service.isThroughDirectory = connection === directory.object?.connection
+        service.path = ObjectIdentifier(connection)
         table.used(name, service)
         return service
     }
@@ -209,6 +218,7 @@ final class RemoteServices {
         service.stopExpecting()
         service.object.attach(to: connection, at: address)
         service.isThroughDirectory = connection === directory.object?.connection
+        service.path = ObjectIdentifier(connection)
         if awaitsSubscriptions { try await confirm(service, on: connection) }
         bus.logger.info("service restored", metadata: [LogKeys.service: "\(service.object.name)"])
         if table.services[service.name] === service { user?.restored(service.name) }

@@ -8,6 +8,8 @@ struct RemovedMeanwhile {
     private var running: Set<Question> = []
     /// When an id was removed: before the question of that number.
     private var removed: [UInt32: Question] = [:]
+    /// Answers to all questions before this one are void: more was removed meanwhile than is remembered.
+    private var floor: Question = 0
 
     /// Most ids that are remembered.
     static let maximum = 65_536
@@ -26,12 +28,20 @@ struct RemovedMeanwhile {
 
     /// The directory tells that a service is gone.
     mutating func remove(_ id: UInt32) {
-        if !running.isEmpty, removed.count < Self.maximum { removed[id] = next }
+        guard !running.isEmpty else { return }
+        if removed[id] == nil, removed.count >= Self.maximum {
+            removed = [:]
+            floor = next
+        } else {
+            removed[id] = next
+        }
     }
 
     /// The directory tells that a service is there.
     mutating func add(_ id: UInt32) { removed[id] = nil }
 
     /// Whether a service was removed after the question was sent.
-    func contains(_ id: UInt32, since question: Question) -> Bool { removed[id].map { $0 > question } ?? false }
+    func contains(_ id: UInt32, since question: Question) -> Bool {
+        question < floor || removed[id].map { $0 > question } ?? false
+    }
 }

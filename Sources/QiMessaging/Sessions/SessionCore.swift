@@ -70,7 +70,9 @@ final class SessionCore: ConnectionOwner {
         let error = reason.error
         connections[ObjectIdentifier(connection)] = nil
         for object in hosted.values { object.closed(connection) }
-        for service in services.all where !service.hasPath && !service.isThroughDirectory { services.giveUp(service.name, error) }
+        for service in services.all where service.path == ObjectIdentifier(connection) && !service.isThroughDirectory {
+            services.giveUp(service.name, error)
+        }
         if remote.closed(connection, error) { directoryLost(error) }
     }
 

@@ -43,6 +43,9 @@ enum QiPipeline {
             return channel.eventLoop.makeFailedFuture(error)
         }
         return transport.origin(of: channel, at: setup.endpoint, isServer: role == .server).flatMapThrowing { origin in
+            guard !origin.path.isLocal || transport is SocketTransport else {
+                throw QiError(.denied, "\(setup.endpoint.scheme) cannot vouch for processes of this machine: sockets of the system can")
+            }
             guard let gate = setup.gate?.value else {
                 let connection = try install(on: channel, setup, bus: bound.value, role: role, origin: origin)
                 return NIOLoopBound(connection, eventLoop: channel.eventLoop)
@@ -70,7 +73,7 @@ enum QiPipeline {
         let connection = Connection(
             bus: bus, channel: channel, role: role, origin: origin, owner: setup.owner?.value, limits: setup.limits,
             credentials: setup.credentials?.capabilities ?? Capabilities(), authenticator: authenticator)
-        connection.zone = setup.gate?.value.rules.zone(of: origin.host) ?? setup.zone ?? origin.path.zone
+        connection.zone = setup.gate?.value.rules.zone(of: origin.host) ?? setup.zone ?? connection.zone
         let pipeline = channel.pipeline.syncOperations
         if case .tls(let host, let port, let mutual) = setup.endpoint.kind {
             let caller = origin.host ?? host

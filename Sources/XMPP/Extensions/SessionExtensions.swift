@@ -1,6 +1,7 @@
 import Logging
 
-/// The extensions of one session: the one list of them. A new one is made here, and registers the rest itself.
+/// The extensions of one session. A new one is made here and registers the rest itself; those that need the session are made in
+/// ``XMPPSession``, and transports of bytestreams in ``Bytestreams``.
 final class SessionExtensions {
     let bytestreams: Bytestreams
     let discovery: DiscoveryExtension

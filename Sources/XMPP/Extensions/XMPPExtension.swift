@@ -1,7 +1,7 @@
 /// An extension of XMPP (a XEP) in one session: what it announces, which requests it answers, what it does when something happens.
 ///
 /// The session knows its extensions by this protocol, and tells each of them everything, in the order of its list. Confined to the stanza
-/// thread. Everything but the features has a default that does nothing.
+/// thread. Everything has a default: announces nothing, answers nothing, does nothing.
 protocol XMPPExtension: AnyObject {
     /// Its features in disco#info (XEP-0030 §3.1); always the same.
     var features: [String] { get }
@@ -10,7 +10,7 @@ protocol XMPPExtension: AnyObject {
 
     /// Presence of ours is about to be sent.
     func complete(_ presence: inout Element)
-    /// A message arrived.
+    /// A message of a contact arrived. Their number is not bounded here.
     func received(message: Element, from sender: JID)
     /// A connection of a contact showed itself. `isNews` is false when it said the same as before.
     func appeared(_ resource: PresenceResource, isNews: Bool)

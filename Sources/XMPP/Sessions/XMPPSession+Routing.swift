@@ -10,7 +10,8 @@ extension XMPPSession {
         case "iq": receivedIQ(stanza, from: sender.jid, own: own)
         case "presence": receivedPresence(stanza, from: sender.jid, own: own)
         case "message":
-            guard let from = sender.jid, from != own.bare else { return }
+            // Only contacts are heard.
+            guard let from = sender.jid, from.bare != own.bare, contacts.isSeen(from.bare), contacts.isAdmitted(from.bare) else { return }
             for each in extensions.all { each.received(message: stanza, from: from) }
         default: break
         }

@@ -166,7 +166,9 @@ class Siege:
 
     def gateway(self):
         """How the door stands, as the node says."""
-        return self.robot.call("MeshControl.gateway")["value"]
+        answer = self.robot.call("MeshControl1.gateway")
+        assert answer["value"] is not None, answer
+        return answer["value"]
 
     def used(self):
         """`(kilobytes of memory, descriptors)` of the node."""

@@ -198,6 +198,7 @@ final class JingleFuzz {
         lose()
         settle()
         try FuzzFinding.expect(bytestreams.jingle.sessions.isEmpty, "\(bytestreams.jingle.sessions.count) sessions stay behind")
+        try FuzzFinding.expect(bytestreams.inBand.streams.isEmpty, "\(bytestreams.inBand.streams.count) streams stay behind")
         try FuzzFinding.expect(bytestreams.inBand.streamsByID.isEmpty && bytestreams.jingle.sessionsByID.isEmpty, "names of sessions stay behind")
         try FuzzFinding.expect(sink.answers.values.allSatisfy { $0 == 1 }, "a request was answered twice")
         while !sink.asked.isEmpty { answer(0, isGood: false) }

@@ -98,7 +98,10 @@ extension JingleSessions {
                 session, XMPPError(.streamRefused, "the application declined"),
                 tell: JingleReason("decline", text: text))
         case .accept(let initializer):
-            guard session.machine.accepted(), let transport = session.transport.accept(session.number) else { return }
+            guard session.machine.accepted() else { return }
+            guard let transport = session.transport.accept(session.number) else {
+                return end(session, XMPPError(.streamClosed, "its transport is gone"), tell: JingleReason("failed-transport"))
+            }
             let logger = logger
             session.plan = ChannelPlan(eventLoop: eventLoop, initializer: initializer) { result in
                 guard case .failure(let error) = result else { return }

@@ -24,7 +24,7 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
     /// Sessions that ended lately are remembered, so that a peer that ends them too gets a plain result. At most so many.
     static let mostRemembered = 64
 
-    /// Held weakly: the session owns both.
+    /// Held weakly: it owns this.
     weak var sink: (any StanzaSink)?
     let executor: any StanzaExecutor
     let limits: BytestreamLimits

@@ -108,11 +108,29 @@ import Testing
         let accept = IQRequest(id: "q", from: pair.desk.jid, kind: .set, payload: message.element)
         #expect(pair.robot.bytestreams.received(accept))
         #expect(pair.held.suffix(2) == ["result", "session-terminate"])
-        #expect(robot.error?.code == .streamRefused)
+        #expect(robot.error?.code == .streamRefused && robot.error?.message == "that is not the transport that was offered")
         #expect(pair.robot.bytestreams.jingle.sessions.isEmpty && pair.robot.bytestreams.inBand.streams.isEmpty)
         // The session has ended.
         #expect(pair.robot.bytestreams.received(accept))
         #expect(pair.held.last == "error item-not-found unknown-session")
+        // That the other side ends it, too, is no error.
+        let end = JingleMessage(.sessionTerminate, sid: session.sid, reason: JingleReason("success"))
+        #expect(pair.robot.bytestreams.received(IQRequest(id: "t", from: pair.desk.jid, kind: .set, payload: end.element)))
+        #expect(pair.held.last == "result")
+    }
+
+    /// The owner ends a contact between our answer and its first step on the transport.
+    @Test func anOpenAfterTheEndMakesNothing() throws {
+        let pair = try JoinedPair()
+        pair.isRobotScripted = true
+        let desk = Recorder()
+        pair.acceptAtDesk(desk)
+        _ = pair.ask(BytestreamRefusalTests.jingle("session-initiate", [BytestreamRefusalTests.content()]))
+        pair.settle()
+        let sid = try #require(pair.desk.bytestreams.inBand.streams.values.first).sid
+        pair.desk.bytestreams.contactRemoved(pair.robot.jid.bare, "revoked")
+        #expect(pair.ask(IBBOpen(blockSize: 100, sid: sid).element) == "not-acceptable")
+        #expect(desk.channel == nil && pair.desk.bytestreams.inBand.streams.isEmpty)
     }
 
     @Test func stepsSurviveWritingAndReading() throws {

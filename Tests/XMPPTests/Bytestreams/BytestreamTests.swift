@@ -3,7 +3,7 @@ import Testing
 
 @testable import XMPP
 
-@Suite struct BytestreamMultiplexerTests {
+@Suite struct BytestreamTests {
     @Test func negotiatesAJingleSessionOverInBandBlocks() throws {
         let pair = try JoinedPair()
         let ends = try pair.open()
