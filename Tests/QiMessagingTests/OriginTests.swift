@@ -55,4 +55,12 @@ struct OriginTests {
         let shown = Principal(.tls(host: "h", fingerprint: "9f"), zone: .lan, proven: .user("nao"))
         #expect(shown.identity == .user("nao") && shown.fingerprint == "9f")
     }
+
+    /// A contact may come by a direct path; it stays a contact.
+    @Test(arguments: [PathKind.tcp, .tls, .unix, .inBand, trial])
+    func anotherDeviceIsOutsideWhateverWayItTakes(_ path: PathKind) {
+        let device = ConnectionOrigin.device(name: "op@x", by: path)
+        #expect(device.zone == .internet && !device.isNeighbour && !device.isThisHost)
+        #expect(!device.isSameHost(as: .unix(uid: 1000)))
+    }
 }

@@ -46,7 +46,8 @@ import Testing
             device.whenVerified { directory.value.gateway?.drop(FarDevice.address, QiError(.denied, "not a contact any more")) }
             try await withSession(endpoint) { session in
                 let error = await #expect(throws: QiError.self) { _ = try await session.service("pepper/Speaker") }
-                #expect(error?.message.contains("not a contact any more") == true, "\(error as Any)")
+                let message = try #require(error?.message)
+                #expect(message.contains("not a contact any more"), "\(message)")
             }
             let links = try await near.deviceLinks()
             #expect(links.outgoing.map(\.isUp) == [false])

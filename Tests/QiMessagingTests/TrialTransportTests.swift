@@ -186,6 +186,20 @@ struct TrialTransportTests {
         }
     }
 
+    @Test func aDeviceThatARuleRefusesLeavesNothingBehind() async throws {
+        let device = "op@lab.example"
+        try await Self.withDirectory(proven: .device(device), [.of(.everyone, allow: ["*"], exclusive: true)]) { server, endpoint in
+            try await Self.withSession(endpoint) { session in
+                let service = try await session.service("Who")
+                for _ in 0..<3 {
+                    await #expect(throws: QiError.self) { try await Self.withSession(endpoint) { _ = try await $0.service("Who") } }
+                }
+                #expect(try await server.deviceLinks().incoming.map(\.device) == [device])
+                #expect(try await service.call("who", "") == "\(Principal.Identity.device(device)) internet")
+            }
+        }
+    }
+
     @Test func bytesAreCountedByTheNameOfTheWay() async throws {
         var limits = PrincipalLimits()
         limits.bytes = ["trial": .init(20_000, per: .seconds(3600)), "in-band": .init(1, per: .seconds(3600))]

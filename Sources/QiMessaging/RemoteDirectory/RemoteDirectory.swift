@@ -176,8 +176,10 @@ final class RemoteDirectory {
             guard directory.connection === connection, !connection.isClosed else { throw Self.closed }
             return directory
         } catch {
+            // Why it was closed says more than that it is.
+            let reason = connection.closeReason?.error ?? error
             connection.close(.setUpFailed(error))
-            throw error
+            throw reason
         }
     }
 
