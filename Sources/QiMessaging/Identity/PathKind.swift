@@ -1,3 +1,5 @@
+import QiWire
+
 /// A way that connections take: what it is called, and what is asked of a connection wherever ways differ. A struct, so that a new way
 /// breaks no `switch`. It says nothing of who comes by it, nor from where (``ConnectionOrigin``).
 public struct PathKind: Hashable, Sendable, CustomStringConvertible {
