@@ -41,14 +41,16 @@ import Testing
         }
         let first = Task { try await loop.run { (_) async throws(QiError) in _ = try await remote.value.join() } }
         for await _ in begun.stream {}
-        let second = Task { try await loop.run { (_) async throws(QiError) in _ = try await remote.value.join() } }
-        // What is handed to the loop later runs later: the second one waits by then.
+        let others = (0..<3).map { _ in Task { try await loop.run { (_) async throws(QiError) in _ = try await remote.value.join() } } }
+        // What is handed to the loop later runs later: the others wait by then.
         try await loop.run { (_) async throws(QiError) in }
         first.cancel()
-        let failure = await #expect(throws: QiError.self) { try await second.value }
-        #expect(failure?.message == "attempt 2")
+        for other in others {
+            let failure = await #expect(throws: QiError.self) { try await other.value }
+            #expect(failure?.message.hasPrefix("attempt ") == true, "\(failure as Any)")
+        }
         let attempts = try await loop.run { (_) async throws(QiError) in user.value.attempts }
-        #expect(attempts == 2)
+        #expect(attempts > 1)
         await #expect(throws: QiError.self) { try await first.value }
         await loop.shutDown()
     }

@@ -48,7 +48,10 @@ final class AwaitedAnswer {
     }
 
     nonisolated(nonsending) func answer() async -> CallAnswer {
-        if received == nil { await withUnsafeContinuation { waiting = $0 } }
+        // Looked at inside: the answer may come on the way there.
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            if received == nil { waiting = continuation } else { continuation.resume() }
+        }
         return received ?? .canceled
     }
 }

@@ -88,37 +88,36 @@ final class RemoteDirectory {
 
     // MARK: - Joining
 
-    /// Joins now if it is away: one attempt, which all who want it meanwhile share. When the task that runs the attempt is cancelled, one
-    /// of the others begins another.
+    /// Joins now if it is away: one attempt, which all who want it meanwhile share. When the task that runs the attempt is cancelled, the
+    /// others begin another.
     nonisolated(nonsending) func join() async throws(QiError) -> RemoteObject {
         while true {
-            do throws(QiError) {
-                return try await joinOnce()
-            } catch {
-                guard wasGivenUp, !Task.isCancelled, !machine.isEnded, !bus.isShutDown else { throw error }
+            if bus.isShutDown { throw QiError(.disconnected, "this node is stopping") }
+            var result: Result<RemoteObject, QiError>?
+            // Read when the attempt ends: by the time this task goes on, another one may run.
+            var isGivenUp = false
+            var waiting: UnsafeContinuation<Void, Never>?
+            let answer = machine.sought { [self] in
+                result = $0
+                isGivenUp = wasGivenUp
+                waiting?.resume()
+                waiting = nil
             }
+            switch answer {
+            case .isUp: return try usable().get()
+            case .fail(let error): throw error
+            // In this job: another one might never run when the node stops.
+            case .join: await attempt()
+            case .wait: break
+            }
+            // Looked at inside: the attempt may end on the way there.
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                if result == nil { waiting = continuation } else { continuation.resume() }
+            }
+            guard let result else { throw QiError(.disconnected, "\(name) was not joined") }
+            if case .failure = result, isGivenUp, !Task.isCancelled, !machine.isEnded { continue }
+            return try result.get()
         }
-    }
-
-    private nonisolated(nonsending) func joinOnce() async throws(QiError) -> RemoteObject {
-        if bus.isShutDown { throw QiError(.disconnected, "this node is stopping") }
-        var result: Result<RemoteObject, QiError>?
-        var waiting: UnsafeContinuation<Void, Never>?
-        let answer = machine.sought {
-            result = $0
-            waiting?.resume()
-            waiting = nil
-        }
-        switch answer {
-        case .isUp: return try usable().get()
-        case .fail(let error): throw error
-        // In this job: another one might never run when the node stops.
-        case .join: await attempt()
-        case .wait: break
-        }
-        if result == nil { await withUnsafeContinuation { waiting = $0 } }
-        guard let result else { throw QiError(.disconnected, "\(name) was not joined") }
-        return try result.get()
     }
 
     private nonisolated(nonsending) func attempt() async {
@@ -135,6 +134,7 @@ final class RemoteDirectory {
     /// Joins on a connection that stands already.
     nonisolated(nonsending) func join(on connection: Connection) async throws(QiError) {
         guard case .join = machine.sought(by: { _ in }) else { throw away ?? Self.unused }
+        wasGivenUp = false
         do throws(QiError) {
             finish(.success(try await setUp(on: connection)))
         } catch {
@@ -156,6 +156,7 @@ final class RemoteDirectory {
         switch result {
         case .success(let directory):
             guard let connection = directory.connection, !connection.isClosed else { return finish(.failure(directory.lostError)) }
+            wasGivenUp = false
             guard let waiters = machine.joined() else { return connection.close(.unneeded("this directory is not used any more")) }
             user?.joined(directory, on: connection)
             for waiter in waiters { waiter(usable()) }

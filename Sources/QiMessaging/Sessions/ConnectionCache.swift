@@ -17,7 +17,10 @@ final class ConnectionCache {
         }
 
         nonisolated(nonsending) func value() async throws(QiError) -> Connection {
-            if result == nil { await withUnsafeContinuation { continuation = $0 } }
+            // Looked at inside: the result may come on the way there.
+            await withUnsafeContinuation { (waiting: UnsafeContinuation<Void, Never>) in
+                if result == nil { continuation = waiting } else { waiting.resume() }
+            }
             guard let result else { throw QiError(.disconnected, "nobody finished this") }
             return try result.get()
         }
