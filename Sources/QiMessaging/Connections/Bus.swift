@@ -152,9 +152,14 @@ final class Bus {
         guard !isShutDown else { return }
         let id = nextPause
         nextPause += 1
-        let timer = schedule(at: .now() + pause) { self.pauses.removeValue(forKey: id)?.resume() }
-        await withUnsafeContinuation { pauses[id] = $0 }
-        timer.cancel()
+        var timer: Scheduled<Void>?
+        // All inside, for what ends the pause may come on the way there.
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            if isShutDown { return continuation.resume() }
+            pauses[id] = continuation
+            timer = schedule(at: .now() + pause) { self.pauses.removeValue(forKey: id)?.resume() }
+        }
+        timer?.cancel()
     }
 
     // MARK: - Connections

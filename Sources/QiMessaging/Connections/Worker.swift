@@ -26,8 +26,9 @@ final class Worker {
 
     /// Returns when the task has ended or is to be cancelled.
     nonisolated(nonsending) func signalled() async {
-        if isEnded || isCancelled { return }
-        await withUnsafeContinuation { waiting = $0 }
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            if isEnded || isCancelled { continuation.resume() } else { waiting = continuation }
+        }
     }
 
     private func signal() {

@@ -310,9 +310,14 @@ final class RemoteDirectory {
             }
             let id = nextPatient
             nextPatient += 1
-            let timer = bus.schedule(at: deadline) { [weak self] in self?.patient.removeValue(forKey: id)?.resume() }
-            await withUnsafeContinuation { patient[id] = $0 }
-            timer.cancel()
+            var timer: Scheduled<Void>?
+            // All inside, for the directory may come on the way there.
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                if connection != nil || machine.isEnded || bus.isShutDown { return continuation.resume() }
+                patient[id] = continuation
+                timer = bus.schedule(at: deadline) { [weak self] in self?.patient.removeValue(forKey: id)?.resume() }
+            }
+            timer?.cancel()
         }
     }
 
