@@ -1,4 +1,5 @@
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import QiMessaging
@@ -32,5 +33,56 @@ struct BusLoopTests {
             try await group.shutdownGracefully()
         }
         #expect(executor == nil)
+    }
+
+    /// One task runs what waits until it suspends: then another one goes on.
+    @Test func workThatSuspendsLeavesTheRestToTheNextWorker() async throws {
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+        let steps = AsyncStream.makeStream(of: String.self)
+        await loop.perform { bus in
+            let gate = AsyncStream.makeStream(of: Void.self)
+            bus.enqueue {
+                steps.continuation.yield("first begins")
+                for await _ in gate.stream { break }
+                steps.continuation.yield("first ends")
+            }
+            bus.enqueue { steps.continuation.yield("second") }
+            bus.enqueue {
+                gate.continuation.yield()
+                steps.continuation.yield("third")
+            }
+        }
+        var seen: [String] = []
+        for await step in steps.stream {
+            seen.append(step)
+            if seen.count == 4 { break }
+        }
+        #expect(seen == ["first begins", "second", "third", "first ends"])
+        await loop.shutDown()
+    }
+
+    /// As one that is stopped may have such work under way.
+    @Test func workOffTheLoopEndsBeforeTheShutdownReturns() async throws {
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+        let job = WaitingJob()
+        await loop.perform { bus in bus.offLoop.run(job) }
+        for await _ in job.begun.stream { break }
+        await loop.shutDown()
+        #expect(job.wasCancelled.load(ordering: .sequentiallyConsistent))
+    }
+}
+
+/// Work off the loop that waits until it is cancelled.
+private final class WaitingJob: OffLoopJob {
+    let begun = AsyncStream.makeStream(of: Void.self)
+    let wasCancelled = Atomic(false)
+
+    func begins(on worker: Worker) {}
+    func ended() {}
+
+    func run() async {
+        begun.continuation.yield()
+        for await _ in AsyncStream<Void>.makeStream().stream {}
+        wasCancelled.store(Task.isCancelled, ordering: .sequentiallyConsistent)
     }
 }

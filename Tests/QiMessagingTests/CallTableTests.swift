@@ -13,7 +13,11 @@ struct CallTableTests {
 
         /// The id of a new call; 0, which no call has, when there is no room.
         mutating func insert(_ number: Int, until deadline: NIODeadline? = nil) -> UInt32 {
-            table.insert(number, address: address, deadline: deadline) ?? 0
+            table.insert(number, address: address, end: CallEnd(deadline)) ?? 0
+        }
+
+        mutating func insert(_ number: Int, within time: TimeAmount) -> UInt32 {
+            table.insert(number, address: address, end: .within(time)) ?? 0
         }
 
         mutating func remove(_ id: UInt32) -> Int? { table.remove(id)?.completion }
@@ -78,5 +82,37 @@ struct CallTableTests {
         _ = calls.remove(soon)
         _ = calls.remove(later)
         #expect(calls.table.deadlines == 0 && calls.table.count == 1)
+    }
+
+    @Test func aCallWithATimeGetsItsDeadlineWhenTheClockIsLookedAtForIt() {
+        var calls = Calls(address: address)
+        let now = NIODeadline.uptimeNanoseconds(1_000)
+        let answered = calls.insert(1, within: .nanoseconds(5))
+        let waiting = calls.insert(2, within: .nanoseconds(5))
+        _ = calls.insert(3)
+        #expect(calls.table.young == 2 && calls.table.deadlines == 0)
+        _ = calls.remove(answered)
+        var told: [UInt32] = []
+        calls.table.mature(at: now) { id, number in
+            told.append(id)
+            return number + 100
+        }
+        #expect(told == [waiting])
+        #expect(calls.table.young == 0 && calls.table.deadlines == 1)
+        #expect(calls.table.expired(at: now + .nanoseconds(4)).isEmpty)
+        #expect(calls.table.expired(at: now + .nanoseconds(5)) == [waiting])
+        calls.table.mature(at: now) { _, number in number + 1_000 }
+        let removed = calls.remove(waiting)
+        #expect(removed == 102)
+        #expect(calls.table.deadlines == 0)
+    }
+
+    @Test func anAnswerFromAnotherAddressLeavesTheCall() {
+        var calls = Calls(address: address)
+        let id = calls.insert(1)
+        let other = calls.table.remove(id, sentTo: ActionAddress(service: 2, object: 1, action: 101))
+        #expect(other == nil && calls.table.count == 1)
+        let own = calls.table.remove(id, sentTo: address)?.completion
+        #expect(own == 1)
     }
 }

@@ -1,4 +1,3 @@
-import DequeModule
 import Logging
 import NIOCore
 
@@ -12,19 +11,9 @@ final class Bus {
     weak var loop: BusLoop?
     var eventLoop: any EventLoop { executor.eventLoop }
 
-    /// Work for the pool, run isolated to the bus's ``BusLoop``.
-    typealias Work = nonisolated(nonsending) () async -> Void
-
-    enum Job {
-        case work(Work)
-        case method(any PoolJob)
-    }
-
-    private var jobs: Deque<Job> = []
-    private var idleWorkers: [UnsafeContinuation<Void, Never>] = []
-    private var growth: UnsafeContinuation<Void, Never>?
-    /// Workers that were added or woken and have not taken their job yet.
-    private var comingWorkers = 0
+    /// What runs asynchronous work: on this loop, and off it.
+    let pool: WorkerPool
+    let offLoop: OffLoopPool
     private(set) var isShutDown = false
 
     private var buffers: [ByteBuffer] = []
@@ -34,6 +23,7 @@ final class Bus {
     private var connections: [UInt64: Connection] = [:]
     private var nextConnectionID: UInt64 = 1
     private var timer: Scheduled<Void>?
+    private var patienceTimer: Scheduled<Void>?
     /// Connections with more to take than one turn holds.
     let turns: TurnQueue
     /// Bytes of arguments that are kept for calls of all connections (``ArgumentBytes``).
@@ -43,74 +33,29 @@ final class Bus {
 
     /// How often deadlines are looked at: a call ends at most this much after its deadline.
     static let tick = TimeAmount.milliseconds(250)
+    /// How long a call may wait before the clock is looked at for it, and before its caller's cancellation is noticed.
+    static let patience = TimeAmount.milliseconds(20)
 
     init(executor: LoopExecutor, logger: Logger) {
         self.executor = executor
         self.logger = logger
         turns = TurnQueue(executor)
+        pool = WorkerPool(executor)
+        offLoop = OffLoopPool()
     }
 
     /// How many bytes of arguments more may be kept.
     var argumentRoom: Int { Self.maximumArgumentBytes - argumentBytes }
     private static let maximumArgumentBytes = 512 << 20
 
-    // MARK: - Worker pool
-
     /// Runs `work` in the pool, on this loop. After the shutdown nothing runs any more: every connection is closed by then.
-    func enqueue(_ work: @escaping Work) { enqueue(.work(work)) }
+    func enqueue(_ work: @escaping WorkerPool.Work) { pool.enqueue(.work(work)) }
 
-    /// As above, for any job.
-    func enqueue(_ job: Job) {
-        guard !isShutDown else { return }
-        jobs.append(job)
-        needWorker()
+    /// The pools have ended: what no worker took would keep its objects, and the bus, for ever.
+    func forgetJobs() {
+        pool.forgetJobs()
+        offLoop.forgetJobs()
     }
-
-    private func needWorker() {
-        guard jobs.count > comingWorkers else { return }
-        if let worker = idleWorkers.popLast() {
-            comingWorkers += 1
-            worker.resume()
-        } else if let growth {
-            self.growth = nil
-            growth.resume()
-        }
-        executor.scheduleDrain()
-    }
-
-    /// Returns when the pool must grow by one worker; false when the bus has ended.
-    nonisolated(nonsending) func mayGrow() async -> Bool {
-        while !isShutDown {
-            if jobs.count > comingWorkers {
-                comingWorkers += 1
-                return true
-            }
-            await withUnsafeContinuation { growth = $0 }
-        }
-        return false
-    }
-
-    /// What a worker's task does: runs jobs until the bus ends, until it was cancelled for the sake of one, or until there are more
-    /// idle workers than anybody needs.
-    nonisolated(nonsending) func work(_ worker: Worker) async {
-        defer { worker.ended() }
-        while true {
-            comingWorkers -= 1
-            while let job = jobs.popFirst() {
-                switch job {
-                case .work(let work): await work()
-                case .method(let job): await job.run(on: worker)
-                }
-                if worker.isCancelled { return needWorker() }
-            }
-            if isShutDown || idleWorkers.count >= 64 { return }
-            await withUnsafeContinuation { idleWorkers.append($0) }
-            if isShutDown { return }
-        }
-    }
-
-    /// The pool has ended: what no worker took would keep its objects, and the bus, for ever.
-    func forgetJobs() { jobs = [] }
 
     // MARK: - Buffers
 
@@ -129,14 +74,13 @@ final class Bus {
         guard !isShutDown else { return }
         isShutDown = true
         timer?.cancel()
+        patienceTimer?.cancel()
         let open = Array(connections.values)
         for connection in open { connection.close(.stopped(QiError(.disconnected, "this session was closed"))) }
         flushDirty()
         turns.clear()
-        for worker in idleWorkers { worker.resume() }
-        idleWorkers = []
-        growth?.resume()
-        growth = nil
+        pool.shutDown()
+        offLoop.shutDown()
         let ended = pauses
         pauses = [:]
         for pause in ended.values { pause.resume() }
@@ -203,6 +147,24 @@ final class Bus {
         let now = NIODeadline.now()
         var isNeeded = false
         for connection in Array(connections.values) where connection.expire(now) { isNeeded = true }
+        if isNeeded { needTimer() }
+        executor.scheduleDrain()
+    }
+
+    /// Makes sure that calls without a deadline get theirs.
+    func needPatience() {
+        guard patienceTimer == nil, !isShutDown else { return }
+        patienceTimer = eventLoop.assumeIsolated().scheduleTask(in: Self.patience) { self.losePatience() }
+    }
+
+    private func losePatience() {
+        patienceTimer = nil
+        let now = NIODeadline.now()
+        var isNeeded = false
+        for connection in connections.values where connection.calls.young > 0 {
+            isNeeded = true
+            connection.mature(now)
+        }
         if isNeeded { needTimer() }
         executor.scheduleDrain()
     }

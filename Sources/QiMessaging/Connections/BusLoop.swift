@@ -10,6 +10,7 @@ public actor BusLoop {
     public nonisolated let logger: Logger
     private nonisolated let box: NIOLoopBoundBox<Bus>
     private var pool: Task<Void, Never>?
+    private var offLoopPool: Task<Void, Never>?
 
     public init(on eventLoop: any EventLoop, logger: Logger) {
         let executor = LoopExecutor(eventLoop)
@@ -26,16 +27,25 @@ public actor BusLoop {
         guard pool == nil, !bus.isShutDown else { return }
         bus.loop = self
         // The bus keeps the executor and this the bus, until `shutDown`.
-        executor.onIdle { [bus = self.bus] in bus.flushDirty() }
-        // Owned: `shutDown` ends it, and every worker is its child.
+        executor.onIdle(wake: { [bus = self.bus] in bus.pool.callWorker() }, idle: { [bus = self.bus] in bus.flushDirty() })
+        // Owned: `shutDown` ends both, and every worker is a child of one.
         pool = Task(executorPreference: executor) { await self.runPool() }
+        offLoopPool = Task { await self.runOffLoopPool() }
     }
 
     private func runPool() async {
         let executor = self.executor
         await withDiscardingTaskGroup { group in
-            while await bus.mayGrow() {
+            while await bus.pool.mayGrow() {
                 group.addTask(executorPreference: executor) { await self.work() }
+            }
+        }
+    }
+
+    private func runOffLoopPool() async {
+        await withDiscardingTaskGroup { group in
+            while await bus.offLoop.mayGrow() {
+                group.addTask { await self.workOffLoop() }
             }
         }
     }
@@ -52,7 +62,34 @@ public actor BusLoop {
         }
     }
 
-    private func run(_ worker: NIOLoopBound<Worker>) async { await bus.work(worker.value) }
+    private func run(_ worker: NIOLoopBound<Worker>) async { await bus.pool.work(worker.value) }
+
+    /// As ``work()``, off the loop.
+    private func workOffLoop() async {
+        let worker = NIOLoopBound(Worker(), eventLoop: eventLoop)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.runOffLoop(worker) }
+            await worker.value.signalled()
+            if worker.value.isCancelled { group.cancelAll() }
+            await group.waitForAll()
+        }
+    }
+
+    @concurrent
+    private nonisolated func runOffLoop(_ worker: NIOLoopBound<Worker>) async {
+        var last: (any OffLoopJob)?
+        while let job = await nextOffLoop(worker, after: last) {
+            await job.run()
+            last = job
+        }
+    }
+
+    @concurrent
+    private nonisolated func nextOffLoop(_ worker: NIOLoopBound<Worker>, after last: (any OffLoopJob)?) async -> (any OffLoopJob)? {
+        await withUnsafeContinuation { task in
+            submit { bus in bus.offLoop.next(of: worker.value, after: last, task) }
+        }
+    }
 
     /// What ``withLoop(_:)`` runs.
     public typealias LoopBody<Result> = nonisolated(nonsending) @Sendable () async throws -> Result
@@ -73,13 +110,15 @@ public actor BusLoop {
     /// Closes every connection, fails what waits on them, and returns when the last job has ended.
     public func shutDown() async {
         bus.shutDown()
-        let pool = self.pool
+        let (pool, offLoopPool) = (self.pool, self.offLoopPool)
         pool?.cancel()
+        offLoopPool?.cancel()
         await pool?.value
+        await offLoopPool?.value
         bus.forgetJobs()
         bus.flushDirty()
         // Here and not when this handle goes: the event loop may have ended by then.
-        executor.onIdle {}
+        executor.onIdle(wake: { false }, idle: {})
     }
 
     /// Runs `job` in the pool; ``shutDown()`` cancels it and waits for it.

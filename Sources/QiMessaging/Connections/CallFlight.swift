@@ -2,7 +2,8 @@ import NIOCore
 import QiWire
 import Synchronization
 
-/// One call between the task that waits for it and the loop that carries it: gives it up when the task is cancelled.
+/// One call between the task that waits for it and the loop that carries it: gives it up when the task is cancelled. Most calls end
+/// before they need one (``CallWaiter/task(_:)``).
 final class CallFlight: Sendable {
     /// How the call ended. Small, for it is handed from function to function.
     enum Outcome: Sendable {
@@ -11,8 +12,15 @@ final class CallFlight: Sendable {
         indirect case value(Result<QiValue, QiError>)
     }
 
+    /// What a task is told of the call that it made.
+    enum Begun: Sendable {
+        case answer(CallAnswer)
+        /// It takes longer: how it ends is told by the flight.
+        case lasting(CallFlight)
+    }
+
     private struct State {
-        var continuation: UnsafeContinuation<Void, Never>?
+        var continuation: UnsafeContinuation<Outcome, Never>?
         var outcome: Outcome?
         var sent: (connection: UInt64, id: UInt32)?
         /// Ends its wait for the path of its object; runs on the loop.
@@ -22,10 +30,16 @@ final class CallFlight: Sendable {
 
     private let state = Mutex(State())
 
-    func begin(_ continuation: UnsafeContinuation<Void, Never>) { state.withLock { $0.continuation = continuation } }
-
-    /// What it came to, once it has ended.
-    var outcome: Outcome? { state.withLock { $0.outcome } }
+    /// Returns how the call ended. Called once.
+    nonisolated(nonsending) func ended() async -> Outcome {
+        await withUnsafeContinuation { continuation in
+            let outcome = state.withLock { state in
+                if state.outcome == nil { state.continuation = continuation }
+                return state.outcome
+            }
+            if let outcome { continuation.resume(returning: outcome) }
+        }
+    }
 
     /// The call is on its way; answers whether it is still wanted.
     func sent(_ connection: UInt64, _ id: UInt32) -> Bool {
@@ -49,13 +63,11 @@ final class CallFlight: Sendable {
 
     func complete(_ outcome: Outcome) {
         let continuation = state.withLock { state in
-            let continuation = state.continuation
-            guard continuation != nil else { return continuation }
-            state.continuation = nil
-            state.outcome = outcome
-            return continuation
+            defer { state.continuation = nil }
+            if state.outcome == nil { state.outcome = outcome }
+            return state.continuation
         }
-        continuation?.resume()
+        continuation?.resume(returning: outcome)
     }
 
     /// On the loop: the task does not want the answer any more. Answers where the call was sent, if it was.

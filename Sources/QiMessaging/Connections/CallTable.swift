@@ -10,7 +10,7 @@ struct CallTable<Completion> {
     struct Entry {
         var completion: Completion
         var address: ActionAddress
-        var deadline: NIODeadline?
+        var end: CallEnd
         /// Told of a reply that comes when the call was given up.
         var late: LateReply?
     }
@@ -29,12 +29,14 @@ struct CallTable<Completion> {
     private(set) var count = 0
     /// How many entries have a deadline, so that a table without any costs nothing per tick.
     private(set) var deadlines = 0
+    /// How many have a time of which no clock knows yet.
+    private(set) var young = 0
 
     /// The id for a new call, or nil when 65 536 are outstanding.
     mutating func insert(
-        _ completion: Completion, address: ActionAddress, deadline: NIODeadline?, late: LateReply? = nil
+        _ completion: Completion, address: ActionAddress, end: CallEnd, late: LateReply? = nil
     ) -> UInt32? {
-        let entry = Entry(completion: completion, address: address, deadline: deadline, late: late)
+        let entry = Entry(completion: completion, address: address, end: end, late: late)
         let index: Int
         if firstFree >= 0 {
             index = Int(firstFree)
@@ -48,7 +50,7 @@ struct CallTable<Completion> {
             generations.append(1)
         }
         count += 1
-        if deadline != nil { deadlines += 1 }
+        countEnd(end, 1)
         return UInt32(generations[index]) << Self.slotBits | UInt32(index)
     }
 
@@ -60,22 +62,28 @@ struct CallTable<Completion> {
         return entry.address
     }
 
-    /// Takes a call out of the table, if it is outstanding and was sent to that address.
-    mutating func remove(_ id: UInt32, sentTo address: ActionAddress) -> Entry? {
-        self.address(of: id) == address ? remove(id) : nil
+    private mutating func countEnd(_ end: CallEnd, _ change: Int) {
+        switch end {
+        case .never: break
+        case .at: deadlines += change
+        case .within: young += change
+        }
     }
 
     /// Takes a call out of the table; nil when the id is not outstanding.
-    mutating func remove(_ id: UInt32) -> Entry? {
+    ///
+    /// - Parameter address: where the call must have been sent to; nil is anywhere.
+    mutating func remove(_ id: UInt32, sentTo address: ActionAddress? = nil) -> Entry? {
         let index = Int(id & 0xFFFF)
-        guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), case .used(let entry) = slots[index]
+        guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), case .used(let entry) = slots[index],
+            address == nil || entry.address == address
         else { return nil }
         slots[index] = .free(next: firstFree)
         firstFree = Int32(index)
         // Generation 0 is left out: with slot 0 it would make id 0, which libqi uses for "none".
         generations[index] = generations[index] == .max ? 1 : generations[index] + 1
         count -= 1
-        if entry.deadline != nil { deadlines -= 1 }
+        countEnd(entry.end, -1)
         return entry
     }
 
@@ -83,8 +91,23 @@ struct CallTable<Completion> {
     func expired(at now: NIODeadline) -> [UInt32] {
         guard deadlines > 0 else { return [] }
         return slots.indices.compactMap { index in
-            guard case .used(let entry) = slots[index], let deadline = entry.deadline, deadline <= now else { return nil }
+            guard case .used(let entry) = slots[index], case .at(let deadline) = entry.end, deadline <= now else { return nil }
             return UInt32(generations[index]) << Self.slotBits | UInt32(index)
+        }
+    }
+
+    /// Gives every call that has a time its deadline, counted from now.
+    ///
+    /// - Parameter patient: what becomes of one's completion, given its id: its caller may have to be told that it takes longer.
+    mutating func mature(at now: NIODeadline, _ patient: (UInt32, Completion) -> Completion) {
+        guard young > 0 else { return }
+        for index in slots.indices {
+            guard case .used(var entry) = slots[index], case .within(let time) = entry.end else { continue }
+            entry.end = .at(now + time)
+            entry.completion = patient(UInt32(generations[index]) << Self.slotBits | UInt32(index), entry.completion)
+            slots[index] = .used(entry)
+            young -= 1
+            deadlines += 1
         }
     }
 
@@ -96,4 +119,14 @@ struct CallTable<Completion> {
         self = CallTable()
         return entries
     }
+}
+
+/// When a call is given up.
+enum CallEnd {
+    case never
+    case at(NIODeadline)
+    /// So long after it was made, by a clock that is looked at for many calls at once (``Bus/patience``): most are answered before.
+    case within(TimeAmount)
+
+    init(_ deadline: NIODeadline?) { self = deadline.map(CallEnd.at) ?? .never }
 }

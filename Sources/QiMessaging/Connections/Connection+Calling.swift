@@ -10,23 +10,27 @@ extension Connection {
         _ address: ActionAddress, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil,
         late: LateReply? = nil, completion: @escaping CallCompletion
     ) -> UInt32? {
-        call(address, payload, flags: flags, deadline: deadline, late: late, waiter: .closure(completion))
+        call(address, payload, flags: flags, end: CallEnd(deadline), late: late, waiter: .closure(completion))
     }
 
     @discardableResult
     func call(
-        _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, deadline: NIODeadline?,
+        _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, end: CallEnd,
         late: LateReply? = nil, for caller: RelayedCaller? = nil, waiter: CallWaiter
     ) -> UInt32? {
         guard !isClosed else {
             waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
             return nil
         }
-        guard let id = calls.insert(waiter, address: address, deadline: deadline, late: late) else {
+        guard let id = calls.insert(waiter, address: address, end: end, late: late) else {
             waiter.ended(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
             return nil
         }
-        if deadline != nil { bus.needTimer() }
+        switch end {
+        case .never: break
+        case .at: bus.needTimer()
+        case .within: bus.needPatience()
+        }
         if let caller { tell(caller, of: id) }
         send(.call, id: id, address: address, flags: flags, payload: payload, tail: tail)
         return id
@@ -53,6 +57,17 @@ extension Connection {
         sendCancel(id, entry.address)
         if let late = entry.late { lateReplies.expect(id, entry.address, late) }
         entry.completion.ended(.failure(error))
+    }
+
+    /// Calls that have waited for some time get their deadlines, and their callers are told that it takes longer.
+    func mature(_ now: NIODeadline) {
+        calls.mature(at: now) { id, waiter in
+            guard case .task(let task) = waiter else { return waiter }
+            let flight = CallFlight()
+            _ = flight.sent(self.id, id)
+            task.resume(returning: .lasting(flight))
+            return .flight(flight)
+        }
     }
 
     private func sendCancel(_ id: UInt32, _ address: ActionAddress) {

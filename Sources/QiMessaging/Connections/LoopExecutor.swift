@@ -13,7 +13,9 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     private var localJobs: [UnownedJob] = []
     private var isDraining = false
     private var isDrainScheduled = false
-    /// Runs when no job is ready any more; answers whether it made new ones. This is where dirty connections flush once.
+    /// Runs when no job is ready any more; answers whether it made one ready.
+    private var wake: (() -> Bool)?
+    /// Runs after it. This is where dirty connections flush once.
     private var whenIdle: (() -> Void)?
 
     private struct Remote {
@@ -28,10 +30,15 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         localJobs.reserveCapacity(64)
     }
 
-    /// Sets the closure that runs each time all ready jobs have run. Called on the loop, once.
-    func onIdle(_ body: @escaping () -> Void) {
+    /// Sets what runs each time all ready jobs have run. Called on the loop.
+    ///
+    /// - Parameters:
+    ///   - wake: answers whether it made another job ready.
+    ///   - idle: runs when it did not.
+    func onIdle(wake: @escaping () -> Bool, idle: @escaping () -> Void) {
         eventLoop.assertInEventLoop()
-        whenIdle = body
+        self.wake = wake
+        whenIdle = idle
     }
 
     public func enqueue(_ job: consuming ExecutorJob) {
@@ -83,7 +90,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         isDraining = true
         isDrainScheduled = false
         takeRemote()
-        while !localJobs.isEmpty {
+        while !localJobs.isEmpty || wake?() == true {
             var batch: [UnownedJob] = []
             swap(&batch, &localJobs)
             for job in batch {

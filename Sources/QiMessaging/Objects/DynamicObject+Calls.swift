@@ -8,7 +8,7 @@ extension DynamicObject {
     /// - Throws: `.invalid` for arguments that do not fit, what the method threw, as ``QiError/init(wireText:)`` reads its text, `.cancelled`,
     ///   `.timedOut`, and why the service went away.
     nonisolated(nonsending) func call(
-        _ method: MemberTable.Method, _ arguments: [QiValue], _ label: String, deadline: Duration, through handle: ProxyHandle
+        _ method: MemberTable.Method, _ arguments: [QiValue], _ label: CallLabel, deadline: Duration, through handle: ProxyHandle
     ) async throws(QiError) -> QiValue {
         let uid = method.meta.uid
         let values = try fitting(arguments, method, label)
@@ -41,7 +41,7 @@ extension DynamicObject {
 
     /// Calls without an answer. Only methods that never suspend can be called where nobody waits; others have no task to run in.
     func post(_ method: MemberTable.Method, _ arguments: [QiValue]) throws(QiError) {
-        let label = method.meta.name
+        let label = CallLabel(method: method.meta.name)
         guard let found = methods[method.meta.uid], case .immediate(let body) = found.body else {
             throw QiError(.unsupported, "\(label) cannot be posted to within its own process: call it, and await it")
         }
@@ -54,7 +54,7 @@ extension DynamicObject {
         let description: String
     }
 
-    private func fitting(_ arguments: [QiValue], _ method: MemberTable.Method, _ label: String) throws(QiError) -> [QiValue] {
+    private func fitting(_ arguments: [QiValue], _ method: MemberTable.Method, _ label: CallLabel) throws(QiError) -> [QiValue] {
         guard case .tuple(let parameters) = method.parameters.type else { return arguments }
         do throws(WireError) {
             guard arguments.count == parameters.members.count else {
@@ -70,7 +70,7 @@ extension DynamicObject {
     }
 
     private nonisolated(nonsending) func perform(
-        _ method: MemberTable.Method, _ values: [QiValue], _ label: String
+        _ method: MemberTable.Method, _ values: [QiValue], _ label: CallLabel
     ) async throws -> QiValue {
         guard let found = methods[method.meta.uid] else {
             guard method.meta.uid < WellKnownActions.firstUserAction else { throw LocalFailure(description: "No such method \(label)") }

@@ -16,30 +16,49 @@ final class LocalCall: Sendable {
 
     private let state = Mutex(State())
 
-    /// Runs `body` and answers its outcome, or why it was interrupted.
+    /// How many calls run within each other on one thread.
+    @TaskLocal private static var depth = 0
+    private static let mostDepth = 16
+
+    /// Runs `body` and answers its outcome, or why it was interrupted. The method begins on the thread of its caller, so that one which
+    /// does not suspend costs no change of threads; but not on that of an actor or an event loop, which it may block.
     static func run(
-        _ label: String, deadline: Duration, through handle: ProxyHandle, _ body: @escaping @Sendable () async throws -> QiValue
+        _ label: CallLabel, deadline: Duration, through handle: ProxyHandle, isolation: isolated (any Actor)? = #isolation,
+        _ body: @escaping @Sendable () async throws -> QiValue
     ) async throws -> QiValue {
         let call = LocalCall()
-        let end = try handle.whenEnded { call.interrupt($0) }
+        let depth = isolation == nil && MultiThreadedEventLoopGroup.currentEventLoop == nil ? Self.depth + 1 : 0
+        let mayBegin = 1...mostDepth ~= depth
+        try await withThrowingDiscardingTaskGroup { group in
+            if mayBegin {
+                group.addImmediateTask { await $depth.withValue(depth) { call.finish(await outcome(of: body)) } }
+                if call.isFinished { return }
+            } else {
+                group.addTask(executorPreference: globalConcurrentExecutor) {
+                    await $depth.withValue(0) { call.finish(await outcome(of: body)) }
+                }
+            }
+            if try await !call.ends(label, deadline, handle) { group.cancelAll() }
+        }
+        return try call.result()
+    }
+
+    /// Returns when the method has ended, or is to be cancelled: answers which.
+    private nonisolated(nonsending) func ends(_ label: CallLabel, _ deadline: Duration, _ handle: ProxyHandle) async throws -> Bool {
+        let end = try handle.whenEnded { self.interrupt($0) }
         let timer = MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: TimeAmount(deadline)) {
-            call.interrupt(QiError(.timedOut, "timed out after \(deadline.text) waiting for \(label)"))
+            self.interrupt(QiError(.timedOut, "timed out after \(deadline.text) waiting for \(label)"))
         }
         defer {
             timer.cancel()
             handle.stopListening(end)
         }
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { call.finish(await outcome(of: body)) }
-            await withTaskCancellationHandler {
-                await call.changed()
-            } onCancel: {
-                call.interrupt(QiError(.cancelled, "the call to \(label) was cancelled"))
-            }
-            if !call.isFinished { group.cancelAll() }
-            await group.waitForAll()
+        await withTaskCancellationHandler {
+            await changed()
+        } onCancel: {
+            interrupt(QiError(.cancelled, "the call to \(label) was cancelled"))
         }
-        return try call.result()
+        return isFinished
     }
 
     private static func outcome(of body: @Sendable () async throws -> QiValue) async -> Outcome {
@@ -81,4 +100,11 @@ final class LocalCall: Sendable {
             if isDue { continuation.resume() }
         }
     }
+}
+
+/// What errors call a call: the object, if it is to be named, and the method; put together when there is an error.
+struct CallLabel: Sendable, CustomStringConvertible {
+    var object: String?
+    let method: String
+    var description: String { object.map { "\($0).\(method)" } ?? method }
 }

@@ -107,7 +107,8 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
             if call.isPost, !call.connection.beginPost(call.payload.readableBytes) {
                 return bus.logger.debug("post dropped: too many run", metadata: [LogKeys.peer: "\(call.connection.origin)"])
             }
-            bus.enqueue(.method(MethodExecution(call: call, object: self, method: method, frame: frame)))
+            let execution = MethodExecution(call: call, object: self, method: method, frame: frame)
+            if method.callType == .direct { bus.pool.enqueue(.method(execution)) } else { bus.offLoop.run(execution) }
         } catch {
             call.fail(error.callText)
         }

@@ -1,12 +1,15 @@
 import NIOCore
 import QiWire
 
-/// One call of an asynchronous method, from its place in the pool's queue to its answer. Confined to the bus loop.
-final class MethodExecution: PoolJob {
+/// One call of an asynchronous method, from its place in a pool's queue to its answer.
+// @unchecked: confined to the bus loop, but for `frame` and `failure`, which are the task's that runs the method until that has ended.
+final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
     private let call: IncomingCall
     private let object: LocalObject
     private let method: ObjectMethod
+    private let context: CallContext
     private var frame: MethodCall
+    private var failure: (any Error)?
     private var worker: Worker?
     private var isCancelled = false
 
@@ -14,6 +17,7 @@ final class MethodExecution: PoolJob {
         self.call = call
         self.object = object
         self.method = method
+        context = CallContext.shared(on: call.connection, at: call.address.target, to: object, for: call.relayed)
         self.frame = frame
         if !call.isPost { call.execution = self }
     }
@@ -24,18 +28,17 @@ final class MethodExecution: PoolJob {
         worker?.cancel()
     }
 
-    /// Runs the method and answers the call.
-    nonisolated(nonsending) func run(on worker: Worker) async {
-        defer { if call.isPost { call.connection.endPost(call.payload.readableBytes) } }
+    func begins(on worker: Worker) {
         self.worker = worker
         if isCancelled { worker.cancel() }
-        let result = await outcome()
-        self.worker = nil
-        switch result {
-        case .success(let frame): object.finish(call, method, frame)
-        case .failure where isCancelled: canceled()
-        case .failure(let error): object.fail(call, method, error)
-        }
+    }
+
+    /// Answers the call.
+    func ended() {
+        worker = nil
+        defer { if call.isPost { call.connection.endPost(call.payload.readableBytes) } }
+        guard let failure else { return object.finish(call, method, frame) }
+        if isCancelled { canceled() } else { object.fail(call, method, failure) }
     }
 
     private func canceled() {
@@ -43,38 +46,28 @@ final class MethodExecution: PoolJob {
         call.confirmCancellation()
     }
 
-    private nonisolated(nonsending) func outcome() async -> Result<MethodCall, any Error> {
-        let (body, frame) = (method.body, frame)
-        let context = CallContext.shared(on: call.connection, at: call.address.target, to: object, for: call.relayed)
-        if method.callType == .direct {
-            return await CallContext.$current.withValue(context) { await Self.perform(body, frame, context) }
-        }
-        // User code is not known to be safe on the loop.
-        return await withTaskExecutorPreference(globalConcurrentExecutor) {
-            await CallContext.$current.withValue(context) { await Self.performOffLoop(body, frame, context) }
-        }
+    /// On the loop.
+    nonisolated(nonsending) func run(on worker: Worker) async {
+        begins(on: worker)
+        await CallContext.$current.withValue(context) { await perform() }
+        ended()
     }
 
+    /// User code is not known to be safe on the loop.
     @concurrent
-    private static func performOffLoop(
-        _ body: ObjectMethod.Body, _ frame: MethodCall, _ context: CallContext
-    ) async -> Result<MethodCall, any Error> {
-        await perform(body, frame, context)
+    func run() async {
+        await CallContext.$current.withValue(context) { await perform() }
     }
 
-    private nonisolated(nonsending) static func perform(
-        _ body: ObjectMethod.Body, _ frame: MethodCall, _ context: CallContext
-    ) async -> Result<MethodCall, any Error> {
-        var frame = frame
+    private nonisolated(nonsending) func perform() async {
         do {
-            switch body {
+            switch method.body {
             case .values(let body): frame.resultValue = try await body(frame.takeValues(), context)
             case .typed(let body): try await body(&frame)
             case .immediate(let body): try body(&frame)
             }
-            return .success(frame)
         } catch {
-            return .failure(error)
+            failure = error
         }
     }
 }

@@ -29,7 +29,7 @@ extension ObjectProxy {
     nonisolated(nonsending) func call(
         _ method: MemberTable.Method, _ arguments: [QiValue], _ deadline: Duration
     ) async throws(QiError) -> QiValue {
-        let label = "\(name).\(method.meta.name)"
+        let label = CallLabel(object: name, method: method.meta.name)
         switch handle.target {
         case .local(let object):
             return try await handle.requireLocal(object).call(method, arguments, label, deadline: deadline, through: handle)
@@ -45,8 +45,8 @@ extension ObjectProxy {
                 }
             case .answer(let answer):
                 // What the other side tells is whole; what is found out here says of which call it is.
-                if case .error = answer, let told = answer.failure(of: label) { throw told }
-                throw Self.describe(answer.failure(of: label), label, deadline)
+                if case .error = answer, let told = answer.failure(of: "\(label)") { throw told }
+                throw Self.describe(answer.failure(of: "\(label)"), label, deadline)
             }
         }
     }
@@ -62,7 +62,7 @@ extension ObjectProxy {
         }
     }
 
-    static func describe(_ error: QiError?, _ label: String, _ deadline: Duration) -> QiError {
+    static func describe(_ error: QiError?, _ label: CallLabel, _ deadline: Duration) -> QiError {
         var error = error ?? QiError(.invalid, "\(label) was not answered")
         if error.code == .timedOut { error.message = "timed out after \(deadline.text) waiting for \(label)" }
         if error.code == .disconnected || error.code == .offline { error.message = "\(label): \(error.message)" }
@@ -105,27 +105,45 @@ extension ObjectProxy {
 
     // MARK: - On the loop
 
-    /// Sends a call and waits for its end. Whoever waits on the loop itself goes on there, without any other thread.
+    /// Sends a call and waits for its end. Whoever waits on the loop itself goes on there, without any other thread. A call that is not
+    /// answered within ``Bus/patience`` goes on as a ``CallFlight``, which a cancellation of the task ends.
     nonisolated(nonsending) static func send(
         _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, _ path: RemotePath
     ) async -> CallFlight.Outcome {
-        let flight = CallFlight()
-        let end = NIODeadline.now() + TimeAmount(deadline)
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                flight.begin(continuation)
-                if path.loop.eventLoop.inEventLoop {
-                    start(flight, action, content, returns, end, path.object.value, path.loop.bus)
-                } else {
-                    path.loop.submit { bus in start(flight, action, content, returns, end, path.object.value, bus) }
-                }
-            }
-        } onCancel: {
-            path.loop.submit { bus in
-                if let sent = flight.cancel() { abandon(sent, bus) }
+        guard !Task.isCancelled else { return .answer(.failure(CallFlight.cancellation)) }
+        let time = TimeAmount(deadline)
+        let begun: CallFlight.Begun = await withUnsafeContinuation { task in
+            if path.loop.eventLoop.inEventLoop {
+                begin(task, action, content, returns, time, path.object.value, path.loop.bus)
+            } else {
+                path.loop.submit { bus in begin(task, action, content, returns, time, path.object.value, bus) }
             }
         }
-        return flight.outcome ?? .answer(.failure(QiError(.disconnected, "the call has no answer")))
+        switch begun {
+        case .answer(let answer): return .answer(answer)
+        case .lasting(let flight):
+            return await withTaskCancellationHandler {
+                await flight.ended()
+            } onCancel: {
+                path.loop.submit { bus in
+                    if let sent = flight.cancel() { abandon(sent, bus) }
+                }
+            }
+        }
+    }
+
+    private static func begin(
+        _ task: UnsafeContinuation<CallFlight.Begun, Never>, _ action: UInt32, _ content: CallContent, _ returns: QiType,
+        _ time: TimeAmount, _ target: RemoteObject, _ bus: Bus
+    ) {
+        switch content {
+        case .bytes(let payload, let flags) where target.connection != nil && !returns.mayHoldObject:
+            target.call(action, payload, flags: flags, end: .within(time), waiter: .task(task))
+        default:
+            let flight = CallFlight()
+            task.resume(returning: .lasting(flight))
+            start(flight, action, content, returns, .now() + time, target, bus)
+        }
     }
 
     private static func start(
@@ -157,7 +175,7 @@ extension ObjectProxy {
         }
         do {
             let (payload, tail, flags) = try Self.payload(content, for: target)
-            let sent = target.call(action, payload, tail: tail, flags: flags, deadline: end, late: late, waiter: waiter)
+            let sent = target.call(action, payload, tail: tail, flags: flags, end: .at(end), late: late, waiter: waiter)
             if let sent, !flight.sent(sent.connection.id, sent.id) { abandon((sent.connection.id, sent.id), bus) }
         } catch {
             flight.complete(.failure(error))

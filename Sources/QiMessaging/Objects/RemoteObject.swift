@@ -129,12 +129,12 @@ final class RemoteObject: EventSink {
         _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil, for caller: RelayedCaller? = nil,
         completion: @escaping CallCompletion
     ) -> (connection: Connection, id: UInt32)? {
-        call(action, payload, flags: flags, deadline: deadline, for: caller, waiter: .closure(completion))
+        call(action, payload, flags: flags, end: CallEnd(deadline), for: caller, waiter: .closure(completion))
     }
 
     @discardableResult
     func call(
-        _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, deadline: NIODeadline?,
+        _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, end: CallEnd,
         late: LateReply? = nil, for caller: RelayedCaller? = nil, waiter: CallWaiter
     ) -> (connection: Connection, id: UInt32)? {
         guard let connection else {
@@ -146,7 +146,7 @@ final class RemoteObject: EventSink {
             return nil
         }
         let id = connection.call(
-            ActionAddress(address, action: action), payload, tail: tail, flags: flags, deadline: deadline, late: late, for: caller,
+            ActionAddress(address, action: action), payload, tail: tail, flags: flags, end: end, late: late, for: caller,
             waiter: waiter)
         return id.map { (connection, $0) }
     }

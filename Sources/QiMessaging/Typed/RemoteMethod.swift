@@ -101,8 +101,8 @@ extension ObjectProxy {
     }
 
     private func failure(_ answer: CallAnswer, _ method: RemoteMethod, _ deadline: Duration) -> QiError {
-        let label = "\(name).\(method.name)"
-        return Self.describe(answer.failure(of: label), label, deadline)
+        let label = CallLabel(object: name, method: method.name)
+        return Self.describe(answer.failure(of: "\(label)"), label, deadline)
     }
 
     /// A call whose arguments or result are converted, or that stays within the process.

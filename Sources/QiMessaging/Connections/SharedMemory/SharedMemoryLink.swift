@@ -19,6 +19,9 @@ final class SharedMemoryLink {
     /// Segments of the peer that are on their way.
     private var coming: Set<UInt32> = []
     private var theirBytes = 0
+    /// The payload that came last. Its storage is used again when nobody else holds it any more: fresh pages cost as much as the copy.
+    private var last = ByteBuffer()
+    private static let mostKept = 4 << 20
     /// Payloads that went this way: for tests and measurements.
     private(set) var payloadsSent = 0
     private(set) var payloadsReceived = 0
@@ -117,14 +120,20 @@ final class SharedMemoryLink {
         guard place.length <= maximumPayload else {
             throw WireError(.limit, "a payload of \(place.length) bytes was announced; \(maximumPayload) are allowed")
         }
-        var payload = connection.channel.allocator.buffer(capacity: Int(place.length))
-        payload.writeBytes(UnsafeRawBufferPointer(start: memory.base + Int(place.offset), count: Int(place.length)))
+        let payload = copied(UnsafeRawBufferPointer(start: memory.base + Int(place.offset), count: Int(place.length)))
         payloadsReceived += 1
         say(SharedMemoryMessages.release, SharedMemoryMessages.numbers(place.segment, place.offset), on: connection)
         var header = message.header
         header.payloadLength = place.length
         header.flags.remove(.sharedMemory)
         return Message(header: header, payload: payload)
+    }
+
+    private func copied(_ bytes: UnsafeRawBufferPointer) -> ByteBuffer {
+        guard bytes.count <= Self.mostKept else { return ByteBuffer(bytes: bytes) }
+        last.clear(minimumCapacity: bytes.count)
+        last.writeBytes(bytes)
+        return last
     }
 
     /// A Post to service 0, object 0.
@@ -188,5 +197,6 @@ final class SharedMemoryLink {
         isShared = false
         ours = [:]
         theirs = [:]
+        last = ByteBuffer()
     }
 }

@@ -1,0 +1,84 @@
+import DequeModule
+
+/// A piece of work off the loop: code that is not known to be safe on it.
+protocol OffLoopJob: AnyObject, Sendable {
+    /// On the loop: `worker` runs it now.
+    func begins(on worker: Worker)
+    /// In the global pool.
+    @concurrent func run() async
+    /// On the loop: it has run.
+    func ended()
+}
+
+/// Gives work that runs off the loop to tasks of the global pool, which wait for it. Each runs one job at a time, for it is not told
+/// when that suspends or blocks. Confined to the bus loop.
+final class OffLoopPool {
+    private var jobs: Deque<any OffLoopJob> = []
+    private var idle: [(worker: Worker, task: UnsafeContinuation<(any OffLoopJob)?, Never>)] = []
+    private var growth: UnsafeContinuation<Void, Never>?
+    /// Workers that were added and have not asked for a job yet.
+    private var comingWorkers = 0
+    private var isShutDown = false
+
+    /// Has `job` run at once; after the shutdown never.
+    func run(_ job: any OffLoopJob) {
+        guard !isShutDown else { return }
+        if let (worker, task) = idle.popLast() { return give(job, to: worker, task) }
+        jobs.append(job)
+        grow()
+    }
+
+    private func give(_ job: any OffLoopJob, to worker: Worker, _ task: UnsafeContinuation<(any OffLoopJob)?, Never>) {
+        job.begins(on: worker)
+        task.resume(returning: job)
+    }
+
+    private func grow() {
+        guard jobs.count > comingWorkers, let growth else { return }
+        self.growth = nil
+        growth.resume()
+    }
+
+    /// Returns when the pool must grow by one worker; false when the bus has ended.
+    nonisolated(nonsending) func mayGrow() async -> Bool {
+        while !isShutDown {
+            if jobs.count > comingWorkers {
+                comingWorkers += 1
+                return true
+            }
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                if isShutDown || jobs.count > comingWorkers { continuation.resume() } else { growth = continuation }
+            }
+        }
+        return false
+    }
+
+    /// The next job of a worker, for its task. nil ends it: the bus has ended, it was cancelled for the sake of the last job, or more
+    /// workers are idle than anybody needs.
+    ///
+    /// - Parameter last: the job it has run; nil for a new worker.
+    func next(of worker: Worker, after last: (any OffLoopJob)?, _ task: UnsafeContinuation<(any OffLoopJob)?, Never>) {
+        if let last { last.ended() } else { comingWorkers -= 1 }
+        if !isShutDown, !worker.isCancelled {
+            if let job = jobs.popFirst() { return give(job, to: worker, task) }
+            if idle.count < WorkerPool.mostIdle { return idle.append((worker, task)) }
+        }
+        worker.ended()
+        task.resume(returning: nil)
+        grow()
+    }
+
+    /// Lets the workers end, each after its job.
+    func shutDown() {
+        isShutDown = true
+        for (worker, task) in idle {
+            worker.ended()
+            task.resume(returning: nil)
+        }
+        idle = []
+        growth?.resume()
+        growth = nil
+    }
+
+    func forgetJobs() { jobs = [] }
+}

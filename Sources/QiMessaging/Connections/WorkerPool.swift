@@ -1,0 +1,98 @@
+import DequeModule
+
+/// Runs the asynchronous work of a bus on its loop, in tasks that wait for it. One task runs one job after the other, until one of them
+/// suspends: then the next task goes on with the jobs that are left. Confined to the bus loop.
+final class WorkerPool {
+    /// Work that runs isolated to the bus's ``BusLoop``.
+    typealias Work = nonisolated(nonsending) () async -> Void
+
+    enum Job {
+        case work(Work)
+        case method(any PoolJob)
+    }
+
+    private let executor: LoopExecutor
+    private var jobs: Deque<Job> = []
+    private var idleWorkers: [UnsafeContinuation<Void, Never>] = []
+    private var growth: UnsafeContinuation<Void, Never>?
+    /// Whether a worker was added or woken and has not taken its job yet.
+    private var isWorkerComing = false
+    private var isShutDown = false
+
+    /// How many workers may wait for jobs.
+    static let mostIdle = 64
+
+    init(_ executor: LoopExecutor) { self.executor = executor }
+
+    /// Runs `job` soon; after the shutdown never.
+    func enqueue(_ job: Job) {
+        guard !isShutDown else { return }
+        jobs.append(job)
+        if callWorker() { executor.scheduleDrain() }
+    }
+
+    /// Has a worker come for the jobs that wait, unless one is on its way; answers whether that makes a job of the loop ready. Called when
+    /// the loop has nothing else to run as well: the worker that was there may have suspended.
+    func callWorker() -> Bool {
+        guard !jobs.isEmpty, !isWorkerComing else { return false }
+        if let worker = idleWorkers.popLast() {
+            isWorkerComing = true
+            worker.resume()
+            return true
+        }
+        guard let growth else { return false }
+        self.growth = nil
+        growth.resume()
+        return true
+    }
+
+    /// Returns when the pool must grow by one worker; false when the bus has ended.
+    nonisolated(nonsending) func mayGrow() async -> Bool {
+        while !isShutDown {
+            if !jobs.isEmpty, !isWorkerComing {
+                isWorkerComing = true
+                return true
+            }
+            // All inside, for the job may come on the way there.
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                if isShutDown || (!jobs.isEmpty && !isWorkerComing) { continuation.resume() } else { growth = continuation }
+            }
+        }
+        return false
+    }
+
+    /// What a worker's task does: runs jobs until the bus ends, until it was cancelled for the sake of one, or until there are more
+    /// idle workers than anybody needs.
+    nonisolated(nonsending) func work(_ worker: Worker) async {
+        defer { worker.ended() }
+        while true {
+            isWorkerComing = false
+            while let job = jobs.popFirst() {
+                switch job {
+                case .work(let work): await work()
+                case .method(let job): await job.run(on: worker)
+                }
+                if worker.isCancelled {
+                    if callWorker() { executor.scheduleDrain() }
+                    return
+                }
+            }
+            if isShutDown || idleWorkers.count >= Self.mostIdle { return }
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                if isShutDown { continuation.resume() } else { idleWorkers.append(continuation) }
+            }
+            if isShutDown { return }
+        }
+    }
+
+    /// Lets the workers end.
+    func shutDown() {
+        isShutDown = true
+        for worker in idleWorkers { worker.resume() }
+        idleWorkers = []
+        growth?.resume()
+        growth = nil
+    }
+
+    func forgetJobs() { jobs = [] }
+}

@@ -1,0 +1,88 @@
+import Glibc
+@testable import QiMessaging
+import QiWire
+import Synchronization
+import Testing
+
+/// Calls within the process of methods that may take their time.
+@Suite(.timeLimit(.minutes(3)))
+struct LocalCallTests {
+    /// Where a method ran.
+    private final class Places: Sendable {
+        let thread = Mutex<UInt?>(nil)
+
+        var object: ObjectBuilder {
+            var builder = ObjectBuilder()
+            builder.advertiseMethod("note", "()") { [self] _, _ in
+                thread.withLock { $0 = Self.current }
+                return .void
+            }
+            return builder
+        }
+
+        static var current: UInt { UInt(pthread_self()) }
+    }
+
+    private func withPlaces(_ body: @Sendable (Session, ObjectProxy, Places) async throws -> Void) async throws {
+        try await withDirectory { directory, endpoint in
+            let places = Places()
+            _ = try await directory.register(places.object, as: "Places")
+            try await withSession(endpoint, callsInProcess: true) { session in
+                try await body(session, try await session.service("Places"), places)
+            }
+        }
+    }
+
+    @Test func aMethodBeginsOnTheThreadOfItsCaller() async throws {
+        try await withPlaces { _, service, places in
+            let here = Places.current
+            _ = try await service.call("note", arguments: [])
+            #expect(places.thread.withLock { $0 } == here)
+        }
+    }
+
+    /// It may block, and everything else of the loop would wait.
+    @Test func aMethodThatIsCalledFromAnEventLoopRunsElsewhere() async throws {
+        try await withPlaces { session, service, places in
+            let here = try await session.loop.withLoop {
+                let here = Places.current
+                _ = try await service.call("note", arguments: [])
+                return here
+            }
+            #expect(places.thread.withLock { $0 } != here)
+        }
+    }
+
+    @Test @MainActor func aMethodThatIsCalledFromAnActorRunsElsewhere() async throws {
+        try await withPlaces { _, service, places in
+            let here = try await Task { @MainActor in
+                let here = Places.current
+                _ = try await service.call("note", arguments: [])
+                return here
+            }.value
+            #expect(places.thread.withLock { $0 } != here)
+        }
+    }
+
+    /// What begins on its caller's thread takes of its stack.
+    @Test func aMethodThatCallsItselfDeeplyHasStackEnough() async throws {
+        try await withDirectory { directory, endpoint in
+            let own = Mutex<ObjectProxy?>(nil)
+            var builder = ObjectBuilder()
+            builder.advertiseMethod("depth", "(I)", returns: "I") { arguments, _ in
+                let left = arguments[0].asUInt32 ?? 0
+                guard left > 0, let proxy = own.withLock({ $0 }) else { return .uint32(0) }
+                let below = try await proxy.call("depth", arguments: [.uint32(left - 1)])
+                return .uint32(1 + (below.asUInt32 ?? 0))
+            }
+            _ = try await directory.register(builder, as: "Deep")
+            try await withSession(endpoint, callsInProcess: true) { session in
+                let service = try await session.service("Deep")
+                own.withLock { $0 = service }
+                let depth = try await service.call("depth", arguments: [.uint32(5_000)], deadline: .seconds(60))
+                #expect(depth.asUInt32 == 5_000)
+                own.withLock { $0 = nil }
+            }
+        }
+    }
+}
