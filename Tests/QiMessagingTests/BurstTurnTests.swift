@@ -96,7 +96,7 @@ import Testing
         init() throws {
             bus = Bus(executor: LoopExecutor(loop), logger: Logger(label: "turns", factory: { _ in SwiftLogNoOpLogHandler() }))
             directory = ServiceDirectory(bus: bus, machineID: "machine")
-            bus.executor.onIdle { [unowned bus] in bus.flushDirty() }
+            bus.executor.onIdle(wake: { [unowned bus] in bus.pool.callWorker() }, idle: { [unowned bus] in bus.flushDirty() })
         }
 
         /// A service, 2, whose method 100 counts.

@@ -68,7 +68,8 @@ struct BusLoopTests {
         await loop.perform { bus in bus.offLoop.run(job) }
         for await _ in job.begun.stream { break }
         await loop.shutDown()
-        #expect(job.wasCancelled.load(ordering: .sequentiallyConsistent))
+        let wasCancelled = job.wasCancelled.load(ordering: .sequentiallyConsistent)
+        #expect(wasCancelled)
     }
 }
 

@@ -16,7 +16,7 @@ struct CallTableTests {
             table.insert(number, address: address, end: CallEnd(deadline)) ?? 0
         }
 
-        mutating func insert(_ number: Int, within time: TimeAmount) -> UInt32 {
+        mutating func insert(_ number: Int, within time: Duration) -> UInt32 {
             table.insert(number, address: address, end: .within(time)) ?? 0
         }
 

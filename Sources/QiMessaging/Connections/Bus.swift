@@ -59,14 +59,17 @@ final class Bus {
 
     // MARK: - Buffers
 
-    /// A buffer for a short answer, which comes back by ``giveBuffer(_:)``.
+    /// A buffer for a short answer, which comes back by ``takeBack(_:)``.
     func takeBuffer() -> ByteBuffer { buffers.popLast() ?? ByteBuffer() }
 
-    /// Keeps a buffer for the next answer. A long one is still on its way to its peer.
-    func giveBuffer(_ buffer: ByteBuffer) {
+    /// Keeps a buffer for the next answer, and leaves an empty one in its place: only what nobody else holds can be used again as it is.
+    /// A long one is still on its way to its peer.
+    func takeBack(_ buffer: inout ByteBuffer) {
         guard buffer.capacity > 0, buffer.capacity <= 4096, buffers.count < 64 else { return }
-        buffers.append(buffer)
-        buffers[buffers.count - 1].clear()
+        var own = ByteBuffer()
+        swap(&own, &buffer)
+        own.clear()
+        buffers.append(own)
     }
 
     /// Closes every connection, fails what waits on them and lets the pool end.

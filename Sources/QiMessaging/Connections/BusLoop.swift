@@ -62,7 +62,7 @@ public actor BusLoop {
         }
     }
 
-    private func run(_ worker: NIOLoopBound<Worker>) async { await bus.pool.work(worker.value) }
+    private func run(_ worker: NIOLoopBound<Worker>) async { await bus.pool.work(worker.value, in: self) }
 
     /// As ``work()``, off the loop.
     private func workOffLoop() async {
@@ -87,7 +87,7 @@ public actor BusLoop {
     @concurrent
     private nonisolated func nextOffLoop(_ worker: NIOLoopBound<Worker>, after last: (any OffLoopJob)?) async -> (any OffLoopJob)? {
         await withUnsafeContinuation { task in
-            submit { bus in bus.offLoop.next(of: worker.value, after: last, task) }
+            executor.submit { [box] in box.value.offLoop.next(of: worker.value, after: last, task) }
         }
     }
 
@@ -124,14 +124,6 @@ public actor BusLoop {
     /// Runs `job` in the pool; ``shutDown()`` cancels it and waits for it.
     public nonisolated func spawn(_ job: @escaping @Sendable () async -> Void) {
         submit { bus in bus.enqueue { await job() } }
-    }
-
-    /// A buffer for what is about to be sent: on the loop one that comes back.
-    nonisolated func takeBuffer() -> ByteBuffer { eventLoop.inEventLoop ? bus.takeBuffer() : ByteBuffer() }
-
-    /// Ends the use of such a buffer.
-    nonisolated func giveBuffer(_ buffer: ByteBuffer) {
-        if eventLoop.inEventLoop { bus.giveBuffer(buffer) }
     }
 
     /// Runs `body` on the loop.

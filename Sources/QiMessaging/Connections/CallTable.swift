@@ -9,7 +9,7 @@ import QiWire
 struct CallTable<Completion> {
     struct Entry {
         var completion: Completion
-        var address: ActionAddress
+        let address: ActionAddress
         var end: CallEnd
         /// Told of a reply that comes when the call was given up.
         var late: LateReply?
@@ -25,6 +25,8 @@ struct CallTable<Completion> {
 
     private var slots: [Slot] = []
     private var generations: [UInt16] = []
+    /// Where the call of each slot went, which is looked at before it is taken out.
+    private var addresses: [ActionAddress] = []
     private var firstFree: Int32 = -1
     private(set) var count = 0
     /// How many entries have a deadline, so that a table without any costs nothing per tick.
@@ -36,17 +38,18 @@ struct CallTable<Completion> {
     mutating func insert(
         _ completion: Completion, address: ActionAddress, end: CallEnd, late: LateReply? = nil
     ) -> UInt32? {
-        let entry = Entry(completion: completion, address: address, end: end, late: late)
         let index: Int
         if firstFree >= 0 {
             index = Int(firstFree)
             guard case .free(let next) = slots[index] else { return nil }
             firstFree = next
-            slots[index] = .used(entry)
+            slots[index] = .used(Entry(completion: completion, address: address, end: end, late: late))
+            addresses[index] = address
         } else {
             guard slots.count < Self.capacity else { return nil }
             index = slots.count
-            slots.append(.used(entry))
+            slots.append(.used(Entry(completion: completion, address: address, end: end, late: late)))
+            addresses.append(address)
             generations.append(1)
         }
         count += 1
@@ -57,9 +60,8 @@ struct CallTable<Completion> {
     /// The address a call was sent to, while it is outstanding.
     func address(of id: UInt32) -> ActionAddress? {
         let index = Int(id & 0xFFFF)
-        guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), case .used(let entry) = slots[index]
-        else { return nil }
-        return entry.address
+        guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), case .used = slots[index] else { return nil }
+        return addresses[index]
     }
 
     private mutating func countEnd(_ end: CallEnd, _ change: Int) {
@@ -75,10 +77,15 @@ struct CallTable<Completion> {
     /// - Parameter address: where the call must have been sent to; nil is anywhere.
     mutating func remove(_ id: UInt32, sentTo address: ActionAddress? = nil) -> Entry? {
         let index = Int(id & 0xFFFF)
-        guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), case .used(let entry) = slots[index],
-            address == nil || entry.address == address
+        guard index < slots.count, generations[index] == UInt16(id >> Self.slotBits), address == nil || addresses[index] == address
         else { return nil }
-        slots[index] = .free(next: firstFree)
+        // Moved out, not copied.
+        var slot = Slot.free(next: firstFree)
+        swap(&slots[index], &slot)
+        guard case .used(let entry) = slot else {
+            slots[index] = slot
+            return nil
+        }
         firstFree = Int32(index)
         // Generation 0 is left out: with slot 0 it would make id 0, which libqi uses for "none".
         generations[index] = generations[index] == .max ? 1 : generations[index] + 1
@@ -103,7 +110,7 @@ struct CallTable<Completion> {
         guard young > 0 else { return }
         for index in slots.indices {
             guard case .used(var entry) = slots[index], case .within(let time) = entry.end else { continue }
-            entry.end = .at(now + time)
+            entry.end = .at(now + TimeAmount(time))
             entry.completion = patient(UInt32(generations[index]) << Self.slotBits | UInt32(index), entry.completion)
             slots[index] = .used(entry)
             young -= 1
@@ -126,7 +133,7 @@ enum CallEnd {
     case never
     case at(NIODeadline)
     /// So long after it was made, by a clock that is looked at for many calls at once (``Bus/patience``): most are answered before.
-    case within(TimeAmount)
+    case within(Duration)
 
     init(_ deadline: NIODeadline?) { self = deadline.map(CallEnd.at) ?? .never }
 }

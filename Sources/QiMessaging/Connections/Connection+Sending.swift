@@ -9,7 +9,7 @@ extension Connection {
         _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer(),
         tail: ByteBuffer? = nil
     ) {
-        guard !isClosed, inputEnd == nil else { return }
+        guard !isClosed, !hasInputEnded else { return }
         let length = payload.readableBytes + (tail?.readableBytes ?? 0)
         if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail, on: self) {
             append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags.union(.sharedMemory), address: address), place)
@@ -47,7 +47,7 @@ extension Connection {
     func flush() {
         guard isDirty else { return }
         isDirty = false
-        guard !isClosed, inputEnd == nil else { return }
+        guard !isClosed, !hasInputEnded else { return }
         if outbound.readableBytes > 0 {
             channel.pipeline.syncOperations.writeAndFlush(NIOAny(outbound), promise: handOver(outbound.readableBytes))
             outbound.clear()

@@ -28,7 +28,7 @@ extension Connection: TurnTaker {
         do {
             while !isClosed, !isHeld, !turn.isOver, var message = try decoder.next() {
                 frameEnded()
-                if let sharedMemory { message = try sharedMemory.resolve(message, on: self) }
+                if message.flags.contains(.sharedMemory), let sharedMemory { message = try sharedMemory.resolve(message, on: self) }
                 let bytes = message.payload.readableBytes
                 if message.isCut {
                     refuseCut(message)
@@ -50,7 +50,7 @@ extension Connection: TurnTaker {
 
     /// Leaves the rest until others had their turn.
     private func waitForTurn() {
-        if inputEnd == nil { setReading(false) }
+        if !hasInputEnded { setReading(false) }
         takeATurn()
     }
 
@@ -62,7 +62,7 @@ extension Connection: TurnTaker {
 
     /// Takes no message of the peer for a while, not even what has arrived. Answers go out, and are not read.
     func holdReading(for time: TimeAmount) {
-        guard !isHeld, !isClosed, inputEnd == nil else { return }
+        guard !isHeld, !isClosed, !hasInputEnded else { return }
         hold = .time
         setReading(false)
         _ = bus.schedule(at: .now() + time) { [weak self] in
@@ -80,7 +80,7 @@ extension Connection: TurnTaker {
     /// The channel has ended. What a peer that was let in has sent before is taken first, in turns as well: it may have posted and gone.
     /// As much may be there as the system keeps for a socket.
     func inputEnded(_ reason: CloseReason) {
-        guard inputEnd == nil else { return }
+        guard !hasInputEnded else { return }
         guard isOpen, isHeld, decoder.hasUnsplitBytes else { return ended(reason) }
         inputEnd = reason
         if hold != .turn { takeATurn() }

@@ -68,7 +68,9 @@ final class Connection {
     enum Hold { case turn, time }
     var hold: Hold?
     /// Why the channel has ended, while what came before is taken (``inputEnded(_:)``).
-    var inputEnd: CloseReason?
+    var inputEnd: CloseReason? { didSet { hasInputEnded = inputEnd != nil } }
+    /// For every frame asks.
+    private(set) var hasInputEnded = false
     /// What methods were told of the call before (``CallContext``), which the next one shares as a rule.
     var lastContext: AnyObject?
     var nextEventIDValue: UInt32 = 0x8000_0001
@@ -169,7 +171,10 @@ final class Connection {
         lastContext = nil
         let pending = incoming
         incoming = [:]
-        for call in pending.values { call.abandon() }
+        for call in pending.values {
+            call.isAwaited = false
+            call.abandon()
+        }
         dropAllArguments()
         let bound = receivers
         receivers = [:]
@@ -270,6 +275,7 @@ final class Connection {
         // Most calls of methods that stay on the loop have their answer by now.
         if !call.isAnswered, !isClosed {
             incoming[message.id] = call
+            call.isAwaited = true
             keepArguments(call.payload.readableBytes)
         } else if isClosed {
             call.abandon()
@@ -356,7 +362,8 @@ final class Connection {
     var isBusy: Bool { !incoming.isEmpty || postsRunning > 0 || backlog > 0 }
 
     func answered(_ call: IncomingCall) {
-        guard let known = incoming[call.header.id], known === call else { return }
+        guard call.isAwaited else { return }
+        call.isAwaited = false
         incoming[call.header.id] = nil
         dropArguments(call.payload.readableBytes)
     }

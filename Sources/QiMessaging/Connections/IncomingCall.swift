@@ -10,6 +10,8 @@ final class IncomingCall {
     /// Who makes the call, when the peer passes it on for somebody.
     let relayed: RelayedCaller?
     private(set) var isAnswered: Bool
+    /// Whether its connection holds it until it is answered.
+    var isAwaited = false
     /// Asks whoever serves the call to end it; set by receivers that can.
     var onCancel: (() -> Void)?
     /// The method that serves the call, while it runs.
@@ -55,13 +57,14 @@ final class IncomingCall {
             let coding = connection.objectCoding
             let result = try value.converted(from: value.inferredType, to: declared)
             let target = address.target
-            var payload = ByteBuffer()
+            var payload = connection.bus.takeBuffer()
             try connection.exporting([result], inService: target.service, isPassed: target.isPassed) { (values) throws(WireError) in
                 guard let wanted else { return try payload.writeQi(values[0], as: declared, objects: coding) }
                 let converted = try values[0].converted(from: declared, to: wanted.type)
                 try payload.writeQi(.dynamic(QiDynamic(signature: wanted, value: converted)), as: .dynamic, objects: coding)
             }
             reply(payload, flags: wanted == nil ? [] : .dynamicPayload)
+            connection.bus.takeBack(&payload)
         } catch {
             fail("the return value of \(method.meta.name) cannot be sent: \(error.callText)")
         }

@@ -11,6 +11,10 @@ import Synchronization
 public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
     public let eventLoop: any EventLoop
     private var localJobs: [UnownedJob] = []
+    /// Those that run now. The two keep their storage.
+    private var runningJobs: [UnownedJob] = []
+    /// As above, of what others have submitted. Empty but while it runs.
+    private var runningWork: [@Sendable () -> Void] = []
     private var isDraining = false
     private var isDrainScheduled = false
     /// Runs when no job is ready any more; answers whether it made one ready.
@@ -91,15 +95,11 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         isDrainScheduled = false
         takeRemote()
         while !localJobs.isEmpty || wake?() == true {
-            var batch: [UnownedJob] = []
-            swap(&batch, &localJobs)
-            for job in batch {
-                job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+            swap(&runningJobs, &localJobs)
+            for index in runningJobs.indices {
+                runningJobs[index].runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
             }
-            if localJobs.isEmpty {
-                batch.removeAll(keepingCapacity: true)
-                swap(&batch, &localJobs)
-            }
+            runningJobs.removeAll(keepingCapacity: true)
             takeRemote()
         }
         isDraining = false
@@ -107,7 +107,9 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     }
 
     private func takeRemote() {
+        // What it runs may come back here.
         var work: [@Sendable () -> Void] = []
+        swap(&work, &runningWork)
         remote.withLock { remote in
             guard remote.isWakeUpPending else { return }
             remote.isWakeUpPending = false
@@ -115,7 +117,10 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
             remote.jobs.removeAll(keepingCapacity: true)
             swap(&work, &remote.work)
         }
+        guard !work.isEmpty else { return runningWork = work }
         for item in work { item() }
+        work.removeAll(keepingCapacity: true)
+        runningWork = work
     }
 
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }

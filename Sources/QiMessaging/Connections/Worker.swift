@@ -1,7 +1,11 @@
 /// Something that a worker of a bus's pool runs, and that may be cancelled while it runs or waits. Confined to the bus loop.
 protocol PoolJob: AnyObject {
     func cancel()
-    nonisolated(nonsending) func run(on worker: Worker) async
+    func run(on worker: Worker, in loop: isolated BusLoop) async
+    /// As ``run(on:in:)``, where the task-local values are set already.
+    func runInSurroundings(on worker: Worker, in loop: isolated BusLoop) async
+    /// What it runs with, as task-local values: setting them costs as much as a short job, so that jobs which have them in common share it.
+    var surroundings: AnyObject { get }
 }
 
 /// One worker of a bus's pool: a task that runs jobs one after the other, and the means to cancel it while it runs one that its

@@ -63,14 +63,14 @@ final class WorkerPool {
 
     /// What a worker's task does: runs jobs until the bus ends, until it was cancelled for the sake of one, or until there are more
     /// idle workers than anybody needs.
-    nonisolated(nonsending) func work(_ worker: Worker) async {
+    func work(_ worker: Worker, in loop: isolated BusLoop) async {
         defer { worker.ended() }
         while true {
             isWorkerComing = false
             while let job = jobs.popFirst() {
                 switch job {
                 case .work(let work): await work()
-                case .method(let job): await job.run(on: worker)
+                case .method(let job): await job.run(on: worker, in: loop)
                 }
                 if worker.isCancelled {
                     if callWorker() { executor.scheduleDrain() }
@@ -83,6 +83,13 @@ final class WorkerPool {
             }
             if isShutDown { return }
         }
+    }
+
+    /// The next job for a worker that has run one in `surroundings`, when that has the same.
+    func next(in surroundings: AnyObject) -> (any PoolJob)? {
+        guard case .method(let job) = jobs.first, job.surroundings === surroundings else { return nil }
+        jobs.removeFirst()
+        return job
     }
 
     /// Lets the workers end.

@@ -29,6 +29,8 @@ public struct CallContext: Sendable {
     }
 
     private let content: Content
+    /// The same for calls that have the same context.
+    var identity: AnyObject { content }
     var path: Path? { content.path }
 
     /// The connection that the call came on, and the object's address there.

@@ -11,6 +11,6 @@ extension Connection {
         } catch {
             IncomingCall(connection: self, message: message).fail(error.callText)
         }
-        bus.giveBuffer(frame.result)
+        bus.takeBack(&frame.result)
     }
 }

@@ -87,17 +87,16 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
 
     private func run(_ method: ObjectMethod, _ call: IncomingCall) {
         do {
-            let frame = try self.frame(for: method, call)
+            var frame = try self.frame(for: method, call)
             let uid = method.declared.meta.uid
             if object.isObserved {
                 let arguments = try CallPayload(of: call, method.declared).arguments
                 call.observation = object.begin(uid, arguments, onThread: method.callType == .direct)
             }
             if case .immediate(let body) = method.body {
-                var frame = frame
                 do {
                     try body(&frame)
-                    finish(call, method, frame)
+                    finish(call, method, &frame)
                 } catch {
                     fail(call, method, error)
                 }
@@ -107,7 +106,7 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
             if call.isPost, !call.connection.beginPost(call.payload.readableBytes) {
                 return bus.logger.debug("post dropped: too many run", metadata: [LogKeys.peer: "\(call.connection.origin)"])
             }
-            let execution = MethodExecution(call: call, object: self, method: method, frame: frame)
+            let execution = MethodExecution(call: call, object: self, method: method, frame: consume frame)
             if method.callType == .direct { bus.pool.enqueue(.method(execution)) } else { bus.offLoop.run(execution) }
         } catch {
             call.fail(error.callText)
@@ -131,8 +130,8 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
         return MethodCall(values: arguments, result: bus.takeBuffer(), givesValue: givesValue || method.isDynamic)
     }
 
-    /// Answers with what the method gave.
-    func finish(_ call: IncomingCall, _ method: ObjectMethod, _ frame: MethodCall) {
+    /// Answers with what the method gave, and takes the buffer of that back.
+    func finish(_ call: IncomingCall, _ method: ObjectMethod, _ frame: inout MethodCall) {
         if call.observation != nil {
             object.end(method.declared.meta.uid, call.observation, .result, frame.value(of: method.declared))
         }
@@ -141,7 +140,7 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
         } else {
             call.reply(frame.result, tail: frame.tail)
         }
-        bus.giveBuffer(frame.result)
+        bus.takeBack(&frame.result)
     }
 
     /// Answers with what the method threw.

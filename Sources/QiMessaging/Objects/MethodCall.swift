@@ -13,16 +13,26 @@ public struct MethodCall: Sendable {
     @usableFromInline var result: ByteBuffer
     /// What follows `result`: big raw bytes, which are sent from where they lie.
     @usableFromInline var tail: ByteBuffer?
-    /// The arguments that are left, last first, and whether they and the result are values.
+    /// The result, if it is a value and was given, then the arguments that are left, last first. One array, for each costs in every copy.
     @usableFromInline var values: [QiValue]
+    @usableFromInline var hasResultValue = false
+    /// Whether the arguments and the result are values.
     @usableFromInline let takesValues: Bool
     @usableFromInline let givesValue: Bool
-    /// The result, when it is a value: none or one. An array, for it costs a pointer where a value costs many words in every copy.
-    @usableFromInline var results: [QiValue] = []
 
-    var resultValue: QiValue? {
-        get { results.first }
-        set { results = newValue.map { [$0] } ?? [] }
+    var resultValue: QiValue? { hasResultValue ? values.first : nil }
+
+    /// Gives the result, or another one.
+    @usableFromInline
+    mutating func setResult(_ value: QiValue) {
+        if hasResultValue {
+            values[0] = value
+        } else if values.isEmpty {
+            values = [value]
+        } else {
+            values.insert(value, at: 0)
+        }
+        hasResultValue = true
     }
 
     /// A call whose arguments are bytes of the declared types.
@@ -43,7 +53,7 @@ public struct MethodCall: Sendable {
         self.givesValue = givesValue
     }
 
-    /// All arguments, of a call that takes values.
+    /// All arguments, of a call that takes values and has no result yet.
     mutating func takeValues() -> [QiValue] {
         defer { values = [] }
         return values.reversed()
@@ -59,7 +69,7 @@ public struct MethodCall: Sendable {
 
     @usableFromInline
     mutating func nextValue<Argument: QiConvertible>() throws(WireError) -> Argument {
-        guard let value = values.popLast() else { throw WireError(.truncated, "the call has fewer arguments than its method takes") }
+        guard values.count > (hasResultValue ? 1 : 0), let value = values.popLast() else { throw WireError(.truncated, "the call has fewer arguments than its method takes") }
         return try Argument(qiValue: value)
     }
 
@@ -69,7 +79,7 @@ public struct MethodCall: Sendable {
     @inlinable
     public mutating func reply<Result: QiConvertible>(_ value: Result) throws(WireError) {
         if givesValue {
-            results = [value.qiValue]
+            setResult(value.qiValue)
         } else if let raw = value.asBigRaw {
             result.writeInteger(UInt32(truncatingIfNeeded: raw.readableBytes), endianness: .little)
             tail = raw

@@ -13,12 +13,12 @@ final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
     private var worker: Worker?
     private var isCancelled = false
 
-    init(call: IncomingCall, object: LocalObject, method: ObjectMethod, frame: MethodCall) {
+    init(call: IncomingCall, object: LocalObject, method: ObjectMethod, frame: consuming MethodCall) {
         self.call = call
         self.object = object
         self.method = method
-        context = CallContext.shared(on: call.connection, at: call.address.target, to: object, for: call.relayed)
         self.frame = frame
+        context = CallContext.shared(on: call.connection, at: call.address.target, to: object, for: call.relayed)
         if !call.isPost { call.execution = self }
     }
 
@@ -37,7 +37,7 @@ final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
     func ended() {
         worker = nil
         defer { if call.isPost { call.connection.endPost(call.payload.readableBytes) } }
-        guard let failure else { return object.finish(call, method, frame) }
+        guard let failure else { return object.finish(call, method, &frame) }
         if isCancelled { canceled() } else { object.fail(call, method, failure) }
     }
 
@@ -46,12 +46,27 @@ final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
         call.confirmCancellation()
     }
 
-    /// On the loop.
-    nonisolated(nonsending) func run(on worker: Worker) async {
+    // MARK: - On the loop
+
+    var surroundings: AnyObject { context.identity }
+
+    /// Runs this one, and what waits behind it of calls in the same context.
+    func run(on worker: Worker, in loop: isolated BusLoop) async {
+        await CallContext.$current.withValue(context) {
+            await runInSurroundings(on: worker, in: loop)
+            while !worker.isCancelled, let next = object.bus.pool.next(in: surroundings) {
+                await next.runInSurroundings(on: worker, in: loop)
+            }
+        }
+    }
+
+    func runInSurroundings(on worker: Worker, in loop: isolated BusLoop) async {
         begins(on: worker)
-        await CallContext.$current.withValue(context) { await perform() }
+        await perform()
         ended()
     }
+
+    // MARK: - Off the loop
 
     /// User code is not known to be safe on the loop.
     @concurrent
@@ -62,7 +77,7 @@ final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
     private nonisolated(nonsending) func perform() async {
         do {
             switch method.body {
-            case .values(let body): frame.resultValue = try await body(frame.takeValues(), context)
+            case .values(let body): frame.setResult(try await body(frame.takeValues(), context))
             case .typed(let body): try await body(&frame)
             case .immediate(let body): try body(&frame)
             }

@@ -10,7 +10,7 @@ public struct ObjectBuilder: Sendable {
     /// A method's body. `arguments` has one value per parameter, of the parameter's type; the result is converted to the
     /// declared return type. Whatever it throws reaches the caller as an Error with that text. Its task is cancelled when the caller
     /// cancels the call or goes away; if it then throws, the call is answered Canceled.
-    public typealias Method = @Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue
+    public typealias Method = nonisolated(nonsending) @Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue
 
     /// The body of a typed method: takes its arguments from the call, in order, and gives it the result. It stays on the event loop
     /// when the method is direct, and throws as a ``Method`` does.

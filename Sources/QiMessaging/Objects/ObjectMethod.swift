@@ -2,7 +2,7 @@ import QiWire
 
 /// A method of an object of this process: what is declared, and what runs. A class, so that a call passes it on as one reference.
 final class ObjectMethod: Sendable {
-    typealias Values = @Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue
+    typealias Values = nonisolated(nonsending) @Sendable (_ arguments: [QiValue], _ context: CallContext) async throws -> QiValue
     typealias Typed = nonisolated(nonsending) @Sendable (inout MethodCall) async throws -> Void
 
     /// As ``ObjectBuilder`` describes them.

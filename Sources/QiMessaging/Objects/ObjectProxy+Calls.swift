@@ -105,20 +105,24 @@ extension ObjectProxy {
 
     // MARK: - On the loop
 
-    /// Sends a call and waits for its end. Whoever waits on the loop itself goes on there, without any other thread. A call that is not
-    /// answered within ``Bus/patience`` goes on as a ``CallFlight``, which a cancellation of the task ends.
-    nonisolated(nonsending) static func send(
+    /// Sends a call and waits for its end. Whoever waits on the loop itself goes on there, without any other thread.
+    nonisolated(nonsending) private static func send(
         _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, _ path: RemotePath
     ) async -> CallFlight.Outcome {
         guard !Task.isCancelled else { return .answer(.failure(CallFlight.cancellation)) }
-        let time = TimeAmount(deadline)
         let begun: CallFlight.Begun = await withUnsafeContinuation { task in
             if path.loop.eventLoop.inEventLoop {
-                begin(task, action, content, returns, time, path.object.value, path.loop.bus)
+                begin(task, action, content, returns, deadline, path.object.value, path.loop.bus)
             } else {
-                path.loop.submit { bus in begin(task, action, content, returns, time, path.object.value, bus) }
+                path.loop.submit { bus in begin(task, action, content, returns, deadline, path.object.value, bus) }
             }
         }
+        return await end(of: begun, path)
+    }
+
+    /// How a call ends that was begun. One that is not answered within ``Bus/patience`` goes on as a ``CallFlight``, which a cancellation
+    /// of the task ends.
+    nonisolated(nonsending) static func end(of begun: CallFlight.Begun, _ path: RemotePath) async -> CallFlight.Outcome {
         switch begun {
         case .answer(let answer): return .answer(answer)
         case .lasting(let flight):
@@ -134,16 +138,26 @@ extension ObjectProxy {
 
     private static func begin(
         _ task: UnsafeContinuation<CallFlight.Begun, Never>, _ action: UInt32, _ content: CallContent, _ returns: QiType,
-        _ time: TimeAmount, _ target: RemoteObject, _ bus: Bus
+        _ deadline: Duration, _ target: RemoteObject, _ bus: Bus
     ) {
-        switch content {
-        case .bytes(let payload, let flags) where target.connection != nil && !returns.mayHoldObject:
-            target.call(action, payload, flags: flags, end: .within(time), waiter: .task(task))
-        default:
+        if case .bytes(let payload, let flags) = content, !returns.mayHoldObject, target.connection != nil {
+            target.call(action, payload, flags: flags, end: .within(deadline), waiter: .task(task))
+        } else {
             let flight = CallFlight()
             task.resume(returning: .lasting(flight))
-            start(flight, action, content, returns, .now() + time, target, bus)
+            start(flight, action, content, returns, .now() + TimeAmount(deadline), target, bus)
         }
+    }
+
+    /// As above, of a call whose result holds no object: the usual case, which costs nothing but the frame.
+    static func begin(
+        _ task: UnsafeContinuation<CallFlight.Begun, Never>, _ action: UInt32, _ payload: ByteBuffer, _ tail: ByteBuffer?,
+        _ returns: QiType, _ deadline: Duration, _ target: RemoteObject, _ bus: Bus
+    ) {
+        guard tail == nil, target.connection != nil else {
+            return begin(task, action, tail.map { .parts(payload, tail: $0) } ?? .bytes(payload, []), returns, deadline, target, bus)
+        }
+        target.call(action, payload, flags: [], end: .within(deadline), waiter: .task(task))
     }
 
     private static func start(

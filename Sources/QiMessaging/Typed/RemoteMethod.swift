@@ -78,25 +78,56 @@ extension ObjectProxy {
         indirect case value(QiValue)
     }
 
+    private static let allocator = ByteBufferAllocator()
+
     private nonisolated(nonsending) func perform(
         _ method: RemoteMethod, _ deadline: Duration, _ arguments: (inout MethodArguments) throws(WireError) -> Void
     ) async throws(QiError) -> Answer {
         guard let exact = method.content.exact, case .remote(let path) = handle.target else {
             return .value(try await convert(method, deadline, arguments))
         }
-        let filled = try fill(arguments, into: MethodArguments(bytes: path.loop.takeBuffer(), takesValues: false), method)
-        let payload = filled.bytes
-        let content = filled.tail.map { CallContent.parts(payload, tail: $0) } ?? .bytes(payload, [])
-        let outcome = await Self.send(exact.uid, content, exact.returns, deadline, path)
-        path.loop.giveBuffer(payload)
-        switch outcome {
-        case .answer(.reply(let reply, let flags)):
-            if flags.isEmpty { return .bytes(reply) }
-            do { return .value(try reply.value(of: exact.returns, flags: flags)) } catch {
-                throw QiError(.invalid, "the result of \(name).\(method.name) cannot be read: \(error.message)")
+        guard !Task.isCancelled else { throw failure(.failure(CallFlight.cancellation), method, deadline) }
+        // In no variable of its own: whoever writes to what two hold writes to a copy.
+        var filled = MethodArguments(
+            bytes: path.loop.eventLoop.inEventLoop ? path.loop.bus.takeBuffer() : Self.allocator.buffer(capacity: 128), takesValues: false)
+        try fill(arguments, into: &filled, method)
+        let begun: CallFlight.Begun = await withUnsafeContinuation { task in
+            if path.loop.eventLoop.inEventLoop {
+                let bus = path.loop.bus
+                Self.begin(task, exact.uid, filled.bytes, filled.tail, exact.returns, deadline, path.object.value, bus)
+                // It was copied.
+                bus.takeBack(&filled.bytes)
+            } else {
+                path.loop.executor.submit { [bytes = filled.bytes, tail = filled.tail] in
+                    Self.begin(task, exact.uid, bytes, tail, exact.returns, deadline, path.object.value, path.object.value.bus)
+                }
             }
+        }
+        guard case .answer(.reply(let reply, let flags)) = begun else {
+            return try await end(begun, exact.returns, method, deadline, path)
+        }
+        return flags.isEmpty ? .bytes(reply) : .value(try value(of: reply, flags, exact.returns, method))
+    }
+
+    /// A call that was not answered at once, or not with a result.
+    private nonisolated(nonsending) func end(
+        _ begun: CallFlight.Begun, _ returns: QiType, _ method: RemoteMethod, _ deadline: Duration, _ path: RemotePath
+    ) async throws(QiError) -> Answer {
+        switch await Self.end(of: begun, path) {
+        case .answer(.reply(let reply, let flags)):
+            return flags.isEmpty ? .bytes(reply) : .value(try value(of: reply, flags, returns, method))
         case .answer(let answer): throw failure(answer, method, deadline)
         case .value(let result): return .value(try result.get())
+        }
+    }
+
+    private func value(
+        of reply: ByteBuffer, _ flags: MessageFlags, _ returns: QiType, _ method: RemoteMethod
+    ) throws(QiError) -> QiValue {
+        do throws(WireError) {
+            return try reply.value(of: returns, flags: flags)
+        } catch {
+            throw QiError(.invalid, "the result of \(name).\(method.name) cannot be read: \(error.message)")
         }
     }
 
@@ -112,20 +143,20 @@ extension ObjectProxy {
         switch method.content.resolution {
         case .missing(let error): throw error
         case .exact(let found), .converting(let found):
-            let values = try fill(arguments, into: MethodArguments(bytes: ByteBuffer(), takesValues: true), method).values
-            return try await call(found, values, deadline)
+            var filled = MethodArguments(bytes: ByteBuffer(), takesValues: true)
+            try fill(arguments, into: &filled, method)
+            return try await call(found, filled.values, deadline)
         }
     }
 
     private func fill(
-        _ arguments: (inout MethodArguments) throws(WireError) -> Void, into filled: consuming MethodArguments, _ method: RemoteMethod
-    ) throws(QiError) -> MethodArguments {
+        _ arguments: (inout MethodArguments) throws(WireError) -> Void, into filled: inout MethodArguments, _ method: RemoteMethod
+    ) throws(QiError) {
         do {
             try arguments(&filled)
         } catch {
             throw QiError(.invalid, "the arguments of \(name).\(method.name) cannot be sent: \(error.message)")
         }
-        return filled
     }
 
     /// The implementation itself when the object is of this process, for a call with nothing between. Ask once and keep the answer,

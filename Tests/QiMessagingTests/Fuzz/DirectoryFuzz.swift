@@ -30,7 +30,7 @@ final class DirectoryFuzz {
         bus = Bus(executor: LoopExecutor(loop), logger: Self.quiet)
         directory = ServiceDirectory(bus: bus, machineID: "machine", limits: Self.limits)
         bystander = EmbeddedChannel(loop: loop)
-        bus.executor.onIdle { [unowned bus] in bus.flushDirty() }
+        bus.executor.onIdle(wake: { [unowned bus] in bus.pool.callWorker() }, idle: { [unowned bus] in bus.flushDirty() })
         var echo = ObjectBuilder()
         // Immediate: there is no pool, and nothing to wait for.
         echo.advertise(immediateMethod: "echo", parameters: [.string], returns: .string) { call in

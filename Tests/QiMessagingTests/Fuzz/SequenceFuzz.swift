@@ -43,7 +43,7 @@ final class SequenceFuzz {
         rule.only = [.call: ["Echo.echo"], .read: ["Echo.level"], .subscribe: ["Echo.said"]]
         directory = ServiceDirectory(
             bus: bus, machineID: "machine", limits: Self.limits, accessControl: AccessControl(PermissionPolicy(rules: [rule])))
-        bus.executor.onIdle { [unowned bus] in bus.flushDirty() }
+        bus.executor.onIdle(wake: { [unowned bus] in bus.pool.callWorker() }, idle: { [unowned bus] in bus.flushDirty() })
         channel = EmbeddedChannel(loop: loop)
         connection = Connection(
             bus: bus, channel: channel, role: .server, origin: .tcp(host: "10.0.0.2"), owner: directory, limits: Self.limits,
