@@ -44,7 +44,7 @@ final class Connection {
     /// Calls of ours (`Connection+Calling`).
     var calls = CallTable<CallWaiter>()
     var lateReplies = LateReplies()
-    private var incoming: [UInt32: IncomingCall] = [:]
+    private var incoming = IDTable<IncomingCall>()
     /// Why new calls are refused, as their callers read it; nil while they are served.
     var refusal: String?
     /// Objects that only this connection reaches: looked-up services, objects sent as values.
@@ -169,9 +169,8 @@ final class Connection {
         lateReplies = LateReplies()
         // It leads back here.
         lastContext = nil
-        let pending = incoming
-        incoming = [:]
-        for call in pending.values {
+        let pending = incoming.removeAll()
+        for call in pending {
             call.isAwaited = false
             call.abandon()
         }
@@ -274,7 +273,7 @@ final class Connection {
         hand(call, to: receiver)
         // Most calls of methods that stay on the loop have their answer by now.
         if !call.isAnswered, !isClosed {
-            incoming[message.id] = call
+            incoming.insert(call, at: message.id)
             call.isAwaited = true
             keepArguments(call.payload.readableBytes)
         } else if isClosed {
@@ -364,7 +363,7 @@ final class Connection {
     func answered(_ call: IncomingCall) {
         guard call.isAwaited else { return }
         call.isAwaited = false
-        incoming[call.header.id] = nil
+        incoming.remove(call.header.id)
         dropArguments(call.payload.readableBytes)
     }
 

@@ -1,0 +1,37 @@
+@testable import QiMessaging
+import Testing
+
+struct IDTableTests {
+    private final class Box: Sendable {
+        let number: Int
+        init(_ number: Int) { self.number = number }
+    }
+
+    /// The same as a dictionary does, whatever the order.
+    @Test(arguments: [UInt32(1), 3, 1 << 12, 1 << 20])
+    func holdsWhatADictionaryHolds(apart: UInt32) {
+        var generator = SystemRandomNumberGenerator()
+        var table = IDTable<Box>()
+        var expected: [UInt32: Box] = [:]
+        for number in 0..<20_000 {
+            // Few ids, so that they come again; as far apart as makes them collide.
+            let id = UInt32.random(in: 0..<300, using: &generator) &* apart
+            if Bool.random(using: &generator) {
+                let box = Box(number)
+                table.insert(box, at: id)
+                expected[id] = box
+            } else {
+                table.remove(id)
+                expected[id] = nil
+            }
+            guard table.count == expected.count, table[id] === expected[id] else {
+                Issue.record("id \(id) after \(number) steps")
+                return
+            }
+        }
+        for id in (0..<300).map({ UInt32($0) &* apart }) where table[id] !== expected[id] { Issue.record("id \(id) at the end") }
+        let values = table.removeAll()
+        #expect(values.count == expected.count)
+        #expect(table.isEmpty && table[0] == nil)
+    }
+}
