@@ -61,6 +61,48 @@ struct BusLoopTests {
         await loop.shutDown()
     }
 
+    /// It leaves a job on the loop at any time.
+    @Test func workThatNeverLeavesTheLoopIdleDoesNotHoldUpTheRest() async throws {
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+        let ended = AsyncStream.makeStream(of: Void.self)
+        await loop.perform { bus in
+            let hasRun = Shared(false)
+            bus.enqueue {
+                while !hasRun.value {
+                    async let child: Void = Task.yield()
+                    await child
+                }
+                ended.continuation.yield()
+            }
+            bus.enqueue { hasRun.value = true }
+        }
+        for await _ in ended.stream { break }
+        await loop.shutDown()
+    }
+
+    /// A worker that waits for the next job keeps nothing of the last.
+    @Test func nothingIsLeftOfACallWhoseWorkerIsIdle() async throws {
+        try await withDirectory { directory, endpoint in
+            var builder = ObjectBuilder()
+            builder.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in arguments[0] }
+            var hosted: HostedObject? = try await directory.register(builder, as: "Echo")
+            weak let object = hosted?.object
+            try await withSession(endpoint) { session in
+                let service = try await session.service("Echo")
+                _ = try await service.call("echo", arguments: [.string("a")])
+            }
+            if let last = hosted { try await directory.unregister(last) }
+            hosted = nil
+            // The connection ends in the directory a moment after the session.
+            while object != nil { try await endsOfConnections(at: endpoint) }
+        }
+    }
+
+    /// One more connection comes and goes.
+    private func endsOfConnections(at endpoint: Endpoint) async throws {
+        try await withSession(endpoint) { session in _ = try await session.services() }
+    }
+
     /// As one that is stopped may have such work under way.
     @Test func workOffTheLoopEndsBeforeTheShutdownReturns() async throws {
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
@@ -71,6 +113,12 @@ struct BusLoopTests {
         let wasCancelled = job.wasCancelled.load(ordering: .sequentiallyConsistent)
         #expect(wasCancelled)
     }
+}
+
+/// A value of one event loop.
+private final class Shared {
+    var value: Bool
+    init(_ value: Bool) { self.value = value }
 }
 
 /// Work off the loop that waits until it is cancelled.

@@ -34,4 +34,18 @@ struct IDTableTests {
         #expect(values.count == expected.count)
         #expect(table.isEmpty && table[0] == nil)
     }
+
+    /// Ids that a peer spaces as it likes.
+    @Test(arguments: 0..<32)
+    func findsIdsQuicklyThatAreFarApart(bits: UInt32) {
+        var longest: [Int] = []
+        // What a factor is bad for is another's best: half of the tables are to be good.
+        for _ in 0..<9 {
+            var table = IDTable<Box>()
+            let box = Box(0)
+            for number in 0..<1_024 { table.insert(box, at: UInt32(number) << bits) }
+            longest.append(table.longestWay)
+        }
+        #expect(longest.sorted()[4] < 64)
+    }
 }

@@ -49,7 +49,7 @@ struct LocalCallTests {
                 _ = try await service.call("note", arguments: [])
                 return here
             }
-            #expect(places.thread.withLock { $0 } != here)
+            #expect(try #require(places.thread.withLock { $0 }) != here)
         }
     }
 
@@ -60,7 +60,61 @@ struct LocalCallTests {
                 _ = try await service.call("note", arguments: [])
                 return here
             }.value
-            #expect(places.thread.withLock { $0 } != here)
+            #expect(try #require(places.thread.withLock { $0 }) != here)
+        }
+    }
+
+    /// It holds its caller's thread, so that something else must look at the clock.
+    @Test func theDeadlineCancelsAMethodThatNeverSuspends() async throws {
+        try await withDirectory { directory, endpoint in
+            var builder = ObjectBuilder()
+            builder.advertiseMethod("compute", "()") { _, _ in
+                while !Task.isCancelled {}
+                return .void
+            }
+            _ = try await directory.register(builder, as: "Busy")
+            try await withSession(endpoint, callsInProcess: true) { session in
+                let service = try await session.service("Busy")
+                let error = await #expect(throws: QiError.self) {
+                    _ = try await service.call("compute", arguments: [], deadline: .milliseconds(10))
+                }
+                #expect(error?.code == .timedOut)
+                #expect(error?.message.contains("Busy.compute") == true)
+            }
+        }
+    }
+
+    @Test func theEndOfTheServiceCancelsAMethodThatWaits() async throws {
+        try await withDirectory { directory, endpoint in
+            let (begun, beginning) = AsyncStream.makeStream(of: Void.self)
+            var builder = ObjectBuilder()
+            builder.advertiseMethod("wait", "()") { _, _ in
+                beginning.yield()
+                await untilCancelled()
+                return .void
+            }
+            let hosted = try await directory.register(builder, as: "Waiting")
+            try await withSession(endpoint, callsInProcess: true) { session in
+                let service = try await session.service("Waiting")
+                let call = Task { try await service.call("wait", arguments: [], deadline: .seconds(60)) }
+                for await _ in begun { break }
+                try await directory.unregister(hosted)
+                let error = await #expect(throws: QiError.self) { _ = try await call.value }
+                #expect(error?.code == .notFound)
+            }
+        }
+    }
+
+    @Test func aCancelledTaskDoesNotCall() async throws {
+        try await withPlaces { _, service, places in
+            let task = Task {
+                await untilCancelled()
+                return try await service.call("note", arguments: [])
+            }
+            task.cancel()
+            let error = await #expect(throws: QiError.self) { _ = try await task.value }
+            #expect(error?.code == .cancelled)
+            #expect(places.thread.withLock { $0 } == nil)
         }
     }
 
@@ -82,6 +136,23 @@ struct LocalCallTests {
                 let depth = try await service.call("depth", arguments: [.uint32(5_000)], deadline: .seconds(60))
                 #expect(depth.asUInt32 == 5_000)
                 own.withLock { $0 = nil }
+            }
+        }
+    }
+
+    @Test func aResultMayBeGivenBeforeAllArgumentsAreTaken() async throws {
+        try await withDirectory { directory, endpoint in
+            var builder = ObjectBuilder()
+            builder.advertise(method: "second", parameters: [.string, .string], returns: .string) { call in
+                try call.reply("first \(try call.next(String.self))")
+                try call.reply("then \(try call.next(String.self))")
+                #expect(throws: WireError.self) { try call.next(String.self) }
+            }
+            _ = try await directory.register(builder, as: "Early")
+            try await withSession(endpoint, callsInProcess: true) { session in
+                let service = try await session.service("Early")
+                let result = try await service.call("second", arguments: [.string("a"), .string("b")])
+                #expect(result.asString == "then b")
             }
         }
     }

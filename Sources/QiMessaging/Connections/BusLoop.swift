@@ -29,8 +29,9 @@ public actor BusLoop {
         // The bus keeps the executor and this the bus, until `shutDown`.
         executor.onIdle(wake: { [bus = self.bus] in bus.pool.callWorker() }, idle: { [bus = self.bus] in bus.flushDirty() })
         // Owned: `shutDown` ends both, and every worker is a child of one.
-        pool = Task(executorPreference: executor) { await self.runPool() }
-        offLoopPool = Task { await self.runOffLoopPool() }
+        // Detached: what is served later must not find the task-local values of whoever comes here first.
+        pool = Task.detached(executorPreference: executor) { await self.runPool() }
+        offLoopPool = Task.detached { await self.runOffLoopPool() }
     }
 
     private func runPool() async {
@@ -77,17 +78,14 @@ public actor BusLoop {
 
     @concurrent
     private nonisolated func runOffLoop(_ worker: NIOLoopBound<Worker>) async {
-        var last: (any OffLoopJob)?
-        while let job = await nextOffLoop(worker, after: last) {
-            await job.run()
-            last = job
-        }
+        // The task holds no job while it waits: all that a call keeps would live as long.
+        while let job = await nextOffLoop(worker) { await job.run() }
     }
 
     @concurrent
-    private nonisolated func nextOffLoop(_ worker: NIOLoopBound<Worker>, after last: (any OffLoopJob)?) async -> (any OffLoopJob)? {
+    private nonisolated func nextOffLoop(_ worker: NIOLoopBound<Worker>) async -> (any OffLoopJob)? {
         await withUnsafeContinuation { task in
-            executor.submit { [box] in box.value.offLoop.next(of: worker.value, after: last, task) }
+            executor.submit { [box] in box.value.offLoop.next(of: worker.value, task) }
         }
     }
 
@@ -118,7 +116,7 @@ public actor BusLoop {
         bus.forgetJobs()
         bus.flushDirty()
         // Here and not when this handle goes: the event loop may have ended by then.
-        executor.onIdle(wake: { false }, idle: {})
+        executor.onIdle(wake: {}, idle: {})
     }
 
     /// Runs `job` in the pool; ``shutDown()`` cancels it and waits for it.

@@ -31,7 +31,7 @@ struct CallTable<Completion> {
     private(set) var count = 0
     /// How many entries have a deadline, so that a table without any costs nothing per tick.
     private(set) var deadlines = 0
-    /// How many have a time of which no clock knows yet.
+    /// How many of those that wait for the clock to be looked at (``CallEnd/within(_:)``, ``CallEnd/by(_:)``).
     private(set) var young = 0
 
     /// The id for a new call, or nil when 65 536 are outstanding.
@@ -68,7 +68,7 @@ struct CallTable<Completion> {
         switch end {
         case .never: break
         case .at: deadlines += change
-        case .within: young += change
+        case .within, .by: young += change
         }
     }
 
@@ -103,14 +103,14 @@ struct CallTable<Completion> {
         }
     }
 
-    /// Gives every call that has a time its deadline, counted from now.
+    /// Gives every young call its deadline.
     ///
     /// - Parameter patient: what becomes of one's completion, given its id: its caller may have to be told that it takes longer.
     mutating func mature(at now: NIODeadline, _ patient: (UInt32, Completion) -> Completion) {
-        guard young > 0 else { return }
         for index in slots.indices {
-            guard case .used(var entry) = slots[index], case .within(let time) = entry.end else { continue }
-            entry.end = .at(now + TimeAmount(time))
+            guard young > 0 else { return }
+            guard case .used(var entry) = slots[index], let deadline = entry.end.deadline(at: now) else { continue }
+            entry.end = .at(deadline)
             entry.completion = patient(UInt32(generations[index]) << Self.slotBits | UInt32(index), entry.completion)
             slots[index] = .used(entry)
             young -= 1
@@ -134,6 +134,18 @@ enum CallEnd {
     case at(NIODeadline)
     /// So long after it was made, by a clock that is looked at for many calls at once (``Bus/patience``): most are answered before.
     case within(Duration)
+
+    /// At a time, and young until then as one of ``within(_:)``.
+    case by(NIODeadline)
+
+    /// The deadline of one that is young.
+    func deadline(at now: NIODeadline) -> NIODeadline? {
+        switch self {
+        case .never, .at: nil
+        case .within(let time): now + TimeAmount(time)
+        case .by(let deadline): deadline
+        }
+    }
 
     init(_ deadline: NIODeadline?) { self = deadline.map(CallEnd.at) ?? .never }
 }

@@ -29,7 +29,7 @@ extension Connection {
         switch end {
         case .never: break
         case .at: bus.needTimer()
-        case .within: bus.needPatience()
+        case .within, .by: bus.needPatience()
         }
         if let caller { tell(caller, of: id) }
         send(.call, id: id, address: address, flags: flags, payload: payload, tail: tail)
@@ -61,13 +61,15 @@ extension Connection {
 
     /// Calls that have waited for some time get their deadlines, and their callers are told that it takes longer.
     func mature(_ now: NIODeadline) {
+        var lasting: [(task: UnsafeContinuation<CallFlight.Begun, Never>, flight: CallFlight)] = []
         calls.mature(at: now) { id, waiter in
             guard case .task(let task) = waiter else { return waiter }
             let flight = CallFlight()
             _ = flight.sent(self.id, id)
-            task.resume(returning: .lasting(flight))
+            lasting.append((task, flight))
             return .flight(flight)
         }
+        for (task, flight) in lasting { task.resume(returning: .lasting(flight)) }
     }
 
     private func sendCancel(_ id: UInt32, _ address: ActionAddress) {

@@ -1,6 +1,6 @@
 /// Values by the message id of their peer: a hash table for numbers that a peer chooses, with one multiplication where `Dictionary` takes
-/// a hundred instructions. Open addressing; what was removed leaves no gap. The factor differs from table to table, so that a peer cannot
-/// choose ids which collide.
+/// a hundred instructions. Open addressing; what was removed leaves no gap. The high bits of the product with a factor of its own decide
+/// (multiply-shift hashing): which ids collide differs from table to table.
 struct IDTable<Value: AnyObject> {
     private struct Slot {
         var id: UInt32 = 0
@@ -9,7 +9,9 @@ struct IDTable<Value: AnyObject> {
 
     private var slots: [Slot] = []
     /// Odd.
-    private let factor = UInt32.random(in: .min ... .max) | 1
+    private let factor = UInt64.random(in: .min ... .max) | 1
+    /// So that as many bits are left as number the slots.
+    private var shift: UInt64 = 64
     private(set) var count = 0
 
     private static var least: Int { 16 }
@@ -20,8 +22,7 @@ struct IDTable<Value: AnyObject> {
     private var mask: Int { slots.count - 1 }
 
     private func home(of id: UInt32) -> Int {
-        // The high bits are the mixed ones.
-        Int((id &* factor) >> 12 ^ (id &* factor)) & mask
+        Int(truncatingIfNeeded: (UInt64(id) &* factor) >> shift)
     }
 
     /// Where the id is, or would be put. There is a free slot.
@@ -69,9 +70,15 @@ struct IDTable<Value: AnyObject> {
         return values
     }
 
+    /// The longest way from the home of an id to its place: what a look-up costs at most.
+    var longestWay: Int {
+        slots.indices.reduce(0) { slots[$1].value == nil ? $0 : max($0, ($1 - home(of: slots[$1].id)) & mask) }
+    }
+
     private mutating func grow() {
         let old = slots
         slots = [Slot](repeating: Slot(), count: max(Self.least, old.count * 2))
+        shift = UInt64(64 - slots.count.trailingZeroBitCount)
         for slot in old where slot.value != nil { slots[place(of: slot.id)] = slot }
     }
 }

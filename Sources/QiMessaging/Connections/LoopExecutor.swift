@@ -17,9 +17,9 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     private var runningWork: [@Sendable () -> Void] = []
     private var isDraining = false
     private var isDrainScheduled = false
-    /// Runs when no job is ready any more; answers whether it made one ready.
-    private var wake: (() -> Bool)?
-    /// Runs after it. This is where dirty connections flush once.
+    /// Runs whenever the jobs that were ready have run, and may make one ready.
+    private var wake: (() -> Void)?
+    /// Runs when no job is ready any more. This is where dirty connections flush once.
     private var whenIdle: (() -> Void)?
 
     private struct Remote {
@@ -34,12 +34,12 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         localJobs.reserveCapacity(64)
     }
 
-    /// Sets what runs each time all ready jobs have run. Called on the loop.
+    /// Sets what runs besides jobs. Called on the loop.
     ///
     /// - Parameters:
-    ///   - wake: answers whether it made another job ready.
-    ///   - idle: runs when it did not.
-    func onIdle(wake: @escaping () -> Bool, idle: @escaping () -> Void) {
+    ///   - wake: runs each time the jobs that were ready have run; may make others ready.
+    ///   - idle: runs when no job is ready any more.
+    func onIdle(wake: @escaping () -> Void, idle: @escaping () -> Void) {
         eventLoop.assertInEventLoop()
         self.wake = wake
         whenIdle = idle
@@ -94,13 +94,15 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         isDraining = true
         isDrainScheduled = false
         takeRemote()
-        while !localJobs.isEmpty || wake?() == true {
+        wake?()
+        while !localJobs.isEmpty {
             swap(&runningJobs, &localJobs)
             for index in runningJobs.indices {
                 runningJobs[index].runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
             }
             runningJobs.removeAll(keepingCapacity: true)
             takeRemote()
+            wake?()
         }
         isDraining = false
         whenIdle?()

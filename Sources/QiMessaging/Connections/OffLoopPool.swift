@@ -29,6 +29,7 @@ final class OffLoopPool {
     }
 
     private func give(_ job: any OffLoopJob, to worker: Worker, _ task: UnsafeContinuation<(any OffLoopJob)?, Never>) {
+        worker.job = job
         job.begins(on: worker)
         task.resume(returning: job)
     }
@@ -53,15 +54,15 @@ final class OffLoopPool {
         return false
     }
 
-    /// The next job of a worker, for its task. nil ends it: the bus has ended, it was cancelled for the sake of the last job, or more
-    /// workers are idle than anybody needs.
-    ///
-    /// - Parameter last: the job it has run; nil for a new worker.
-    func next(of worker: Worker, after last: (any OffLoopJob)?, _ task: UnsafeContinuation<(any OffLoopJob)?, Never>) {
+    /// The job of a worker has ended, if it had one, and its task wants the next. nil ends it: the bus has ended, it was cancelled for the
+    /// sake of the last job, or more workers are idle than anybody needs.
+    func next(of worker: Worker, _ task: UnsafeContinuation<(any OffLoopJob)?, Never>) {
+        let last = worker.job
+        worker.job = nil
         if let last { last.ended() } else { comingWorkers -= 1 }
-        if !isShutDown, !worker.isCancelled {
+        if !worker.isCancelled {
             if let job = jobs.popFirst() { return give(job, to: worker, task) }
-            if idle.count < WorkerPool.mostIdle { return idle.append((worker, task)) }
+            if !isShutDown, idle.count < WorkerPool.mostIdle { return idle.append((worker, task)) }
         }
         worker.ended()
         task.resume(returning: nil)

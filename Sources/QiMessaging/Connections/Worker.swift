@@ -15,6 +15,8 @@ final class Worker {
     private var waiting: UnsafeContinuation<Void, Never>?
     private var isEnded = false
     private(set) var isCancelled = false
+    /// What its task runs off the loop. Held here, so that the call and all that is its go on the loop.
+    var job: (any OffLoopJob)?
 
     /// Cancels the task that runs the present job.
     func cancel() {

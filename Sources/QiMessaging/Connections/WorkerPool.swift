@@ -28,22 +28,21 @@ final class WorkerPool {
     func enqueue(_ job: Job) {
         guard !isShutDown else { return }
         jobs.append(job)
-        if callWorker() { executor.scheduleDrain() }
+        callWorker()
     }
 
-    /// Has a worker come for the jobs that wait, unless one is on its way; answers whether that makes a job of the loop ready. Called when
-    /// the loop has nothing else to run as well: the worker that was there may have suspended.
-    func callWorker() -> Bool {
-        guard !jobs.isEmpty, !isWorkerComing else { return false }
+    /// Has a worker come for the jobs that wait, unless one is on its way. Called after each burst of the loop as well: the worker that
+    /// was there may have suspended.
+    func callWorker() {
+        guard !jobs.isEmpty, !isWorkerComing else { return }
         if let worker = idleWorkers.popLast() {
             isWorkerComing = true
             worker.resume()
-            return true
+        } else if let growth {
+            self.growth = nil
+            growth.resume()
         }
-        guard let growth else { return false }
-        self.growth = nil
-        growth.resume()
-        return true
+        executor.scheduleDrain()
     }
 
     /// Returns when the pool must grow by one worker; false when the bus has ended.
@@ -72,10 +71,7 @@ final class WorkerPool {
                 case .work(let work): await work()
                 case .method(let job): await job.run(on: worker, in: loop)
                 }
-                if worker.isCancelled {
-                    if callWorker() { executor.scheduleDrain() }
-                    return
-                }
+                if worker.isCancelled { return callWorker() }
             }
             if isShutDown || idleWorkers.count >= Self.mostIdle { return }
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in

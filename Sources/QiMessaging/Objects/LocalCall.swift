@@ -6,15 +6,35 @@ import Synchronization
 /// One call within this process of a method that may take its time: a task of its own, which is cancelled when the caller is, when
 /// the deadline passes, and when the service goes away. The call ends when the method does.
 final class LocalCall: Sendable {
-    typealias Outcome = Result<QiValue, any Error>
+    /// A task that may be cancelled from elsewhere while it runs.
+    // @unchecked: what it is used for, `cancel`, is `Task`'s as well, and may be called from anywhere.
+    private struct Running: @unchecked Sendable {
+        let task: UnsafeCurrentTask
+    }
 
     private struct State {
-        var outcome: Outcome?
+        var outcome: Result<QiValue, any Error>?
         var interruption: QiError?
-        var waiter: UnsafeContinuation<Void, Never>?
+        var running: Running?
+        /// How many cancel the task just now, and who waits for them: it must not end before.
+        var cancelling = 0
+        var whenCancelled: UnsafeContinuation<Void, Never>?
+        /// What watches it, when it lasts.
+        var timer: Scheduled<Void>?
+        var end: UInt64?
+        var isOver = false
     }
 
     private let state = Mutex(State())
+    private let label: CallLabel
+    private let deadline: Duration
+    private let handle: ProxyHandle
+
+    private init(_ label: CallLabel, _ deadline: Duration, _ handle: ProxyHandle) {
+        self.label = label
+        self.deadline = deadline
+        self.handle = handle
+    }
 
     /// How many calls run within each other on one thread.
     @TaskLocal private static var depth = 0
@@ -26,51 +46,78 @@ final class LocalCall: Sendable {
         _ label: CallLabel, deadline: Duration, through handle: ProxyHandle, isolation: isolated (any Actor)? = #isolation,
         _ body: @escaping @Sendable () async throws -> QiValue
     ) async throws -> QiValue {
-        let call = LocalCall()
+        guard !Task.isCancelled else { throw DynamicObject.Interruption(error: cancellation(label)) }
+        let call = LocalCall(label, deadline, handle)
         let depth = isolation == nil && MultiThreadedEventLoopGroup.currentEventLoop == nil ? Self.depth + 1 : 0
-        let mayBegin = 1...mostDepth ~= depth
-        try await withThrowingDiscardingTaskGroup { group in
-            if mayBegin {
-                group.addImmediateTask { await $depth.withValue(depth) { call.finish(await outcome(of: body)) } }
-                if call.isFinished { return }
+        LocalCallWatch.shared.began(call)
+        await withDiscardingTaskGroup { group in
+            if 1...mostDepth ~= depth {
+                group.addImmediateTask { await $depth.withValue(depth) { await call.perform(body) } }
             } else {
-                group.addTask(executorPreference: globalConcurrentExecutor) {
-                    await $depth.withValue(0) { call.finish(await outcome(of: body)) }
-                }
+                group.addTask(executorPreference: globalConcurrentExecutor) { await $depth.withValue(0) { await call.perform(body) } }
             }
-            if try await !call.ends(label, deadline, handle) { group.cancelAll() }
         }
+        LocalCallWatch.shared.ended(call)
+        if Task.isCancelled { call.interrupt(cancellation(label)) }
         return try call.result()
     }
 
-    /// Returns when the method has ended, or is to be cancelled: answers which.
-    private nonisolated(nonsending) func ends(_ label: CallLabel, _ deadline: Duration, _ handle: ProxyHandle) async throws -> Bool {
-        let end = try handle.whenEnded { self.interrupt($0) }
-        let timer = MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: TimeAmount(deadline)) {
-            self.interrupt(QiError(.timedOut, "timed out after \(deadline.text) waiting for \(label)"))
+    private static func cancellation(_ label: CallLabel) -> QiError { QiError(.cancelled, "the call to \(label) was cancelled") }
+
+    // MARK: - The method's task
+
+    private func perform(_ body: @Sendable () async throws -> QiValue) async {
+        await withUnsafeCurrentTask { task in
+            if let task { begins(Running(task: task)) }
+            let outcome: Result<QiValue, any Error>
+            do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+            let isBeingCancelled = state.withLock { state in
+                state.outcome = outcome
+                state.running = nil
+                return state.cancelling > 0
+            }
+            if isBeingCancelled { await cancelled() }
         }
-        defer {
-            timer.cancel()
-            handle.stopListening(end)
-        }
-        await withTaskCancellationHandler {
-            await changed()
-        } onCancel: {
-            interrupt(QiError(.cancelled, "the call to \(label) was cancelled"))
-        }
-        return isFinished
     }
 
-    private static func outcome(of body: @Sendable () async throws -> QiValue) async -> Outcome {
-        do { return .success(try await body()) } catch { return .failure(error) }
+    private func begins(_ running: Running) {
+        let isUnwanted = state.withLock { state in
+            state.running = running
+            return state.interruption != nil
+        }
+        if isUnwanted { running.task.cancel() }
     }
 
-    private var isFinished: Bool { state.withLock { $0.outcome != nil } }
+    /// Returns when nobody cancels the task any more.
+    private nonisolated(nonsending) func cancelled() async {
+        await withUnsafeContinuation { continuation in
+            let isOver = state.withLock { state in
+                if state.cancelling > 0 { state.whenCancelled = continuation }
+                return state.cancelling == 0
+            }
+            if isOver { continuation.resume() }
+        }
+    }
 
-    private func finish(_ outcome: Outcome) { change { $0.outcome = outcome } }
+    // MARK: - Its end from elsewhere
 
+    /// The answer is not wanted any more: the method is cancelled, wherever it is.
     private func interrupt(_ error: QiError) {
-        change { state in if state.outcome == nil, state.interruption == nil { state.interruption = error } }
+        let running = state.withLock { state -> Running? in
+            guard state.interruption == nil else { return nil }
+            state.interruption = error
+            if state.running != nil { state.cancelling += 1 }
+            return state.running
+        }
+        guard let running else { return }
+        // Not within the lock: what the method does at its cancellation is its own.
+        running.task.cancel()
+        let waiter = state.withLock { state in
+            state.cancelling -= 1
+            defer { if state.cancelling == 0 { state.whenCancelled = nil } }
+            return state.cancelling == 0 ? state.whenCancelled : nil
+        }
+        waiter?.resume()
     }
 
     private func result() throws -> QiValue {
@@ -80,25 +127,70 @@ final class LocalCall: Sendable {
         return try outcome.get()
     }
 
-    private func change(_ body: (inout State) -> Void) {
-        let waiter = state.withLock { state in
-            body(&state)
-            defer { state.waiter = nil }
-            return state.waiter
+    // MARK: - Watching
+
+    /// It lasts: from now on the deadline runs, and the end of its service ends it.
+    fileprivate func watch() {
+        let end: UInt64
+        do throws(QiError) {
+            end = try handle.whenEnded { self.interrupt($0) }
+        } catch {
+            return interrupt(error)
         }
-        waiter?.resume()
+        let timer = MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: TimeAmount(deadline)) {
+            self.interrupt(QiError(.timedOut, "timed out after \(self.deadline.text) waiting for \(self.label)"))
+        }
+        let isOver = state.withLock { state in
+            state.timer = timer
+            state.end = end
+            return state.isOver
+        }
+        if isOver { endWatch() }
     }
 
-    /// Returns when the method has ended or is to be cancelled.
-    private nonisolated(nonsending) func changed() async {
-        await withUnsafeContinuation { continuation in
-            let isDue = state.withLock { state in
-                if state.outcome != nil || state.interruption != nil { return true }
-                state.waiter = continuation
-                return false
-            }
-            if isDue { continuation.resume() }
+    fileprivate func endWatch() {
+        let (timer, end) = state.withLock { state in
+            state.isOver = true
+            defer { (state.timer, state.end) = (nil, nil) }
+            return (state.timer, state.end)
         }
+        timer?.cancel()
+        if let end { handle.stopListening(end) }
+    }
+}
+
+/// The calls within this process that were begun lately. Most end before anybody looks: only what is still there then gets a timer.
+private final class LocalCallWatch: Sendable {
+    static let shared = LocalCallWatch()
+
+    private struct State {
+        var calls: [ObjectIdentifier: LocalCall] = [:]
+        var isScheduled = false
+    }
+
+    private let state = Mutex(State())
+
+    func began(_ call: LocalCall) {
+        let mustSchedule = state.withLock { state in
+            state.calls[ObjectIdentifier(call)] = call
+            defer { state.isScheduled = true }
+            return !state.isScheduled
+        }
+        if mustSchedule { MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: Bus.patience) { self.look() } }
+    }
+
+    func ended(_ call: LocalCall) {
+        let wasShort = state.withLock { $0.calls.removeValue(forKey: ObjectIdentifier(call)) != nil }
+        if !wasShort { call.endWatch() }
+    }
+
+    private func look() {
+        let lasting = state.withLock { state in
+            state.isScheduled = false
+            defer { state.calls.removeAll(keepingCapacity: true) }
+            return Array(state.calls.values)
+        }
+        for call in lasting { call.watch() }
     }
 }
 

@@ -3,7 +3,7 @@ import NIOCore
 public import QiWire
 
 extension ObjectProxy {
-    /// Calls a method by name (or full name, `name::(signature)`) and converts the result.
+    /// Calls a method by name (or full name, `name::(signature)`) and converts the result. A task that is cancelled already makes no call.
     public nonisolated(nonsending) func call<Result: QiConvertible>(
         _ method: String, _ arguments: any QiConvertible..., deadline: Duration = .seconds(10)
     ) async throws(QiError) -> Result {
@@ -112,9 +112,10 @@ extension ObjectProxy {
         guard !Task.isCancelled else { return .answer(.failure(CallFlight.cancellation)) }
         let begun: CallFlight.Begun = await withUnsafeContinuation { task in
             if path.loop.eventLoop.inEventLoop {
-                begin(task, action, content, returns, deadline, path.object.value, path.loop.bus)
+                begin(task, action, content, returns, .within(deadline), path.object.value, path.loop.bus)
             } else {
-                path.loop.submit { bus in begin(task, action, content, returns, deadline, path.object.value, bus) }
+                let end = CallEnd.by(.now() + TimeAmount(deadline))
+                path.loop.submit { bus in begin(task, action, content, returns, end, path.object.value, bus) }
             }
         }
         return await end(of: begun, path)
@@ -138,26 +139,27 @@ extension ObjectProxy {
 
     private static func begin(
         _ task: UnsafeContinuation<CallFlight.Begun, Never>, _ action: UInt32, _ content: CallContent, _ returns: QiType,
-        _ deadline: Duration, _ target: RemoteObject, _ bus: Bus
+        _ end: CallEnd, _ target: RemoteObject, _ bus: Bus
     ) {
         if case .bytes(let payload, let flags) = content, !returns.mayHoldObject, target.connection != nil {
-            target.call(action, payload, flags: flags, end: .within(deadline), waiter: .task(task))
+            target.call(action, payload, flags: flags, end: end, waiter: .task(task))
         } else {
             let flight = CallFlight()
             task.resume(returning: .lasting(flight))
-            start(flight, action, content, returns, .now() + TimeAmount(deadline), target, bus)
+            let now = NIODeadline.now()
+            start(flight, action, content, returns, end.deadline(at: now) ?? now, target, bus)
         }
     }
 
     /// As above, of a call whose result holds no object: the usual case, which costs nothing but the frame.
     static func begin(
         _ task: UnsafeContinuation<CallFlight.Begun, Never>, _ action: UInt32, _ payload: ByteBuffer, _ tail: ByteBuffer?,
-        _ returns: QiType, _ deadline: Duration, _ target: RemoteObject, _ bus: Bus
+        _ returns: QiType, _ end: CallEnd, _ target: RemoteObject, _ bus: Bus
     ) {
         guard tail == nil, target.connection != nil else {
-            return begin(task, action, tail.map { .parts(payload, tail: $0) } ?? .bytes(payload, []), returns, deadline, target, bus)
+            return begin(task, action, tail.map { .parts(payload, tail: $0) } ?? .bytes(payload, []), returns, end, target, bus)
         }
-        target.call(action, payload, flags: [], end: .within(deadline), waiter: .task(task))
+        target.call(action, payload, flags: [], end: end, waiter: .task(task))
     }
 
     private static func start(

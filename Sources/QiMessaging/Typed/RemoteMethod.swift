@@ -94,12 +94,13 @@ extension ObjectProxy {
         let begun: CallFlight.Begun = await withUnsafeContinuation { task in
             if path.loop.eventLoop.inEventLoop {
                 let bus = path.loop.bus
-                Self.begin(task, exact.uid, filled.bytes, filled.tail, exact.returns, deadline, path.object.value, bus)
+                Self.begin(task, exact.uid, filled.bytes, filled.tail, exact.returns, .within(deadline), path.object.value, bus)
                 // It was copied.
                 bus.takeBack(&filled.bytes)
             } else {
+                let end = CallEnd.by(.now() + TimeAmount(deadline))
                 path.loop.executor.submit { [bytes = filled.bytes, tail = filled.tail] in
-                    Self.begin(task, exact.uid, bytes, tail, exact.returns, deadline, path.object.value, path.object.value.bus)
+                    Self.begin(task, exact.uid, bytes, tail, exact.returns, end, path.object.value, path.object.value.bus)
                 }
             }
         }

@@ -131,6 +131,8 @@ final class SharedMemoryLink {
 
     private func copied(_ bytes: UnsafeRawBufferPointer) -> ByteBuffer {
         guard bytes.count <= Self.mostKept else { return ByteBuffer(bytes: bytes) }
+        // A short one would keep all of it for as long as its call is in work.
+        if last.storageCapacity > 2 * bytes.count { last = ByteBuffer() }
         last.clear(minimumCapacity: bytes.count)
         last.writeBytes(bytes)
         return last
