@@ -1,15 +1,5 @@
 import DequeModule
 
-/// A piece of work off the loop: code that is not known to be safe on it.
-protocol OffLoopJob: AnyObject, Sendable {
-    /// On the loop: `worker` runs it now.
-    func begins(on worker: Worker)
-    /// In the global pool.
-    @concurrent func run() async
-    /// On the loop: it has run.
-    func ended()
-}
-
 /// Gives work that runs off the loop to tasks of the global pool, which wait for it. Each runs one job at a time, for it is not told
 /// when that suspends or blocks. Confined to the bus loop.
 final class OffLoopPool {

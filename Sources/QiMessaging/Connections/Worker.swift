@@ -1,11 +1,21 @@
 /// Something that a worker of a bus's pool runs, and that may be cancelled while it runs or waits. Confined to the bus loop.
 protocol PoolJob: AnyObject {
     func cancel()
-    func run(on worker: Worker, in loop: isolated BusLoop) async
+    func run(on worker: Worker, in loop: isolated any Actor) async
     /// As ``run(on:in:)``, where the task-local values are set already.
-    func runInSurroundings(on worker: Worker, in loop: isolated BusLoop) async
+    func runInSurroundings(on worker: Worker, in loop: isolated any Actor) async
     /// What it runs with, as task-local values: setting them costs as much as a short job, so that jobs which have them in common share it.
     var surroundings: AnyObject { get }
+}
+
+/// A piece of work off the loop: code that is not known to be safe on it.
+protocol OffLoopJob: AnyObject, Sendable {
+    /// On the loop: `worker` runs it now.
+    func begins(on worker: Worker)
+    /// In the global pool.
+    @concurrent func run() async
+    /// On the loop: it has run.
+    func ended()
 }
 
 /// One worker of a bus's pool: a task that runs jobs one after the other, and the means to cancel it while it runs one that its

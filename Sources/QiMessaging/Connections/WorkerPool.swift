@@ -62,7 +62,7 @@ final class WorkerPool {
 
     /// What a worker's task does: runs jobs until the bus ends, until it was cancelled for the sake of one, or until there are more
     /// idle workers than anybody needs.
-    func work(_ worker: Worker, in loop: isolated BusLoop) async {
+    func work(_ worker: Worker, in loop: isolated any Actor) async {
         defer { worker.ended() }
         while true {
             isWorkerComing = false

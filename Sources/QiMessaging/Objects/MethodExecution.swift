@@ -51,7 +51,7 @@ final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
     var surroundings: AnyObject { context.identity }
 
     /// Runs this one, and what waits behind it of calls in the same context.
-    func run(on worker: Worker, in loop: isolated BusLoop) async {
+    func run(on worker: Worker, in loop: isolated any Actor) async {
         await CallContext.$current.withValue(context) {
             await runInSurroundings(on: worker, in: loop)
             while !worker.isCancelled, let next = object.bus.pool.next(in: surroundings) {
@@ -60,7 +60,7 @@ final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
         }
     }
 
-    func runInSurroundings(on worker: Worker, in loop: isolated BusLoop) async {
+    func runInSurroundings(on worker: Worker, in loop: isolated any Actor) async {
         begins(on: worker)
         await perform()
         ended()
