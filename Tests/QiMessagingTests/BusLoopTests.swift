@@ -103,6 +103,44 @@ struct BusLoopTests {
         try await withSession(endpoint) { session in _ = try await session.services() }
     }
 
+    /// Somebody may wait for it.
+    @Test(arguments: [0, 3]) func workThatWasTakenBeforeTheShutdownRuns(idleWorkers: Int) async throws {
+        let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
+        await workers(idleWorkers, of: loop)
+        let ran = AsyncStream.makeStream(of: Int.self)
+        await loop.perform { bus in
+            for number in 1...3 { bus.enqueue { ran.continuation.yield(number) } }
+            bus.shutDown()
+            bus.enqueue { ran.continuation.yield(4) }
+        }
+        await loop.shutDown()
+        ran.continuation.finish()
+        var seen: [Int] = []
+        for await number in ran.stream { seen.append(number) }
+        #expect(seen == [1, 2, 3])
+    }
+
+    /// Has the pool grow to so many workers, which are idle then.
+    private func workers(_ count: Int, of loop: BusLoop) async {
+        let running = AsyncStream.makeStream(of: Void.self)
+        let gate = AsyncStream.makeStream(of: Void.self)
+        await loop.perform { bus in
+            for _ in 0..<count {
+                bus.enqueue {
+                    running.continuation.yield()
+                    for await _ in gate.stream { break }
+                }
+            }
+        }
+        var left = count
+        guard left > 0 else { return }
+        for await _ in running.stream {
+            left -= 1
+            if left == 0 { break }
+        }
+        gate.continuation.finish()
+    }
+
     /// As one that is stopped may have such work under way.
     @Test func workOffTheLoopEndsBeforeTheShutdownReturns() async throws {
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)

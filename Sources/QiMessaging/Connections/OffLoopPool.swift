@@ -10,7 +10,7 @@ final class OffLoopPool {
     private var comingWorkers = 0
     private var isShutDown = false
 
-    /// Has `job` run at once; after the shutdown never.
+    /// Has `job` run at once; after the shutdown never. What was taken before it still runs.
     func run(_ job: any OffLoopJob) {
         guard !isShutDown else { return }
         if let (worker, task) = idle.popLast() { return give(job, to: worker, task) }
@@ -32,16 +32,16 @@ final class OffLoopPool {
 
     /// Returns when the pool must grow by one worker; false when the bus has ended.
     nonisolated(nonsending) func mayGrow() async -> Bool {
-        while !isShutDown {
+        while true {
             if jobs.count > comingWorkers {
                 comingWorkers += 1
                 return true
             }
+            if isShutDown { return false }
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 if isShutDown || jobs.count > comingWorkers { continuation.resume() } else { growth = continuation }
             }
         }
-        return false
     }
 
     /// The job of a worker has ended, if it had one, and its task wants the next. nil ends it: the bus has ended, it was cancelled for the

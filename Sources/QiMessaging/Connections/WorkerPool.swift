@@ -24,7 +24,7 @@ final class WorkerPool {
 
     init(_ executor: LoopExecutor) { self.executor = executor }
 
-    /// Runs `job` soon; after the shutdown never.
+    /// Runs `job` soon; after the shutdown never. What was taken before it still runs, for somebody may wait for it.
     func enqueue(_ job: Job) {
         guard !isShutDown else { return }
         jobs.append(job)
@@ -47,17 +47,18 @@ final class WorkerPool {
 
     /// Returns when the pool must grow by one worker; false when the bus has ended.
     nonisolated(nonsending) func mayGrow() async -> Bool {
-        while !isShutDown {
+        while true {
             if !jobs.isEmpty, !isWorkerComing {
                 isWorkerComing = true
                 return true
             }
+            // The worker that comes runs all that is left.
+            if isShutDown { return false }
             // All inside, for the job may come on the way there.
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 if isShutDown || (!jobs.isEmpty && !isWorkerComing) { continuation.resume() } else { growth = continuation }
             }
         }
-        return false
     }
 
     /// What a worker's task does: runs jobs until the bus ends, until it was cancelled for the sake of one, or until there are more
@@ -77,7 +78,6 @@ final class WorkerPool {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 if isShutDown { continuation.resume() } else { idleWorkers.append(continuation) }
             }
-            if isShutDown { return }
         }
     }
 

@@ -105,16 +105,33 @@ extension MasterLink {
 
     /// Registers every service of this board under the id it has.
     nonisolated(nonsending) func registerAgain(at master: RemoteObject) async throws(QiError) {
-        for id in directory?.table.entries.keys.sorted() ?? [] {
-            guard let entry = directory?.table.entries[id] else { continue }
-            do throws(QiError) {
-                try await registerAgain(entry, at: master)
-            } catch {
-                // The way was lost again; otherwise the master itself said no.
-                if error.isRetryable || master.connection == nil { throw error }
-                retry(entry, error)
-            }
-        }
+        let entries = directory?.table.entries.values.sorted { $0.info.serviceID < $1.info.serviceID } ?? []
+        try await registering.all(entries.map { ($0.info.serviceID, $0.owner) }, at: master)
+    }
+
+    /// The entry of a service that is still its owner's, as it is now.
+    private func entry(_ service: (id: UInt32, owner: DirectoryTable.Owner)) -> DirectoryTable.Entry? {
+        directory?.table.entries[service.id].flatMap { $0.owner == service.owner ? $0 : nil }
+    }
+
+    private var registering: RegisteringAgain<(id: UInt32, owner: DirectoryTable.Owner)> {
+        RegisteringAgain(
+            bus: bus,
+            register: { [self] (service, master) async throws(QiError) in
+                if let entry = entry(service) { try await registerAgain(entry, at: master) }
+            },
+            isWanted: { [self] service, _ in entry(service) != nil },
+            isLoss: \.isRetryable,
+            refused: { [self] service, error in
+                bus.logger.warning(
+                    "a service is not registered there yet",
+                    metadata: [
+                        LogKeys.peer: "\(name)", LogKeys.service: "\(entry(service)?.info.name ?? "#\(service.id)")", LogKeys.error: "\(error.message)",
+                    ])
+            },
+            limit: (
+                DirectoryTable.reservationTime + .seconds(10), { [self] service, error in entry(service).map { directory?.evict($0, error) } }
+            ))
     }
 
     private nonisolated(nonsending) func registerAgain(
@@ -133,29 +150,5 @@ extension MasterLink {
         }
         guard now.isReady else { return }
         _ = try await master.value(of: WellKnownActions.serviceReady, [.uint32(id)], deadline: .now() + Self.registrationTime)
-    }
-
-    /// The master said no. It may still hold this board's connection of before, whose end it has not noticed: it will within 30 s.
-    private func retry(_ entry: DirectoryTable.Entry, _ first: QiError) {
-        bus.logger.warning(
-            "a service is not registered there yet",
-            metadata: [
-                LogKeys.peer: "\(name)", LogKeys.service: "\(entry.info.name)", LogKeys.error: "\(first.message)",
-            ])
-        let end = NIODeadline.now() + DirectoryTable.reservationTime + .seconds(10)
-        guard let connection = master?.connection else { return }
-        bus.enqueue { [self] in
-            var backoff = Backoff(first: .milliseconds(250), most: .seconds(5))
-            var error = first
-            while NIODeadline.now() < end {
-                await bus.pause(backoff.next(after: error))
-                // Whoever joins again registers everything.
-                guard let master, master.connection === connection, !bus.isShutDown,
-                    directory?.table.entries[entry.info.serviceID]?.owner == entry.owner
-                else { return }
-                do throws(QiError) { return try await registerAgain(entry, at: master) } catch let failure { error = failure }
-            }
-            directory?.evict(entry, error)
-        }
     }
 }

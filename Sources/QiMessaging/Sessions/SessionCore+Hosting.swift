@@ -44,7 +44,9 @@ extension SessionCore {
         try await enter(registration, at: directory, until: deadline)
         registrations.append(registration)
         // The way was lost after the last answer, and whoever came back did not know of this one yet.
-        if let connection, connection.isClosed { registerLater(registration) }
+        if let connection, connection.isClosed, let directory = remote.object {
+            registering.later(registration, at: directory, after: directory.lostError)
+        }
         return registration.id
     }
 
@@ -134,37 +136,24 @@ extension SessionCore {
 
     /// Registers again what this session hosts.
     nonisolated(nonsending) func registerAgain(at directory: RemoteObject) async throws(QiError) {
-        let connection = directory.connection
-        for registration in registrations where registration.connection !== connection {
-            do throws(QiError) {
+        try await registering.all(registrations, at: directory)
+    }
+
+    private var registering: RegisteringAgain<Registration> {
+        RegisteringAgain(
+            bus: bus,
+            register: { [self] (registration, directory) async throws(QiError) in
                 try await enter(registration, at: directory, until: .now() + .seconds(10))
-            } catch {
-                if directory.connection == nil || directory.connection !== connection { throw error }
+            },
+            isWanted: { [self] registration, connection in
+                registration.connection !== connection && registrations.contains { $0 === registration }
+            },
+            isLoss: { _ in false },
+            refused: { [bus] registration, error in
                 bus.logger.warning(
                     "a service is not registered again yet",
                     metadata: [LogKeys.service: "\(registration.name)", LogKeys.error: "\(error.message)"])
-                registerLater(registration)
-            }
-        }
-    }
-
-    /// The directory said no. It may still hold this session's connection of before, whose end it has not noticed: it will within
-    /// 30 s. Tried as long as the connection lives; the next one begins anew.
-    private func registerLater(_ registration: Registration) {
-        guard let directory = remote.object, let connection = directory.connection else { return }
-        bus.enqueue { [self] in
-            var backoff = Backoff(first: .milliseconds(100), most: .seconds(5))
-            while !bus.isShutDown {
-                await bus.pause(backoff.next())
-                guard directory.connection === connection, registration.connection !== connection,
-                    registrations.contains(where: { $0 === registration })
-                else { return }
-                do throws(QiError) {
-                    return try await enter(registration, at: directory, until: .now() + .seconds(10))
-                } catch {
-                    bus.logger.debug("still not registered", metadata: [LogKeys.service: "\(registration.name)", LogKeys.error: "\(error.message)"])
-                }
-            }
-        }
+            },
+            limit: nil)
     }
 }

@@ -46,18 +46,29 @@ struct MemberTable: Sendable {
     init(_ metaObject: MetaObject) {
         self.metaObject = metaObject
         let parsed = metaObject.methods.compactMap { meta -> Method? in
-            guard let parameters = try? meta.parsedParameters(), let returns = try? meta.parsedReturn() else { return nil }
+            guard let parameters = Self.signature(meta.parametersSignature), let returns = Self.signature(meta.returnSignature) else { return nil }
             return Method(meta, parameters: parameters, returns: returns)
         }
         methods = ActionTable(parsed.map { ($0.meta.uid, $0) })
         methodsByName = Dictionary(grouping: parsed, by: \.meta.name)
         signals = ActionTable(
-            metaObject.signals.compactMap { meta in (try? Signature(meta.signature)).map { (meta.uid, Signal(meta, $0)) } })
+            metaObject.signals.compactMap { meta in Self.signature(meta.signature).map { (meta.uid, Signal(meta, $0)) } })
         properties = Dictionary(
             metaObject.properties.compactMap { meta in
                 (try? Signature(meta.signature)).map { (meta.uid, Property(meta: meta, signature: $0)) }
             }, uniquingKeysWith: { first, _ in first })
     }
+
+    /// Those of the members that every object has, and of what directories tell: half of what a new session would parse, and the longest.
+    private static let known: [String: Signature] = {
+        let generic = MetaObject.generic
+        var texts = generic.methods.flatMap { [$0.parametersSignature, $0.returnSignature] } + generic.signals.map(\.signature)
+        let info = ServiceInfo.signature.text
+        texts += [info, "(\(info))", "[\(info)]", "(s)", "(Is)"]
+        return Dictionary(texts.compactMap { text in (try? Signature(text)).map { (text, $0) } }, uniquingKeysWith: { first, _ in first })
+    }()
+
+    private static func signature(_ text: String) -> Signature? { known[text] ?? (try? Signature(text)) }
 
     func method(_ uid: UInt32) -> Method? { methods[uid] }
     func signal(_ uid: UInt32) -> Signal? { signals[uid] }
