@@ -84,7 +84,8 @@ struct LocalCallTests {
         }
     }
 
-    @Test func theEndOfTheServiceCancelsAMethodThatWaits() async throws {
+    /// Before the call is watched, and when it is.
+    @Test(arguments: [false, true]) func theEndOfTheServiceCancelsAMethodThatWaits(isWatched: Bool) async throws {
         try await withDirectory { directory, endpoint in
             let (begun, beginning) = AsyncStream.makeStream(of: Void.self)
             var builder = ObjectBuilder()
@@ -98,9 +99,11 @@ struct LocalCallTests {
                 let service = try await session.service("Waiting")
                 let call = Task { try await service.call("wait", arguments: [], deadline: .seconds(60)) }
                 for await _ in begun { break }
+                while isWatched, service.handle.listenerCount == 0 { await Task.yield() }
                 try await directory.unregister(hosted)
                 let error = await #expect(throws: QiError.self) { _ = try await call.value }
                 #expect(error?.code == .notFound)
+                #expect(service.handle.listenerCount == 0)
             }
         }
     }

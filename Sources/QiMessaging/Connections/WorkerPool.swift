@@ -45,18 +45,17 @@ final class WorkerPool {
         executor.scheduleDrain()
     }
 
-    /// Returns when the pool must grow by one worker; false when the bus has ended.
+    /// Returns when the pool must grow by one worker; false when the bus has ended and nothing is left to run.
     nonisolated(nonsending) func mayGrow() async -> Bool {
         while true {
             if !jobs.isEmpty, !isWorkerComing {
                 isWorkerComing = true
                 return true
             }
-            // The worker that comes runs all that is left.
-            if isShutDown { return false }
+            if isShutDown, jobs.isEmpty { return false }
             // All inside, for the job may come on the way there.
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                if isShutDown || (!jobs.isEmpty && !isWorkerComing) { continuation.resume() } else { growth = continuation }
+                if jobs.isEmpty ? isShutDown : !isWorkerComing { continuation.resume() } else { growth = continuation }
             }
         }
     }
@@ -72,13 +71,24 @@ final class WorkerPool {
                 case .work(let work): await work()
                 case .method(let job): await job.run(on: worker, in: loop)
                 }
-                if worker.isCancelled { return callWorker() }
+                if worker.isCancelled {
+                    callWorker()
+                    return endGrowth()
+                }
             }
-            if isShutDown || idleWorkers.count >= Self.mostIdle { return }
+            if isShutDown { return endGrowth() }
+            if idleWorkers.count >= Self.mostIdle { return }
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 if isShutDown { continuation.resume() } else { idleWorkers.append(continuation) }
             }
         }
+    }
+
+    /// After the shutdown the pool grows until nothing is left.
+    private func endGrowth() {
+        guard isShutDown, jobs.isEmpty, let growth else { return }
+        self.growth = nil
+        growth.resume()
     }
 
     /// The next job for a worker that has run one in `surroundings`, when that has the same.

@@ -122,13 +122,7 @@ extension MasterLink {
             },
             isWanted: { [self] service, _ in entry(service) != nil },
             isLoss: \.isRetryable,
-            refused: { [self] service, error in
-                bus.logger.warning(
-                    "a service is not registered there yet",
-                    metadata: [
-                        LogKeys.peer: "\(name)", LogKeys.service: "\(entry(service)?.info.name ?? "#\(service.id)")", LogKeys.error: "\(error.message)",
-                    ])
-            },
+            name: { [self] service in entry(service)?.info.name ?? "#\(service.id)" }, firstPause: .milliseconds(250),
             limit: (
                 DirectoryTable.reservationTime + .seconds(10), { [self] service, error in entry(service).map { directory?.evict($0, error) } }
             ))

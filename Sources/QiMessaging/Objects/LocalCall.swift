@@ -27,12 +27,14 @@ final class LocalCall: Sendable {
 
     private let state = Mutex(State())
     private let label: CallLabel
-    private let deadline: Duration
+    private let time: Duration
+    private let deadline: NIODeadline
     private let handle: ProxyHandle
 
-    private init(_ label: CallLabel, _ deadline: Duration, _ handle: ProxyHandle) {
+    private init(_ label: CallLabel, _ time: Duration, _ handle: ProxyHandle) {
         self.label = label
-        self.deadline = deadline
+        self.time = time
+        deadline = .now() + TimeAmount(time)
         self.handle = handle
     }
 
@@ -58,7 +60,6 @@ final class LocalCall: Sendable {
             }
         }
         LocalCallWatch.shared.ended(call)
-        if Task.isCancelled { call.interrupt(cancellation(label)) }
         return try call.result()
     }
 
@@ -71,7 +72,10 @@ final class LocalCall: Sendable {
             if let task { begins(Running(task: task)) }
             let outcome: Result<QiValue, any Error>
             do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+            // By its caller, unless it was interrupted.
+            let isCancelled = Task.isCancelled
             let isBeingCancelled = state.withLock { state in
+                if isCancelled, state.interruption == nil { state.interruption = Self.cancellation(label) }
                 state.outcome = outcome
                 state.running = nil
                 return state.cancelling > 0
@@ -101,17 +105,25 @@ final class LocalCall: Sendable {
 
     // MARK: - Its end from elsewhere
 
-    /// The answer is not wanted any more: the method is cancelled, wherever it is.
+    /// The answer is not wanted any more: the method is cancelled, wherever it is. Of one whose caller was cancelled before, that stays the
+    /// reason.
     private func interrupt(_ error: QiError) {
         let running = state.withLock { state -> Running? in
-            guard state.interruption == nil else { return nil }
-            state.interruption = error
+            guard state.outcome == nil, state.interruption == nil else { return nil }
+            let isCancelled = state.running?.task.isCancelled ?? false
+            state.interruption = isCancelled ? Self.cancellation(label) : error
             if state.running != nil { state.cancelling += 1 }
             return state.running
         }
         guard let running else { return }
-        // Not within the lock: what the method does at its cancellation is its own.
-        running.task.cancel()
+        // What the method does at its cancellation is its own, and may take its time: not within the lock, nor on a loop.
+        NIOThreadPool.singleton.submit { _ in
+            running.task.cancel()
+            self.hasCancelled()
+        }
+    }
+
+    private func hasCancelled() {
         let waiter = state.withLock { state in
             state.cancelling -= 1
             defer { if state.cancelling == 0 { state.whenCancelled = nil } }
@@ -137,8 +149,8 @@ final class LocalCall: Sendable {
         } catch {
             return interrupt(error)
         }
-        let timer = MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: TimeAmount(deadline)) {
-            self.interrupt(QiError(.timedOut, "timed out after \(self.deadline.text) waiting for \(self.label)"))
+        let timer = LocalCallWatch.clock.scheduleTask(deadline: deadline) {
+            self.interrupt(QiError(.timedOut, "timed out after \(self.time.text) waiting for \(self.label)"))
         }
         let isOver = state.withLock { state in
             state.timer = timer
@@ -162,6 +174,8 @@ final class LocalCall: Sendable {
 /// The calls within this process that were begun lately. Most end before anybody looks: only what is still there then gets a timer.
 private final class LocalCallWatch: Sendable {
     static let shared = LocalCallWatch()
+    /// A loop on which nothing else runs that could hold it up. It lives as long as the process does.
+    static let clock = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
 
     private struct State {
         var calls: [ObjectIdentifier: LocalCall] = [:]
@@ -176,7 +190,7 @@ private final class LocalCallWatch: Sendable {
             defer { state.isScheduled = true }
             return !state.isScheduled
         }
-        if mustSchedule { MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: Bus.patience) { self.look() } }
+        if mustSchedule { Self.clock.scheduleTask(in: Bus.patience) { self.look() } }
     }
 
     func ended(_ call: LocalCall) {

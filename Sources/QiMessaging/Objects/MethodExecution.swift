@@ -30,7 +30,9 @@ final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
 
     func begins(on worker: Worker) {
         self.worker = worker
-        if isCancelled { worker.cancel() }
+        guard isCancelled else { return }
+        // The method decides what a cancellation does, but begins nothing when everything ends.
+        if object.bus.isShutDown { failure = CancellationError() } else { worker.cancel() }
     }
 
     /// Answers the call.
@@ -75,6 +77,7 @@ final class MethodExecution: PoolJob, OffLoopJob, @unchecked Sendable {
     }
 
     private nonisolated(nonsending) func perform() async {
+        guard failure == nil else { return }
         do {
             switch method.body {
             case .values(let body): frame.setResult(try await body(frame.takeValues(), context))

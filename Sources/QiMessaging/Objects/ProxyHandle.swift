@@ -84,6 +84,9 @@ final class ProxyHandle: ObjectAttachment, Sendable {
         return try result.get()
     }
 
+    /// For tests.
+    var listenerCount: Int { end.withLock { $0.listeners.count } }
+
     func stopListening(_ token: UInt64) { end.withLock { $0.listeners[token] = nil } }
 
     /// Whether a typed call may go straight to the implementation.

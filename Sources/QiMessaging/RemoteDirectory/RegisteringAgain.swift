@@ -12,8 +12,10 @@ struct RegisteringAgain<Item> {
     let isWanted: (Item, Connection) -> Bool
     /// Whether an error tells of the way, and not of what the directory says.
     let isLoss: (QiError) -> Bool
-    /// Told of what is tried again.
-    let refused: (Item, QiError) -> Void
+    /// What messages call one.
+    let name: (Item) -> String
+    /// The first pause before one is tried again.
+    let firstPause: TimeAmount
     /// How long one is tried, and what becomes of it then; nil: as long as the connection lives.
     let limit: (time: TimeAmount, end: (Item, QiError) -> Void)?
 
@@ -27,26 +29,29 @@ struct RegisteringAgain<Item> {
                 try await register(item, directory)
             } catch {
                 if isLoss(error) || directory.connection !== connection { throw error }
-                refused(item, error)
+                bus.logger.warning(
+                    "a service is not registered again yet",
+                    metadata: [LogKeys.service: "\(name(item))", LogKeys.peer: "\(directory.name)", LogKeys.error: "\(error.message)"])
                 later(item, at: directory, after: error)
             }
         }
     }
 
     /// Tries one until it is registered, or not wanted any more.
-    func later(_ item: Item, at directory: RemoteObject, after first: QiError) {
+    func later(_ item: Item, at directory: RemoteObject, after first: QiError? = nil) {
         guard let connection = directory.connection else { return }
         let end = limit.map { NIODeadline.now() + $0.time } ?? .distantFuture
         bus.enqueue {
-            var backoff = Backoff(first: .milliseconds(100), most: .seconds(5))
-            var error = first
+            var backoff = Backoff(first: firstPause, most: .seconds(5))
+            var last = first
             while NIODeadline.now() < end {
-                await bus.pause(backoff.next(after: error))
+                await bus.pause(last.map { backoff.next(after: $0) } ?? backoff.next())
                 guard !bus.isShutDown, directory.connection === connection, isWanted(item, connection) else { return }
-                do throws(QiError) { return try await register(item, directory) } catch let failure { error = failure }
-                bus.logger.debug("still not registered", metadata: [LogKeys.error: "\(error.message)"])
+                do throws(QiError) { return try await register(item, directory) } catch { last = error }
+                bus.logger.debug(
+                    "still not registered", metadata: [LogKeys.service: "\(name(item))", LogKeys.error: "\(last?.message ?? "")"])
             }
-            limit?.end(item, error)
+            if let last { limit?.end(item, last) }
         }
     }
 }

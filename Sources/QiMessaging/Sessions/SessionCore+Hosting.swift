@@ -45,7 +45,7 @@ extension SessionCore {
         registrations.append(registration)
         // The way was lost after the last answer, and whoever came back did not know of this one yet.
         if let connection, connection.isClosed, let directory = remote.object {
-            registering.later(registration, at: directory, after: directory.lostError)
+            registering.later(registration, at: directory)
         }
         return registration.id
     }
@@ -149,11 +149,7 @@ extension SessionCore {
                 registration.connection !== connection && registrations.contains { $0 === registration }
             },
             isLoss: { _ in false },
-            refused: { [bus] registration, error in
-                bus.logger.warning(
-                    "a service is not registered again yet",
-                    metadata: [LogKeys.service: "\(registration.name)", LogKeys.error: "\(error.message)"])
-            },
+            name: \.name, firstPause: .milliseconds(100),
             limit: nil)
     }
 }

@@ -65,9 +65,8 @@ import Testing
 
     /// One address under several names is one.
     @Test func anAddressThatItHasItselfIsNotTaken() async throws {
-        let squatter = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()
-        let port = try #require(squatter.localAddress?.port)
-        try await squatter.close()
+        // Not of the ports that the system gives to others meanwhile (`ip_local_port_range`).
+        let port = Int.random(in: 20_000..<30_000)
         for (addresses, open) in [
             (["127.0.0.1", "localhost"], ["127.0.0.1"]), (["localhost", "127.0.0.1"], ["localhost"]),
             (["127.0.0.1", "0.0.0.0", "localhost"], ["0.0.0.0"]), (["127.0.0.1", "127.0.0.2"], ["127.0.0.1", "127.0.0.2"]),
