@@ -34,7 +34,7 @@ final class Bus {
     /// How often deadlines are looked at: a call ends at most this much after its deadline.
     static let tick = TimeAmount.milliseconds(250)
     /// How long a call may wait before the clock is looked at for it, and before its caller's cancellation is noticed.
-    static let patience = TimeAmount.milliseconds(20)
+    static let patience = TimeAmount.milliseconds(50)
 
     init(executor: LoopExecutor, logger: Logger) {
         self.executor = executor
