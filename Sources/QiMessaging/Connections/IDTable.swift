@@ -70,7 +70,7 @@ struct IDTable<Value: AnyObject> {
         return values
     }
 
-    /// The longest way from the home of an id to its place: what a look-up costs at most.
+    /// For tests: the longest way from the home of an id to its place, which is what a look-up costs at most.
     var longestWay: Int {
         slots.indices.reduce(0) { slots[$1].value == nil ? $0 : max($0, ($1 - home(of: slots[$1].id)) & mask) }
     }

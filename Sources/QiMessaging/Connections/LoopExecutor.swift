@@ -109,7 +109,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     }
 
     private func takeRemote() {
-        // What it runs may come back here.
+        // Moved out while it runs: a closure may submit another one.
         var work: [@Sendable () -> Void] = []
         swap(&work, &runningWork)
         remote.withLock { remote in

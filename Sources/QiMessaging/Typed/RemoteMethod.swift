@@ -87,7 +87,7 @@ extension ObjectProxy {
             return .value(try await convert(method, deadline, arguments))
         }
         guard !Task.isCancelled else { throw failure(.failure(CallFlight.cancellation), method, deadline) }
-        // In no variable of its own: whoever writes to what two hold writes to a copy.
+        // The buffer is in no variable of its own: one that two variables hold is copied at the next write.
         var filled = MethodArguments(
             bytes: path.loop.eventLoop.inEventLoop ? path.loop.bus.takeBuffer() : Self.allocator.buffer(capacity: 128), takesValues: false)
         try fill(arguments, into: &filled, method)
@@ -95,7 +95,7 @@ extension ObjectProxy {
             if path.loop.eventLoop.inEventLoop {
                 let bus = path.loop.bus
                 Self.begin(task, exact.uid, filled.bytes, filled.tail, exact.returns, .within(deadline), path.object.value, bus)
-                // It was copied.
+                // The bytes of the arguments were copied into the frame.
                 bus.takeBack(&filled.bytes)
             } else {
                 let end = CallEnd.by(.now() + TimeAmount(deadline))
