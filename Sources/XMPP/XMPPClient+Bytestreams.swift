@@ -32,8 +32,7 @@ extension XMPPClient {
         applicationNamespace: String, on eventLoop: any EventLoop,
         accept: @escaping @Sendable (BytestreamOffer) -> BytestreamDecision
     ) {
-        host.enqueue {
-            $0.extensions.bytestreams.jingle.setHandler(applicationNamespace: applicationNamespace, on: eventLoop, accept: accept)
-        }
+        host.handlers.setOffer(
+            applicationNamespace: applicationNamespace, BytestreamOfferHandler(eventLoop: eventLoop, accept: accept))
     }
 }

@@ -33,13 +33,13 @@ extension XMPPClient {
 
     /// Answers disco#items of mutual contacts. The provider says what that asker may see; it runs on the client's thread.
     public func setDiscoItems(_ provider: @escaping @Sendable (_ asker: JID) -> [DiscoItem]) {
-        host.enqueue { $0.extensions.discovery.setItems(provider) }
+        host.handlers.setItems(provider)
     }
 
     /// Answers disco#info of mutual contacts about a node of ours; nil is `item-not-found`. What is said there is no part of the
     /// capabilities in our presence, so it may differ from device to device.
     public func setDiscoNode(_ node: String, _ provider: @escaping @Sendable (_ asker: JID) async -> DiscoInfo?) {
-        host.enqueue { $0.extensions.discovery.setNode(node, provider) }
+        host.handlers.setNode(node, provider)
     }
 
     /// Changes what our presence says; sent when online, and after every reconnect.

@@ -21,18 +21,15 @@ extension XMPPClient {
         namespace: String, name: String,
         _ handler: @escaping @Sendable (IQRequest) async -> Result<Element?, StanzaError>
     ) {
-        host.enqueue { $0.router.setHandler(namespace: namespace, name: name, handler) }
+        host.handlers.setRequest(namespace: namespace, name: name, handler)
     }
-
-    /// Answers a request that anybody may make; nil answers as a connection that does not exist would.
-    public typealias OpenHandler = @Sendable (IQRequest) async -> Result<Element?, StanzaError>?
 
     /// Opens one kind of request, a `set` whose one child has that namespace and name, to accounts that are no contacts. All other
     /// requests of theirs still get service-unavailable (RFC 6120 §8.3.3.19), and so do these when the handler answers nil, when
     /// `limits.openHandlersAtOnce` run already, and after `nil` has taken the handler's place. Strangers share one rate limit,
     /// `limits.requestsPerSecond`; over it they hear nothing. Contacts reach the handler the same way.
-    public func handleIQFromAnybody(namespace: String, name: String, _ handler: OpenHandler?) {
-        host.enqueue { $0.setOpenHandler(namespace: namespace, name: name, handler) }
+    public func handleIQFromAnybody(namespace: String, name: String, _ handler: OpenRequestHandler?) {
+        host.handlers.setOpenRequest(namespace: namespace, name: name, handler)
     }
 
     /// Round trip of a ping (XEP-0199). An entity that does not know pings still answers with an error: that counts.

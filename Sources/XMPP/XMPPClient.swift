@@ -10,7 +10,8 @@ public import NIOCore
 /// ```
 ///
 /// `run()` is the client's lifetime. Methods that only set something return at once and take effect in the order of the
-/// calls, also before `run()`; what only reads (state, contacts, presences) answers from the last known state on any thread.
+/// calls, also before `run()`: handlers for every request that arrives later, features and presence as soon as the client's thread has
+/// them; what only reads (state, contacts, presences) answers from the last known state on any thread.
 public final class XMPPClient: Sendable {
     /// The configuration in use.
     public let configuration: XMPPConfiguration

@@ -12,12 +12,14 @@ struct Bytestreams {
     ///   - clock: replaced in tests.
     ///   - counted: hears how many sessions there are, after every change.
     init(
-        sink: any StanzaSink, executor: any StanzaExecutor, limits: BytestreamLimits = BytestreamLimits(), logger: Logger,
+        sink: any StanzaSink, executor: any StanzaExecutor, limits: BytestreamLimits = BytestreamLimits(),
+        handlers: ClientHandlers = ClientHandlers(), logger: Logger,
         clock: @escaping @Sendable () -> NIODeadline = { .now() }, counted: @escaping (Int) -> Void = { _ in }
     ) {
         inBand = InBandBytestreams(sink: sink, executor: executor, limits: limits, logger: logger, clock: clock)
         jingle = JingleSessions(
-            sink: sink, executor: executor, transports: [inBand], limits: limits, logger: logger, clock: clock, counted: counted)
+            sink: sink, executor: executor, transports: [inBand], limits: limits, handlers: handlers, logger: logger, clock: clock,
+            counted: counted)
         inBand.owner = jingle
     }
 }

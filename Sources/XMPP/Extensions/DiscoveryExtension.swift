@@ -11,13 +11,15 @@ final class DiscoveryExtension: XMPPExtension {
     private let extensionFeatures: [String]
     /// What the owner of the client announces beside that.
     var ownFeatures: [String]
-    private var items: @Sendable (JID) -> [DiscoItem] = { _ in [] }
-    private var nodes: [String: @Sendable (JID) async -> DiscoInfo?] = [:]
+    private let handlers: ClientHandlers
 
     let features = [Namespaces.discoInfo, Namespaces.discoItems]
 
-    /// - Parameter others: the other extensions' features.
-    init(_ configuration: XMPPConfiguration, others: [String], logger: Logger) {
+    /// - Parameters:
+    ///   - others: the other extensions' features.
+    ///   - handlers: what the owner says of items and nodes.
+    init(_ configuration: XMPPConfiguration, others: [String], handlers: ClientHandlers, logger: Logger) {
+        self.handlers = handlers
         self.configuration = configuration
         self.logger = logger
         extensionFeatures = features + others
@@ -30,10 +32,6 @@ final class DiscoveryExtension: XMPPExtension {
             category: configuration.identityCategory, type: configuration.identityType, name: configuration.identityName)
         return DiscoInfo(identities: [identity], features: Set(extensionFeatures + ownFeatures))
     }
-
-    func setItems(_ provider: @escaping @Sendable (JID) -> [DiscoItem]) { items = provider }
-
-    func setNode(_ node: String, _ provider: @escaping @Sendable (JID) async -> DiscoInfo?) { nodes[node] = provider }
 
     var requests: [RequestRule] {
         [
@@ -48,7 +46,7 @@ final class DiscoveryExtension: XMPPExtension {
 
     /// With no node or with the one our presence names (XEP-0115 §6.2); others have providers of their own.
     private func infoAnswer(_ node: String?) -> RequestAnswer {
-        if let provider = node.flatMap({ nodes[$0] }) {
+        if let provider = node.flatMap({ handlers.node($0) }) {
             return .later { request in
                 guard let info = await provider(request.from) else { return .failure(.itemNotFound) }
                 return .success(EntityCapabilities.element(info, node: node))
@@ -65,7 +63,7 @@ final class DiscoveryExtension: XMPPExtension {
         guard node == nil else { return .failure(.itemNotFound) }
         var query = Element("query", namespace: Namespaces.discoItems)
         var bytes = 0
-        let items = items(asker)
+        let items = handlers.items(for: asker)
         for item in items {
             var element = Element("item", attributes: ["jid": item.jid.description])
             element["node"] = item.node

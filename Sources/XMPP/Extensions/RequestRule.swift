@@ -11,6 +11,9 @@ enum StanzaSender: Hashable {
 /// Answers a request of a peer in the background.
 typealias RequestHandler = @Sendable (IQRequest) async -> Result<Element?, StanzaError>
 
+/// Answers a request that anybody may make; nil answers as a connection that does not exist would.
+public typealias OpenRequestHandler = @Sendable (IQRequest) async -> Result<Element?, StanzaError>?
+
 /// How a request is answered, which happens exactly once.
 enum RequestAnswer {
     /// At once.

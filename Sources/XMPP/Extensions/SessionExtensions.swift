@@ -14,12 +14,13 @@ final class SessionExtensions {
     ///   - others: those that need more of the session.
     init(
         _ host: any ExtensionHost, _ configuration: XMPPConfiguration, contacts: ContactBook, delegate: (any XMPPClientDelegate)?,
-        bytestreams: Bytestreams, others: [any XMPPExtension], logger: Logger
+        bytestreams: Bytestreams, others: [any XMPPExtension], handlers: ClientHandlers, logger: Logger
     ) {
         self.bytestreams = bytestreams
         let announced = bytestreams.extensions + [PingExtension(), VersionExtension(configuration.software)] + others
         discovery = DiscoveryExtension(
-            configuration, others: announced.flatMap(\.features) + CapabilitiesExtension.announced, logger: logger)
+            configuration, others: announced.flatMap(\.features) + CapabilitiesExtension.announced, handlers: handlers,
+            logger: logger)
         capabilities = CapabilitiesExtension(discovery, configuration, contacts: contacts, delegate: delegate, logger: logger)
         capabilities.host = host
         all = announced + [discovery, capabilities]

@@ -9,6 +9,7 @@ actor SessionHost {
     private nonisolated let contacts: ContactBook
     private nonisolated let timekeeper: any EventLoop
     private nonisolated let outcome = Outcome()
+    nonisolated let handlers = ClientHandlers()
     private let session: XMPPSession
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -22,7 +23,7 @@ actor SessionHost {
         loop = StropheLoop(name: "xmpp", logger: logger)
         session = XMPPSession(
             configuration: configuration, delegate: delegate, contacts: contacts, status: status, logger: logger,
-            timekeeper: timekeeper, loop: loop, interruptible: interruptible)
+            timekeeper: timekeeper, loop: loop, interruptible: interruptible, handlers: handlers)
         loop.execute {
             self.assumeIsolated { host in
                 host.session.host = host

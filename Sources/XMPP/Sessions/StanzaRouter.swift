@@ -2,17 +2,12 @@
 /// registered, and for the rest by handlers that its owner set. A value.
 struct StanzaRouter {
     private let rules: [String: RequestRule]
-    /// By namespace and name, for requests of contacts.
-    private var handlers: [String: [String: RequestHandler]] = [:]
+    private let handlers: ClientHandlers
 
-    /// Each namespace is registered by one of the extensions.
-    init(_ extensions: [any XMPPExtension]) {
+    /// Each namespace is registered by one of the extensions; `handlers` take other requests of contacts.
+    init(_ extensions: [any XMPPExtension], handlers: ClientHandlers) {
+        self.handlers = handlers
         rules = Dictionary(uniqueKeysWithValues: extensions.flatMap(\.requests).map { ($0.namespace, $0) })
-    }
-
-    /// A later handler replaces an earlier one.
-    mutating func setHandler(namespace: String, name: String, _ handler: @escaping RequestHandler) {
-        handlers[namespace, default: [:]][name] = handler
     }
 
     /// Who that is. `own` is our full address.
@@ -31,7 +26,7 @@ struct StanzaRouter {
         if sender != .stranger, let rule = rules[namespace], rule.senders.contains(sender) {
             return { rule.answer($0) ?? .now(.failure(.featureNotImplemented)) }
         }
-        guard sender == .contact, let names = handlers[namespace] else { return { _ in .now(.failure(.serviceUnavailable)) } }
+        guard sender == .contact, let names = handlers.requests(namespace: namespace) else { return { _ in .now(.failure(.serviceUnavailable)) } }
         return { _ in names[payload.name].map { .later($0) } ?? .now(.failure(.featureNotImplemented)) }
     }
 }

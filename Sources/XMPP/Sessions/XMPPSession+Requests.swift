@@ -128,11 +128,4 @@ extension XMPPSession: ExtensionHost {
         }
         send(iq)
     }
-
-    // MARK: Handlers
-
-    /// `handler` nil takes it away again.
-    func setOpenHandler(namespace: String, name: String, _ handler: XMPPClient.OpenHandler?) {
-        openHandlers[HandlerKey(namespace: namespace, name: name)] = handler
-    }
 }

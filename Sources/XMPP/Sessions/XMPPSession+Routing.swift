@@ -134,14 +134,14 @@ extension XMPPSession {
 
     /// The handler of a request that needs no contact; nil for every other request, which then gets what it always gets. Other
     /// connections of our own account stay strangers.
-    private func openHandler(_ stanza: Element, from: JID, own: JID) -> XMPPClient.OpenHandler? {
-        guard !openHandlers.isEmpty, stanza["type"] == "set", stanza.children.count == 1, from.bare != own.bare else { return nil }
+    private func openHandler(_ stanza: Element, from: JID, own: JID) -> OpenRequestHandler? {
+        guard stanza["type"] == "set", stanza.children.count == 1, from.bare != own.bare else { return nil }
         let payload = stanza.children[0]
-        return openHandlers[HandlerKey(namespace: payload.namespace ?? "", name: payload.name)]
+        return handlers.openRequest(namespace: payload.namespace ?? "", name: payload.name)
     }
 
     /// Runs a handler within the strangers' share: whatever they do here costs contacts nothing.
-    private func runOpen(_ handler: @escaping XMPPClient.OpenHandler, _ request: IQRequest) {
+    private func runOpen(_ handler: @escaping OpenRequestHandler, _ request: IQRequest) {
         switch strangerMeter.received(from: request.from, now: .now()) {
         case .serve: break
         case .refuse: return respond(to: request.from, id: request.id, with: .failure(.serviceUnavailable))

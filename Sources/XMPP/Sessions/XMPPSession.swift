@@ -47,8 +47,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var subscriptionMeter: RequestMeter
     var presenceMeter: RequestMeter
     var runningHandlers = 0
-    /// Handlers that strangers reach too; see ``XMPPClient/handleIQFromAnybody(namespace:name:_:)``.
-    var openHandlers: [HandlerKey: XMPPClient.OpenHandler] = [:]
+    let handlers: ClientHandlers
     var runningOpenHandlers = 0
     var runHandler: (@Sendable (@escaping @Sendable () async -> Void) -> Bool)?
     var addressCache: [String: JID] = [:]
@@ -56,26 +55,22 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var statusText = ""
     private(set) lazy var extensions = SessionExtensions(
         self, configuration, contacts: contacts, delegate: delegate,
-        bytestreams: Bytestreams(sink: self, executor: loop, logger: logger, counted: { [status] in status.setBytestreams($0) }),
+        bytestreams: Bytestreams(
+            sink: self, executor: loop, handlers: handlers, logger: logger, counted: { [status] in status.setBytestreams($0) }),
         others: [
             RosterExtension(contacts) { [weak self] in self?.rosterChanged($0) },
             EventingExtension(contacts, takes: { [weak self] in self?.takesPresence(of: $0) == true }) { [delegate] in
                 delegate?.pepEvent(from: $0, node: $1, item: $2)
             },
-        ], logger: logger)
-    lazy var router = StanzaRouter(extensions.all)
-
-    /// Names a handler of requests.
-    struct HandlerKey: Hashable {
-        let namespace: String
-        let name: String
-    }
+        ], handlers: handlers, logger: logger)
+    private(set) lazy var router = StanzaRouter(extensions.all, handlers: handlers)
 
     init(
         configuration: XMPPConfiguration, delegate: (any XMPPClientDelegate)?, contacts: ContactBook,
         status: ClientStatus, logger: Logger, timekeeper: any EventLoop, loop: StropheLoop,
-        interruptible: InterruptibleAttempt
+        interruptible: InterruptibleAttempt, handlers: ClientHandlers
     ) {
+        self.handlers = handlers
         self.configuration = configuration
         login = configuration.jid
         self.delegate = delegate

@@ -40,13 +40,13 @@ struct StanzaRouterTests {
             let logger = Logger(label: "test")
             sink = JoinedSink(ownJID: try #require(own.with(resource: "d1")))
             let bytestreams = Bytestreams(sink: sink, executor: JoinedPair.Queue(), logger: logger)
-            var router = StanzaRouter([
+            let handlers = ClientHandlers()
+            router = StanzaRouter([
                 bytestreams.jingle, bytestreams.inBand, PingExtension(),
                 VersionExtension(configuration.software), RosterExtension(book) { _ in },
-                DiscoveryExtension(configuration, others: [Namespaces.ping], logger: logger),
-            ])
-            router.setHandler(namespace: "urn:x", name: "x") { _ in .success(nil) }
-            self.router = router
+                DiscoveryExtension(configuration, others: [Namespaces.ping], handlers: handlers, logger: logger),
+            ], handlers: handlers)
+            handlers.setRequest(namespace: "urn:x", name: "x") { _ in .success(nil) }
         }
 
         /// What a request gets, in a word.

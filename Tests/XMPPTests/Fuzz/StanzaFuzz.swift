@@ -78,10 +78,12 @@ enum StanzaFuzz {
     private static func route(_ kind: IQRequest.Kind, _ payload: Element, _ sender: StanzaSender, _ own: JID, _ book: ContactBook) throws {
         let before = book.items()
         let configuration = XMPPConfiguration(jid: own, password: "")
+        let handlers = ClientHandlers()
         let router = StanzaRouter([
             PingExtension(), VersionExtension(configuration.software), RosterExtension(book) { _ in },
-            DiscoveryExtension(configuration, others: [], logger: Logger(label: "fuzz", factory: { _ in SwiftLogNoOpLogHandler() })),
-        ])
+            DiscoveryExtension(
+                configuration, others: [], handlers: handlers, logger: Logger(label: "fuzz", factory: { _ in SwiftLogNoOpLogHandler() })),
+        ], handlers: handlers)
         let answer = router.route(payload, from: sender)(IQRequest(id: "1", from: own, kind: kind, payload: payload))
         if sender == .stranger {
             guard case .now(.failure(.serviceUnavailable)) = answer else { throw FuzzFinding("a stranger is answered \(answer)") }

@@ -107,4 +107,28 @@ struct LiveManyTests {
             #expect(try await desk.error(from: address, .get, unknown)?.condition == "item-not-found")
         }
     }
+
+    /// Two requests arrive in one piece, and the handler of the first changes what the second is answered with.
+    @Test func whatAClientIsToldBeforeItLooksAtARequestIsInForceForIt() async throws {
+        try await withFriends { desk, pepper in
+            let node = "urn:test:late"
+            pepper.client.setDiscoItems { [client = pepper.client] _ in
+                client.setDiscoNode(node) { _ in DiscoInfo(identities: [], features: ["urn:test:told"], forms: []) }
+                return []
+            }
+            let server = try #require(JID(pepper.jid.domain))
+            // A request of its own passes behind what it was told.
+            _ = try await pepper.client.ping(server)
+            let release = DispatchSemaphore(value: 0)
+            pepper.client.host.enqueue { _ in release.wait() }
+            defer { release.signal() }
+            let target = try pepper.full()
+            desk.client.sendRaw("<iq type='get' id='first' to='\(target)'><query xmlns='\(Namespaces.discoItems)'/></iq>")
+            async let second = desk.client.discoInfo(of: target, node: node)
+            // The server has passed both on when it answers what was asked later.
+            for _ in 0..<3 { _ = try await desk.client.ping(server) }
+            release.signal()
+            #expect(try await second.features == ["urn:test:told"])
+        }
+    }
 }

@@ -56,7 +56,7 @@ extension JingleSessions {
         guard let room = room(for: iq.from) else { return answer(iq, .failure(.resourceConstraint)) }
         // From here on the session exists for the peer, and a refusal is a session-terminate (XEP-0166 §6.3).
         answer(iq, .success(nil))
-        guard message.contents.count == 1, let handler = handlers[application.namespace ?? ""] else {
+        guard message.contents.count == 1, let handler = handlers.offer(applicationNamespace: application.namespace ?? "") else {
             return terminate(message.sid, with: iq.from, JingleReason("unsupported-applications"))
         }
         guard let (transport, element) = known(content.transports) else {
@@ -76,7 +76,7 @@ extension JingleSessions {
         decide(session, application, handler)
     }
 
-    private func decide(_ session: JingleSession, _ application: Element, _ handler: Handler) {
+    private func decide(_ session: JingleSession, _ application: Element, _ handler: BytestreamOfferHandler) {
         let number = session.number
         let offer = BytestreamOffer(from: session.peer, application: application, sid: session.sid)
         handler.eventLoop.execute { [weak self, executor] in

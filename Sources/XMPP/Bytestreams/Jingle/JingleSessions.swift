@@ -10,12 +10,6 @@ import NIOCore
 ///
 /// `@unchecked Sendable`: the stanza thread protects all state. Applications on event loops reach it through a `StanzaExecutor`.
 final class JingleSessions: XMPPExtension, @unchecked Sendable {
-    /// Who takes the offers of one application.
-    struct Handler: Sendable {
-        let eventLoop: any EventLoop
-        let accept: @Sendable (BytestreamOffer) -> BytestreamDecision
-    }
-
     /// Names one call of ``open(to:application:on:deadline:initializer:completion:)``.
     struct OpeningID: Hashable, Sendable {
         let rawValue: UInt64
@@ -39,21 +33,23 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
     private let counted: (Int) -> Void
     var sessionsByID: [StreamKey: JingleSession] = [:]
     var remembered = Deque<StreamKey>()
-    var handlers: [String: Handler] = [:]
+    /// Of the applications.
+    let handlers: ClientHandlers
     private var nextNumber: UInt64 = 0
 
     /// - Parameters:
     ///   - transports: those that may be used; our own offers use the first.
     ///   - counted: hears how many sessions there are, after every change.
     init(
-        sink: any StanzaSink, executor: any StanzaExecutor, transports: [any JingleTransport], limits: BytestreamLimits, logger: Logger,
-        clock: @escaping @Sendable () -> NIODeadline, counted: @escaping (Int) -> Void
+        sink: any StanzaSink, executor: any StanzaExecutor, transports: [any JingleTransport], limits: BytestreamLimits,
+        handlers: ClientHandlers, logger: Logger, clock: @escaping @Sendable () -> NIODeadline, counted: @escaping (Int) -> Void
     ) {
         self.sink = sink
         self.counted = counted
         self.executor = executor
         self.transports = transports
         self.limits = limits
+        self.handlers = handlers
         self.logger = logger
         self.clock = clock
     }
@@ -120,7 +116,7 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
         applicationNamespace: String, on loop: any EventLoop,
         accept: @escaping @Sendable (BytestreamOffer) -> BytestreamDecision
     ) {
-        handlers[applicationNamespace] = Handler(eventLoop: loop, accept: accept)
+        handlers.setOffer(applicationNamespace: applicationNamespace, BytestreamOfferHandler(eventLoop: loop, accept: accept))
     }
 
     /// The number of a new session, never used twice.
