@@ -18,26 +18,40 @@ struct TunnelAcceptor: Sendable {
         if server.isStopping { return .decline(reason: "this node is stopping") }
         if let refusal = refusalByPolicy(of: device) { return .decline(reason: refusal) }
         let key = keys.incoming(device)
+        let isStream = offer.application.namespace == MeshNamespaces.stream
         return .accept { channel in
             channel.eventLoop.makeCompletedFuture {
                 try identity.tls.addServerHandlers(to: channel, peer: key)
                 try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
-                try server.accept(
-                    channel, from: device, callsInFlight: callsPerPeer, key: { key.fingerprint?.hexadecimal }
-                ) { (said) throws(QiError) in
-                    do throws(QiError) {
-                        try TunnelNames.check(said, peer: device, own: "\(own)")
-                        guard contacts.isContact(offer.from) else { throw QiError(.denied, "\(device) is no contact any more") }
-                        try keys.pin(key, of: device)
-                    } catch {
-                        keys.refused(device, error.message)
-                        throw error
-                    }
-                    keys.logger.info("tunnel accepted", metadata: ["xmpp.peer.jid": "\(device)"])
-                    return TunnelNames(from: "\(own)", to: device).credentials
+                let shown: @Sendable () -> String? = { key.fingerprint?.hexadecimal }
+                let verify: @Sendable (Capabilities) throws(QiError) -> Capabilities = { (said) throws(QiError) in
+                    try judge(said, offer.from, key)
+                }
+                if isStream {
+                    try StreamPaths.prepare(channel, .inBand)
+                    try server.acceptPath(
+                        channel, from: device, by: .inBand, width: { StreamPaths.narrow }, callsInFlight: callsPerPeer, key: shown,
+                        judge: verify)
+                } else {
+                    try server.accept(channel, from: device, callsInFlight: callsPerPeer, key: shown, judge: verify)
                 }
             }
         }
+    }
+
+    /// What the device says of itself, inside the encryption: whether it is who it has to be, and what we say.
+    private func judge(_ said: Capabilities, _ from: JID, _ key: PeerKey) throws(QiError) -> Capabilities {
+        let device = "\(from.bare)"
+        do throws(QiError) {
+            try TunnelNames.check(said, peer: device, own: "\(own)")
+            guard contacts.isContact(from) else { throw QiError(.denied, "\(device) is no contact any more") }
+            try keys.pin(key, of: device)
+        } catch {
+            keys.refused(device, error.message)
+            throw error
+        }
+        keys.logger.info("tunnel accepted", metadata: ["xmpp.peer.jid": "\(device)"])
+        return TunnelNames(from: "\(own)", to: device).credentials
     }
 
     /// Why a device is let do nothing here, before a handshake is spent on it; nil where it may do something, and where only the key it

@@ -3,7 +3,7 @@ import QiMessaging
 import QiWire
 import XMPP
 
-/// One tunnel that we open to a contact, over the account that has it.
+/// One attempt to reach a contact, over the account that has it: by a stream, or by a tunnel of one bytestream when it is a node of before.
 final class TunnelAttempt: PathAttempt {
     private let gateway: XMPPGateway
     private let device: JID
@@ -50,6 +50,13 @@ final class TunnelAttempt: PathAttempt {
             if error.code == .timedOut { gateway.peers.asked(device, answered: false) }
             throw XMPPGateway.pathError(error, name)
         }
+    }
+
+    func stream() async throws(QiError) -> (any StreamPathSource)? {
+        guard gateway.client.state.isOnline else { return nil }
+        let resource = try await gateway.peers.awaitTunnelResource(of: device, name: name)
+        guard resource.disco?.has(MeshNamespaces.stream) == true else { return nil }
+        return StreamPaths(to: device, over: gateway, key: key)
     }
 
     func verify(_ answer: Capabilities) throws(QiError) {

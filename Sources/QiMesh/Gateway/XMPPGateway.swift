@@ -61,7 +61,7 @@ final class XMPPGateway: Sendable {
         configuration.server = account.server.map { .init(host: $0.host, port: UInt16(clamping: $0.port)) }
         configuration.directTLS = account.directTLS
         configuration.caFile = account.caFile
-        configuration.features = [MeshNamespaces.tunnel, MeshNamespaces.services + "+notify"]
+        configuration.features = [MeshNamespaces.tunnel, MeshNamespaces.stream, MeshNamespaces.services + "+notify"]
         let events = Events()
         let contacts = AccountContacts(account: jid, accept: account.accept, trust: trust, logger: logger)
         let client = XMPPClient(
@@ -87,7 +87,9 @@ final class XMPPGateway: Sendable {
         client.setDiscoNode(MeshNamespaces.device) { [weak self] _ in await self?.description }
         let acceptor = TunnelAcceptor(
             own: own, server: server, identity: identity, contacts: contacts, keys: keys, callsPerPeer: callsPerPeer)
-        client.setBytestreamHandler(applicationNamespace: MeshNamespaces.tunnel, on: server.loop.eventLoop) { acceptor.decide($0) }
+        for application in [MeshNamespaces.tunnel, MeshNamespaces.stream] {
+            client.setBytestreamHandler(applicationNamespace: application, on: server.loop.eventLoop) { acceptor.decide($0) }
+        }
         let services = server.onServicesChanged { [announcer] _ in announcer.changed() }
         defer { server.stopObserving(services) }
         issuer.begin()

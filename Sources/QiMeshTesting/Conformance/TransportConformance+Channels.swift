@@ -85,7 +85,8 @@ extension TransportConformance {
         var header = ByteBuffer()
         header.writeMessageHeader(
             MessageHeader(id: 9, payloadLength: 50_000_001, kind: .call, address: ActionAddress(.serviceDirectory, action: 100)))
-        try await raw.send(header)
+        // A transport that knows messages refuses it before it leaves.
+        _ = try? await raw.send(header)
         let answer = await raw.next()
         try expect(answer == nil, "a frame of 50 000 001 bytes was answered")
         try await expectHealthy(peers)

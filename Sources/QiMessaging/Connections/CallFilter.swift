@@ -8,6 +8,8 @@ protocol CallFilter: AnyObject {
     func judge(_ call: IncomingCall, _ receiver: any ObjectReceiver, service: @autoclosure () -> String?) -> CallVerdict
     /// The peer called, or posted to, an object that is not there.
     func notFound(_ address: ActionAddress, isPost: Bool)
+    /// The peer goes on over another path.
+    func moved(to origin: ConnectionOrigin)
 }
 
 /// What becomes of a call or post.

@@ -22,6 +22,10 @@ extension Connection {
             waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
             return nil
         }
+        if let refusal = stream?.path?.refusal(of: "the arguments", bytes: payload.readableBytes + (tail?.readableBytes ?? 0)) {
+            waiter.ended(.failure(refusal))
+            return nil
+        }
         guard let id = calls.insert(waiter, address: address, end: end, late: late) else {
             waiter.ended(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
             return nil
@@ -48,12 +52,16 @@ extension Connection {
     /// Asks the peer to cancel a call, which still gets its own answer. Nothing is sent to a peer that does not know how.
     func cancel(_ id: UInt32) {
         guard let address = calls.address(of: id) else { return }
+        if stream?.withdraw(callOf: id, to: address.target) == true {
+            return calls.remove(id)?.completion.ended(.canceled) ?? ()
+        }
         sendCancel(id, address)
     }
 
     /// Gives up a call: asks the peer to cancel it and ends it here and now.
     func abandon(_ id: UInt32, _ error: QiError) {
         guard let entry = calls.remove(id) else { return }
+        if stream?.withdraw(callOf: id, to: entry.address.target) == true { return entry.completion.ended(.failure(error)) }
         sendCancel(id, entry.address)
         if let late = entry.late { lateReplies.expect(id, entry.address, late) }
         entry.completion.ended(.failure(error))

@@ -43,6 +43,13 @@ extension Connection {
         outbound.clear()
     }
 
+    /// The peer has cancelled a call whose answer is on its way: a long one that has not all left is taken back, and that it was cancelled is
+    /// answered in its place.
+    func withdrawAnswer(to id: UInt32, of target: ObjectAddress) {
+        guard let answer = stream?.withdraw(answerTo: id, of: target, longerThan: StreamLanes.bulk) else { return }
+        send(.canceled, id: id, address: answer.address)
+    }
+
     /// Hands what was appended to the channel, once per burst.
     func flush() {
         guard isDirty else { return }
@@ -107,6 +114,7 @@ extension Connection {
 
     func mayQueueEvent(_ bytes: Int) -> Bool {
         if isClosed { return false }
+        let backlog = stream?.machine.sender.queuedEventBytes ?? backlog
         if backlog == 0 || backlog + bytes <= limits.maximumEventBacklog { return true }
         droppedEvent("the subscriber does not read fast enough")
         return false

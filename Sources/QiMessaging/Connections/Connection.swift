@@ -10,6 +10,8 @@ final class Connection {
     let bus: Bus
     let channel: any Channel
     let role: Role
+    /// The channel, if it is a device stream.
+    let stream: StreamChannel?
     let limits: ConnectionLimits
     let logger: Logger
     /// Set by the transport; a tunnel's is known only when its TLS handshake is done.
@@ -95,6 +97,7 @@ final class Connection {
     ) {
         self.bus = bus
         self.channel = channel
+        stream = channel as? StreamChannel
         self.role = role
         self.origin = origin
         // Where we call ourselves is our own choice.
@@ -203,6 +206,13 @@ final class Connection {
         return calls.deadlines > 0 || (authenticationDeadline != nil && !isOpen)
     }
 
+    /// The channel goes on over another path.
+    func moved(to path: PathKind) {
+        guard origin.path != path else { return }
+        origin = ConnectionOrigin(by: path, from: origin.host, proven: origin.identity)
+        filter?.moved(to: origin)
+    }
+
     // MARK: - Receiving
 
     func dispatch(_ message: Message) {
@@ -221,8 +231,10 @@ final class Connection {
             hand(incomingCall(message), to: receiver)
         case .cancel:
             var payload = message.payload
-            guard let id = try? payload.readQiUInt32(), let call = incoming[id], call.address.target == message.address.target
-            else { return }
+            guard let id = try? payload.readQiUInt32() else { return }
+            guard let call = incoming[id], call.address.target == message.address.target else {
+                return withdrawAnswer(to: id, of: message.address.target)
+            }
             call.cancel()
         case .capability: handle(message)
         default: break
@@ -408,6 +420,7 @@ final class Connection {
     private func opened() {
         isOpen = true
         decoder.maximumPayload = limits.maximumPayload
+        stream?.loggedIn()
         authenticationDeadline = nil
         sharedMemory?.opened(handshake.remoteCapabilities)
         relayedCallers.areTold = tellsCallers(handshake.remoteCapabilities)

@@ -43,6 +43,11 @@ final class ConnectionHandler: ChannelInboundHandler {
         context.fireChannelWritabilityChanged()
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let change = event as? StreamPathChanged { connection.moved(to: change.kind) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     func channelInactive(context: ChannelHandlerContext) {
         onBus { $0.inputEnded(.closedByPeer("the connection was closed by the other side")) }
         context.fireChannelInactive()

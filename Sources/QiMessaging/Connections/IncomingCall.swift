@@ -46,7 +46,13 @@ final class IncomingCall {
     var isPost: Bool { header.kind == .post }
     var address: ActionAddress { header.address }
 
-    func reply(_ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) { answer(.reply, payload, tail, flags) }
+    func reply(_ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) {
+        if let path = connection.stream?.path {
+            let bytes = payload.readableBytes + (tail?.readableBytes ?? 0)
+            if let refusal = path.refusal(of: "the result", bytes: bytes) { return fail(refusal.wireText) }
+        }
+        answer(.reply, payload, tail, flags)
+    }
 
     /// Answers with a value of any convertible shape, as the method's return type, or as the one the caller asked for. Objects in it
     /// are hosted on this connection.

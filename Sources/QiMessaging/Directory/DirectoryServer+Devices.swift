@@ -5,16 +5,19 @@ public import QiWire
 extension DirectoryServer {
     /// Makes the devices that `paths` reaches usable as `DEVICE/Service`.
     ///
-    /// - Parameter pathLoss: how soon after a path died the calls on it end.
+    /// - Parameters:
+    ///   - pathLoss: how soon after a path died the calls on it end that has no stream above it.
+    ///   - resume: how long a stream lives without a path.
     public func connectDevices(
-        through paths: any DevicePaths, pathLoss: Duration = .seconds(30)
+        through paths: any DevicePaths, pathLoss: Duration = .seconds(30), resume: Duration = .seconds(120)
     ) async throws(QiError) {
         let directory = self.directory
         try await loop.run { (bus) async throws(QiError) in
             let gateway = DeviceGateway(
                 bus: bus, directory: directory.value, paths: paths, limits: directory.value.limits,
-                pathLoss: TimeAmount(pathLoss))
+                streams: directory.value.limits.stream(resume: TimeAmount(resume)), pathLoss: TimeAmount(pathLoss))
             directory.value.setGateway(gateway)
+            directory.value.streams.limits.resume = TimeAmount(resume)
         }
     }
 
@@ -29,18 +32,50 @@ extension DirectoryServer {
         key: @escaping @Sendable () -> String? = { nil },
         judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
     ) throws {
-        var limits = directory.value.limits
+        try Self.serve(
+            channel, device, path, directory.value, loop.bus, callsInFlight: callsInFlight, key: key, judge: judge)
+    }
+
+    /// Takes a path of a stream that a device opens: an encrypted channel on which its key was proven. The first one begins the stream, and
+    /// qi is served on it as by ``accept(_:from:by:callsInFlight:key:judge:)``; on later ones it goes on. On the channel's loop, which is
+    /// this directory's.
+    ///
+    /// - Parameters:
+    ///   - path: what kind it is.
+    ///   - width: what it lets through.
+    ///   - key: the key that the path's TLS has proven, known when the first bytes come; nil: none, and the path is refused.
+    ///   - judge: as there, for the first path.
+    public func acceptPath(
+        _ channel: any Channel, from device: String, by path: PathKind, width: @escaping @Sendable () -> PathWidth = { .wide },
+        callsInFlight: Int,
+        key: @escaping @Sendable () -> String?,
+        judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
+    ) throws {
+        let (directory, bus) = (directory.value, loop.bus)
+        let side = directory.streams.side(
+            of: { StreamPath($0, path, width: width) }, from: device, key: key
+        ) { stream in
+            try Self.serve(stream, device, path, directory, bus, callsInFlight: callsInFlight, key: key, judge: judge)
+        }
+        try channel.pipeline.syncOperations.addHandler(StreamPathHandler(side))
+    }
+
+    private static func serve(
+        _ channel: any Channel, _ device: String, _ path: PathKind, _ directory: ServiceDirectory, _ bus: Bus, callsInFlight: Int,
+        key: @escaping @Sendable () -> String?, judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
+    ) throws {
+        var limits = directory.limits
         limits.maximumCallsInFlight = callsInFlight
         // A tunnel is slow: events that wait in front of answers for minutes help nobody.
         limits.maximumEventBacklog = min(limits.maximumEventBacklog, 4 << 20)
         let connection = try QiPipeline.install(
-            on: channel, bus: loop.bus, role: .server, origin: .device(name: device, by: path), owner: directory.value, limits: limits
+            on: channel, bus: bus, role: .server, origin: .device(name: device, by: path), owner: directory, limits: limits
         ) { connection, said in
             let answer = try judge(said)
             connection.fingerprint = key()
             return answer
         }
-        directory.value.deviceConnected(connection)
+        directory.deviceConnected(connection)
     }
 
     /// The services of a device, through its tunnel. 30 s.

@@ -24,6 +24,9 @@ final class ServiceDirectory: ConnectionOwner {
     private(set) var gateway: DeviceGateway?
     /// Connections of devices to us; of tunnels those included that have not authenticated yet.
     private(set) var deviceConnections: [Connection] = []
+    /// Streams that devices have opened to us.
+    private(set) lazy var streams = StreamRegistry(
+        limits: limits.stream(resume: .minutes(2)), on: bus.eventLoop, logger: bus.logger)
 
     private(set) lazy var object = makeObject(isFull: true)
     /// What is seen from outside where no policy says more: look up and list, nothing that registers.

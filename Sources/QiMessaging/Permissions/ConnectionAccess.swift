@@ -18,10 +18,10 @@ final class ConnectionAccess: CallFilter {
     let control: AccessControl
     let principal: Principal
     /// How the peer came, for the audit.
-    let path: String
+    private(set) var path: String
     /// Where it came from, unless it has proven who it is.
     private let place: String?
-    private let kind: PathKind
+    private var kind: PathKind
     /// Reads nothing more of the peer for a while; set by the connection.
     var keepWaiting: ((TimeAmount) -> Void)?
     private(set) var policy: PermissionPolicy
@@ -49,6 +49,11 @@ final class ConnectionAccess: CallFilter {
     }
 
     // MARK: - The connection
+
+    func moved(to origin: ConnectionOrigin) {
+        path = "\(origin)"
+        kind = origin.path
+    }
 
     /// Takes the only connection of a principal that may have one.
     ///

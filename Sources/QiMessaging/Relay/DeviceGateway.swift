@@ -8,6 +8,7 @@ final class DeviceGateway: NameResolver {
     private let paths: any DevicePaths
     private let limits: ConnectionLimits
     private let pathLoss: TimeAmount
+    private let streams: StreamStateMachine.Limits
     private weak var directory: ServiceDirectory?
     private(set) var links: [String: DeviceLink] = [:]
     /// Names that are waited for, of devices that are not known yet.
@@ -16,8 +17,9 @@ final class DeviceGateway: NameResolver {
     /// How often it is looked whether a device is known by now.
     private static let lookTime = TimeAmount.seconds(1)
 
-    init(bus: Bus, directory: ServiceDirectory, paths: any DevicePaths, limits: ConnectionLimits, pathLoss: TimeAmount) {
+    init(bus: Bus, directory: ServiceDirectory, paths: any DevicePaths, limits: ConnectionLimits, streams: StreamStateMachine.Limits, pathLoss: TimeAmount) {
         self.bus = bus
+        self.streams = streams
         self.pathLoss = pathLoss
         self.directory = directory
         self.paths = paths
@@ -94,7 +96,7 @@ final class DeviceGateway: NameResolver {
     func link(named name: String) throws(QiError) -> DeviceLink {
         let device = try paths.device(named: name)
         if let known = links[device] { return known }
-        let link = DeviceLink(bus: bus, device: device, paths: paths, limits: limits, pathLoss: pathLoss)
+        let link = DeviceLink(bus: bus, device: device, paths: paths, limits: limits, streams: streams, pathLoss: pathLoss)
         links[device] = link
         return link
     }

@@ -20,6 +20,9 @@ final class DeviceLink: ConnectionOwner {
     /// How soon after a path died its calls end.
     let pathLoss: TimeAmount
     let remote: RemoteDirectory
+    private let streamLimits: StreamStateMachine.Limits
+    /// What keeps the stream in use on the best path; nil for a tunnel of one bytestream.
+    private(set) var ladder: PathLadder?
     let services: RemoteServices
     private var uses: [String: Use] = [:]
     /// Services that are waited for, and under which names.
@@ -39,8 +42,9 @@ final class DeviceLink: ConnectionOwner {
     /// Directories that present this device's own, and want to know what comes and goes there.
     private var mirrors: [ServiceDirectory] = []
 
-    init(bus: Bus, device: String, paths: any DevicePaths, limits: ConnectionLimits, pathLoss: TimeAmount) {
+    init(bus: Bus, device: String, paths: any DevicePaths, limits: ConnectionLimits, streams: StreamStateMachine.Limits, pathLoss: TimeAmount) {
         self.pathLoss = pathLoss
+        streamLimits = streams
         self.bus = bus
         self.device = device
         self.paths = paths
@@ -91,7 +95,10 @@ final class DeviceLink: ConnectionOwner {
     }
 
     /// Something changed there, or in what we know of the device: the next attempt may end otherwise.
-    func forgetRefusal() { refusal = nil }
+    func forgetRefusal() {
+        refusal = nil
+        ladder?.encourage()
+    }
 
     // MARK: - Services
 
@@ -176,21 +183,16 @@ extension DeviceLink: RemoteDirectoryUser {
     nonisolated(nonsending) func connect() async throws(QiError) -> Connection {
         if let refusal, NIODeadline.now() < refusal.end { throw refusal.error }
         refusal = nil
+        ladder = nil
         let end = NIODeadline.now() + Self.setUpTime
-        let place = NIOLoopBoundBox<Connection?>.makeEmptyBox(valueType: Connection.self, eventLoop: bus.eventLoop)
-        let link = NIOLoopBound(self, eventLoop: bus.eventLoop)
         let attempt = try paths.attempt(device)
-        let (credentials, origin) = (attempt.credentials, ConnectionOrigin.device(name: device, by: attempt.path))
         do throws(QiError) {
-            try await attempt.open(on: bus.eventLoop) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let link = link.value
-                    place.value = try QiPipeline.install(
-                        on: channel, bus: link.bus, role: .client, origin: origin, owner: link,
-                        limits: link.limits, credentials: credentials)
+            let connection =
+                if let source = try await attempt.stream() {
+                    try await openStream(over: source, attempt)
+                } else {
+                    try await openTunnel(attempt)
                 }
-            }
-            guard let connection = place.value else { throw QiError(.disconnected, "the tunnel to \(device) closed at once") }
             watch(connection, until: end)
             do throws(QiError) {
                 try await connection.opened()
@@ -203,6 +205,42 @@ extension DeviceLink: RemoteDirectoryUser {
         } catch {
             throw attempt.refusal ?? error
         }
+    }
+
+    /// A stream over the paths that lead there.
+    private nonisolated(nonsending) func openStream(
+        over source: any StreamPathSource, _ attempt: any PathAttempt
+    ) async throws(QiError) -> Connection {
+        let stream = StreamChannel(id: .random(), limits: streamLimits, on: bus.eventLoop, logger: bus.logger)
+        let connection: Connection
+        do {
+            connection = try QiPipeline.install(
+                on: stream, bus: bus, role: .client, origin: .device(name: device, by: attempt.path), owner: self, limits: limits,
+                credentials: attempt.credentials)
+        } catch {
+            throw error as? QiError ?? QiError(.disconnected, "the stream to \(device) could not be made", cause: error)
+        }
+        let ladder = PathLadder(bus: bus, stream: stream, to: device, source: source)
+        self.ladder = ladder
+        try await ladder.open()
+        return connection
+    }
+
+    /// One bytestream, as nodes of before know it.
+    private nonisolated(nonsending) func openTunnel(_ attempt: any PathAttempt) async throws(QiError) -> Connection {
+        let place = NIOLoopBoundBox<Connection?>.makeEmptyBox(valueType: Connection.self, eventLoop: bus.eventLoop)
+        let link = NIOLoopBound(self, eventLoop: bus.eventLoop)
+        let (credentials, origin) = (attempt.credentials, ConnectionOrigin.device(name: device, by: attempt.path))
+        try await attempt.open(on: bus.eventLoop) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                let link = link.value
+                place.value = try QiPipeline.install(
+                    on: channel, bus: link.bus, role: .client, origin: origin, owner: link,
+                    limits: link.limits, credentials: credentials)
+            }
+        }
+        guard let connection = place.value else { throw QiError(.disconnected, "the tunnel to \(device) closed at once") }
+        return connection
     }
 
     private func watch(_ connection: Connection, until end: NIODeadline) {
@@ -220,7 +258,8 @@ extension DeviceLink: RemoteDirectoryUser {
     func joined(_ directory: RemoteObject, on connection: Connection) {
         endedOpening()
         connectedAt = .now()
-        keepAlive()
+        // A stream looks after its paths itself.
+        if ladder == nil { keepAlive() }
         services.restoreAll()
         unasked = Set(expected.keys)
         askForExpected()

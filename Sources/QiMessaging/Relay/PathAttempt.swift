@@ -22,10 +22,17 @@ public protocol PathAttempt: Sendable {
     /// - Throws: `.denied` when it is not the device that is meant, or that may not be reached any more.
     func verify(_ answer: Capabilities) throws(QiError)
 
+    /// The paths that a stream to the device may take; nil for a device that is reached by ``open(on:install:)`` alone.
+    ///
+    /// - Throws: as ``open(on:install:)``.
+    func stream() async throws(QiError) -> (any StreamPathSource)?
+
     /// Why it failed inside TLS, which itself says only that it failed; nil when it was something else.
     var refusal: QiError? { get }
 }
 
 extension PathAttempt {
     public var path: PathKind { .inBand }
+
+    public func stream() async throws(QiError) -> (any StreamPathSource)? { nil }
 }

@@ -1,0 +1,96 @@
+import NIOCore
+
+/// The path to a device, and those that are not used.
+public struct DevicePathStatus: Sendable {
+    /// A kind of path that is not in use.
+    public struct Candidate: Sendable {
+        public let kind: PathKind
+        /// Why it is not used; nil: it was not tried yet.
+        public let reason: String?
+        /// How long until it is tried again by itself; nil: at once, or when something changes.
+        public let pause: Duration?
+    }
+
+    /// Its bare JID.
+    public let device: String
+    /// The kind in use; nil while there is none.
+    public let path: PathKind?
+    /// Whether it can change its path; a node of before has one tunnel, which cannot.
+    public let isStream: Bool
+    /// There and back, as just measured; nil: no answer came.
+    public let roundTrip: Duration?
+    /// Bytes per second, the most of two seconds of the last minute.
+    public let up: Double
+    public let down: Double
+    /// How often the stream has changed its path.
+    public let changes: Int
+    /// Best first.
+    public let candidates: [Candidate]
+}
+
+extension DirectoryServer {
+    /// The path to a device, measured; a stream is opened if there is none.
+    ///
+    /// - Parameters:
+    ///   - kind: keeps the stream on this kind of path from now on, and waits for it; nil: leaves that as it is.
+    ///   - patience: how long to wait for the path and for the answer that measures it.
+    /// - Throws: `.offline`, `.denied`, `.timedOut` as any use of the device.
+    public func path(
+        to device: String, only kind: PathKind? = nil, within patience: Duration = .seconds(5)
+    ) async throws(QiError) -> DevicePathStatus {
+        let directory = self.directory
+        return try await loop.run { (_) async throws(QiError) in
+            let link = try directory.value.requireGateway().link(named: device)
+            _ = try await link.list()
+            let end = NIODeadline.now() + TimeAmount(patience)
+            if let kind { try await link.keep(to: kind, until: end) }
+            return await link.measured(until: end)
+        }
+    }
+
+    /// Lets the stream to a device choose its path by itself again.
+    public func freePath(to device: String) async throws(QiError) {
+        let directory = self.directory
+        try await loop.run { (_) async throws(QiError) in try directory.value.requireGateway().link(named: device).ladder?.keep(to: nil) }
+    }
+}
+
+extension DeviceLink {
+    /// Keeps the stream on one kind of path, and returns when it is there, or cannot be.
+    ///
+    /// - Throws: `.unsupported` for a kind that is not there for this device.
+    nonisolated(nonsending) func keep(to kind: PathKind, until end: NIODeadline) async throws(QiError) {
+        guard let ladder else {
+            if connection?.origin.path == kind { return }
+            throw QiError(.unsupported, "\(device) is a node of before, which is reached \(PathKind.inBand) only")
+        }
+        guard ladder.machine.rungs.contains(where: { $0.kind == kind }) else {
+            throw QiError(
+                .unsupported, "the path \(kind) is off: paths.order has \(ladder.machine.rungs.map(\.kind.name).joined(separator: ", "))")
+        }
+        ladder.keep(to: kind)
+        await ladder.settled(on: kind, until: end)
+    }
+
+    /// What the path is like now.
+    nonisolated(nonsending) func measured(until end: NIODeadline) async -> DevicePathStatus {
+        guard let ladder else {
+            let begin = NIODeadline.now()
+            var roundTrip: TimeAmount?
+            if (try? await list()) != nil { roundTrip = .now() - begin }
+            return DevicePathStatus(
+                device: device, path: connection?.origin.path, isStream: false, roundTrip: roundTrip.map(Duration.init), up: 0, down: 0,
+                changes: 0, candidates: [])
+        }
+        let roundTrip = await ladder.stream.measured(until: end)
+        let (up, down) = ladder.stream.rates
+        let now = NIODeadline.now()
+        return DevicePathStatus(
+            device: device, path: ladder.stream.path?.kind, isStream: true, roundTrip: roundTrip.map(Duration.init), up: up, down: down,
+            changes: ladder.stream.resumptions,
+            candidates: ladder.machine.rungs.filter { $0.kind != ladder.stream.path?.kind }.map { rung in
+                DevicePathStatus.Candidate(
+                    kind: rung.kind, reason: rung.reason, pause: rung.pause(at: now).map(Duration.init))
+            })
+    }
+}

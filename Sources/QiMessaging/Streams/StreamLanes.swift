@@ -1,0 +1,133 @@
+import DequeModule
+import NIOCore
+import QiWire
+
+/// Messages that wait for their turn on a device stream, in lanes.
+///
+/// Control goes first. The other priorities share the path by their weights, so that none starves: each has a clock that runs by the bytes
+/// it sent over its weight, and the one that is behind goes next; one that had nothing to send does not catch up. Lanes of one priority
+/// take turns, a piece each. A pure value.
+struct StreamLanes {
+    /// A message of which more than this is left is bulk.
+    static let bulk = 16 * 1024
+
+    private struct Lane {
+        var messages = Deque<StreamMessage>()
+        /// The ring it stands in.
+        var priority: StreamPriority
+    }
+
+    private struct Ring {
+        var lanes = Deque<StreamLane>()
+        var clock = 0.0
+    }
+
+    private var lanes: [StreamLane: Lane] = [:]
+    private var rings = StreamPriority.allCases.map { _ in Ring() }
+    private var nextNumber: UInt32 = 0
+    /// Bytes that wait.
+    private(set) var bytes = 0
+    /// Those of them that are events.
+    private(set) var eventBytes = 0
+    /// Bytes of the longest message that waits, or that was the longest of those that waited with others.
+    private(set) var largest = 0
+
+    var isEmpty: Bool { bytes == 0 }
+
+    mutating func append(_ message: StreamMessage) {
+        let lane = StreamLane(message.header)
+        count(message, message.bytes.count)
+        if lanes[lane]?.messages.append(message) == nil {
+            let priority = Self.priority(of: message, in: lane)
+            lanes[lane] = Lane(messages: [message], priority: priority)
+            enter(lane, priority)
+        }
+    }
+
+    private mutating func count(_ message: StreamMessage, _ change: Int) {
+        bytes += change
+        if message.header.kind == .event { eventBytes += change }
+        largest = bytes == 0 ? 0 : max(largest, change)
+    }
+
+    private static func priority(of message: StreamMessage, in lane: StreamLane) -> StreamPriority {
+        message.bytes.count > bulk ? .bulk : lane.priority
+    }
+
+    private mutating func enter(_ lane: StreamLane, _ priority: StreamPriority) {
+        if rings[priority.rawValue].lanes.isEmpty, let behind = busy.map({ rings[$0.rawValue].clock }).min() {
+            rings[priority.rawValue].clock = max(rings[priority.rawValue].clock, behind)
+        }
+        rings[priority.rawValue].lanes.append(lane)
+    }
+
+    private var busy: [StreamPriority] { StreamPriority.allCases.filter { !rings[$0.rawValue].lanes.isEmpty } }
+
+    /// A piece that may leave now, at most `most` bytes long, and the serial of the message that ends with it.
+    mutating func next(_ most: Int) -> (frame: StreamNumbered, done: UInt64?)? {
+        guard let priority = turn, let name = rings[priority.rawValue].lanes.popFirst(), var lane = lanes[name],
+            var message = lane.messages.popFirst()
+        else { return nil }
+        let length = message.bytes.count
+        let piece = message.bytes.take(most)
+        count(message, -piece.count)
+        rings[priority.rawValue].clock += Double(piece.count) / priority.weight
+        let isDone = message.bytes.count == 0
+        let frame: StreamNumbered
+        if let number = message.number {
+            frame = .more(number, piece)
+        } else if isDone {
+            frame = .whole(piece)
+        } else {
+            message.number = nextNumber
+            nextNumber &+= 1
+            frame = .begin(message.number ?? 0, length: UInt32(truncatingIfNeeded: length), piece)
+        }
+        if !isDone { lane.messages.prepend(message) }
+        goOn(name, &lane)
+        return (frame, isDone ? message.serial : nil)
+    }
+
+    /// Whose turn it is. Control, else the busy ring whose clock is least.
+    private var turn: StreamPriority? {
+        var best: StreamPriority?
+        for priority in StreamPriority.allCases where !rings[priority.rawValue].lanes.isEmpty {
+            if priority == .control { return .control }
+            if let known = best, rings[known.rawValue].clock <= rings[priority.rawValue].clock { continue }
+            best = priority
+        }
+        return best
+    }
+
+    /// The lane goes to the end of the ring of what it sends next, or away.
+    private mutating func goOn(_ name: StreamLane, _ lane: inout Lane) {
+        guard let first = lane.messages.first else { return lanes[name] = nil }
+        lane.priority = Self.priority(of: first, in: name)
+        lanes[name] = lane
+        enter(name, lane.priority)
+    }
+
+    /// What was found of a message that is not to be sent any more.
+    struct Withdrawn {
+        let message: StreamMessage
+        /// Tells the peer that the rest of it does not come; nil when nothing of it was sent.
+        let drop: StreamNumbered?
+    }
+
+    /// Takes a message out of a lane. Nil when it is not there: all of it was sent.
+    mutating func withdraw(from name: StreamLane, _ isMeant: (MessageHeader) -> Bool) -> Withdrawn? {
+        guard var lane = lanes[name], let index = lane.messages.firstIndex(where: { isMeant($0.header) }) else { return nil }
+        let message = lane.messages.remove(at: index)
+        count(message, -message.bytes.count)
+        if index == 0 {
+            rings[lane.priority.rawValue].lanes.removeAll { $0 == name }
+            goOn(name, &lane)
+        } else {
+            lanes[name] = lane
+        }
+        return Withdrawn(message: message, drop: message.number.map { .drop($0) })
+    }
+
+    /// Everything is given up.
+    mutating func removeAll() { self = StreamLanes() }
+}

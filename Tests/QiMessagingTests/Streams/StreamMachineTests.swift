@@ -1,0 +1,278 @@
+import NIOCore
+@testable import QiMessaging
+import QiWire
+import Testing
+
+/// The rules of a device stream, one at a time.
+struct StreamMachineTests {
+    private func sender(window: Int = 1 << 20) throws -> StreamSender {
+        var sender = StreamSender()
+        try sender.resume(from: 0, window: window)
+        return sender
+    }
+
+    private func names(_ sender: inout StreamSender, piece: Int = 1000) -> [String] {
+        var names: [String] = []
+        while let frame = sender.next(piece) { names.append(name(frame)) }
+        return names
+    }
+
+    private func name(_ frame: StreamNumbered) -> String {
+        switch frame {
+        case .whole(let bytes): (try? bytes.joined.peekMessageHeader()).flatMap { $0.map { "\($0.kind) \($0.id)" } } ?? "?"
+        case .begin(let number, let length, let bytes): "begin \(number) \(bytes.count)/\(length)"
+        case .more(let number, let bytes): "more \(number) \(bytes.count)"
+        case .drop(let number): "drop \(number)"
+        case .end(let reason): "end \(reason)"
+        }
+    }
+
+    // MARK: Order
+
+    @Test func aSmallAnswerPassesALargeOneOfTheSameObject() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.reply, id: 1, bytes: 50_000))
+        #expect(sender.next(1000).map(name) == "begin 0 1000/50028")
+        _ = sender.append(StreamSample.message(.reply, id: 2))
+        #expect(sender.next(1000).map(name) == "\(MessageKind.reply) 2")
+    }
+
+    @Test func callsToOneObjectKeepTheirOrderWhateverTheirSize() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.call, id: 1, bytes: 3000))
+        _ = sender.append(StreamSample.message(.post, id: 2))
+        _ = sender.append(StreamSample.message(.call, id: 3, service: 11))
+        let order = names(&sender)
+        #expect(order.firstIndex(of: "\(MessageKind.call) 3") == 1)
+        #expect(order.last == "\(MessageKind.post) 2")
+    }
+
+    @Test func anEventWaitsForTheAnswerToItsSubscription() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.event, id: 1, bytes: 20_000))
+        _ = sender.append(StreamSample.message(.reply, id: 2, action: WellKnownActions.registerEvent))
+        _ = sender.append(StreamSample.message(.event, id: 3))
+        #expect(names(&sender, piece: 20_000).suffix(2) == ["\(MessageKind.reply) 2", "\(MessageKind.event) 3"])
+    }
+
+    @Test func aCancellationGoesFirst() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.call, id: 1))
+        _ = sender.append(StreamSample.message(.cancel, id: 2, action: 0))
+        #expect(names(&sender) == ["\(MessageKind.cancel) 2", "\(MessageKind.call) 1"])
+    }
+
+    @Test func bulkGetsItsShareBesideCallsWithoutEnd() throws {
+        var sender = try sender(window: 1 << 30)
+        _ = sender.append(StreamSample.message(.reply, id: 1, bytes: 1_000_000))
+        var bulk = 0
+        for id in 2..<1002 {
+            // Each time the small one and one piece more may leave.
+            _ = sender.append(StreamSample.message(.call, id: UInt32(id), service: UInt32(id), bytes: 972))
+            _ = sender.append(StreamSample.message(.call, id: UInt32(id), service: UInt32(id), bytes: 972))
+            if let frame = sender.next(1000), !name(frame).hasPrefix("\(MessageKind.call)") { bulk += 1 }
+        }
+        // Weights of 8 and 2.
+        #expect((150...250).contains(bulk), "\(bulk) of 1000 pieces were bulk")
+    }
+
+    // MARK: Withdrawing
+
+    @Test func aCallThatHasNotLeftIsTakenBackWithoutATrace() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.call, id: 1, bytes: 500_000))
+        #expect(sender.withdraw(callOf: 1, to: ObjectAddress(service: 10, object: 1))?.header.id == 1)
+        #expect(sender.next(1000) == nil && sender.queuedBytes == 0 && sender.sentUpTo == 1)
+    }
+
+    @Test func theRestOfAMessageThatHasBegunIsTakenBack() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.reply, id: 1, bytes: 500_000))
+        _ = sender.next(1000)
+        #expect(sender.withdraw(answerTo: 1, of: ObjectAddress(service: 10, object: 1), longerThan: 1000) != nil)
+        #expect(names(&sender) == ["drop 0"])
+        var receiver = StreamReceiver(StreamReceiver.Limits(), longest: 1 << 20)
+        try receiver.take(.begin(0, length: 1000, StreamBytes(ByteBuffer(repeating: 0, count: 10))))
+        try receiver.take(.drop(0))
+        #expect(!receiver.hasReady)
+        #expect(throws: StreamFault.self) { try receiver.take(.more(0, StreamBytes(ByteBuffer(repeating: 0, count: 10)))) }
+    }
+
+    @Test func whatHasLeftCannotBeTakenBack() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.call, id: 1))
+        _ = sender.next(1000)
+        #expect(sender.withdraw(callOf: 1, to: ObjectAddress(service: 10, object: 1)) == nil)
+    }
+
+    // MARK: Bounds
+
+    @Test func noMoreIsSentThanThePeerTakesUnconfirmed() throws {
+        var sender = try sender(window: 3000)
+        _ = sender.append(StreamSample.message(.reply, id: 1, bytes: 100_000))
+        #expect(names(&sender).count == 3)
+        try sender.confirm(2)
+        #expect(names(&sender).count == 2)
+        #expect(sender.keptBytes <= 4100)
+    }
+
+    @Test func positionsThatCannotBeAreRefused() throws {
+        var sender = try sender()
+        for id in 1...3 { _ = sender.append(StreamSample.message(.call, id: UInt32(id))) }
+        _ = names(&sender)
+        try sender.confirm(2)
+        #expect(throws: StreamFault.self) { try sender.confirm(1) }
+        #expect(throws: StreamFault.self) { try sender.confirm(4) }
+        #expect(throws: StreamFault.self) { try sender.resume(from: 4, window: 1000) }
+        // A greeting that left before the confirmation.
+        try sender.resume(from: 1, window: 1000)
+        #expect(sender.cursor == 2)
+        // It came on the path before: it is sent again, since the peer counts, and is kept no longer.
+        try sender.confirm(3)
+        #expect(sender.next(1000).map(name) == "\(MessageKind.call) 3")
+        #expect(sender.next(1000) == nil && !sender.isAwaiting)
+    }
+
+    @Test func aPeerThatSendsMoreThanItMayIsEnded() throws {
+        var limits = StreamReceiver.Limits()
+        limits.window = 1000
+        limits.unfinished = 2
+        limits.unfinishedBytes = 500
+        func piece(_ count: Int) -> StreamBytes { StreamBytes(ByteBuffer(repeating: 0, count: count)) }
+        var flooded = StreamReceiver(limits, longest: 2000)
+        #expect(throws: StreamFault.self) { for _ in 0..<80 { try flooded.take(.whole(piece(900))) } }
+        var long = StreamReceiver(limits, longest: 2000)
+        #expect(throws: StreamFault.self) { try long.take(.begin(1, length: 2001, piece(10))) }
+        var many = StreamReceiver(limits, longest: 2000)
+        try many.take(.begin(1, length: 2000, piece(10)))
+        try many.take(.begin(2, length: 2000, piece(10)))
+        #expect(throws: StreamFault.self) { try many.take(.begin(3, length: 2000, piece(10))) }
+        var big = StreamReceiver(limits, longest: 2000)
+        try big.take(.begin(1, length: 2000, piece(1500)))
+        #expect(throws: StreamFault.self) { try big.take(.begin(2, length: 2000, piece(1500))) }
+        var more = StreamReceiver(limits, longest: 2000)
+        try more.take(.begin(1, length: 20, piece(15)))
+        #expect(throws: StreamFault.self) { try more.take(.more(1, piece(6))) }
+        var after = StreamReceiver(limits, longest: 2000)
+        try after.take(.end("done"))
+        #expect(throws: StreamFault.self) { try after.take(.whole(piece(30))) }
+    }
+
+    @Test func anUnreadMessageIsNotConfirmed() throws {
+        var pair = StreamPair()
+        try pair.attach()
+        pair.answerer.reads = false
+        for id in 1...5 { _ = pair.opener.machine.append(StreamSample.message(.call, id: UInt32(id))) }
+        pair.write(fromOpener: true, piece: 1000, most: 1 << 20)
+        try pair.deliver(toOpener: false)
+        #expect(pair.answerer.machine.receiver.received == 5 && pair.answerer.machine.receiver.taken == 0)
+        // It is not sent again on another path either.
+        try pair.attach()
+        pair.write(fromOpener: true, piece: 1000, most: 1 << 20)
+        try pair.deliver(toOpener: false)
+        pair.answerer.reads = true
+        StreamPair.take(&pair.answerer)
+        #expect(pair.answerer.taken.count == 5 && pair.answerer.machine.receiver.taken == 5)
+    }
+
+    // MARK: Life
+
+    @Test func anIdlePathIsAskedEveryFiveMinutesAndADeadOneIsNoticedAfterFifteenSeconds() {
+        let start = NIODeadline.uptimeNanoseconds(0)
+        var liveness = StreamLiveness(StreamLiveness.Times(), at: start)
+        #expect(liveness.tick(at: start) == .ping(1))
+        liveness.received(at: start + .milliseconds(80))
+        liveness.pong(1, at: start + .milliseconds(80))
+        liveness.isAwaiting(false, at: start + .milliseconds(80))
+        #expect(liveness.roundTrip == .milliseconds(80))
+        #expect(liveness.tick(at: start + .minutes(4)) == .nothing)
+        #expect(liveness.tick(at: start + .minutes(6)) == .ping(2))
+        #expect(liveness.tick(at: start + .minutes(6) + .seconds(14)) == .nothing)
+        #expect(liveness.tick(at: start + .minutes(6) + .seconds(15)) == .dead)
+    }
+
+    @Test func unconfirmedFramesAreAskedAboutAfterFiveSeconds() {
+        let start = NIODeadline.uptimeNanoseconds(0)
+        var liveness = StreamLiveness(StreamLiveness.Times(), at: start)
+        _ = liveness.tick(at: start)
+        liveness.pong(1, at: start)
+        liveness.isAwaiting(false, at: start)
+        liveness.isAwaiting(true, at: start + .seconds(60))
+        #expect(liveness.tick(at: start + .seconds(64)) == .nothing)
+        #expect(liveness.tick(at: start + .seconds(65)) == .ping(2))
+        // Other things come: the path lives.
+        liveness.received(at: start + .seconds(70))
+        #expect(liveness.tick(at: start + .seconds(84)) == .nothing)
+        #expect(liveness.tick(at: start + .seconds(85)) == .dead)
+    }
+
+    @Test func aStreamWithoutAPathExpires() throws {
+        var pair = StreamPair()
+        try pair.attach()
+        pair.cut()
+        #expect(pair.opener.machine.tick(at: pair.now + .seconds(119)) == .nothing)
+        #expect(pair.opener.machine.tick(at: pair.now + .seconds(120)) == .expired)
+    }
+
+    @Test func theEndComesBehindEverything() throws {
+        var pair = StreamPair()
+        try pair.attach()
+        _ = pair.opener.machine.append(StreamSample.message(.call, id: 1, bytes: 40_000))
+        pair.opener.machine.end("closed")
+        try pair.settle()
+        #expect(pair.answerer.taken.count == 1 && pair.answerer.machine.receiver.ended == "closed")
+    }
+
+    // MARK: Frames
+
+    @Test func framesAreReadAsTheyWereWritten() throws {
+        let bytes = StreamBytes(ByteBuffer(string: "head"), ByteBuffer(string: "tail"))
+        let frames: [StreamFrame] = [
+            .hello(StreamHello(purpose: .resume, stream: .random(), instance: 7, received: 9, window: 11)),
+            .welcome(StreamWelcome(stream: .random(), received: 1 << 40, first: 3, window: .max)),
+            .refused(StreamRefusal(reason: .full, text: "no room")),
+            .numbered(.whole(bytes)), .numbered(.begin(3, length: 9, bytes)), .numbered(.more(3, bytes)), .numbered(.drop(3)),
+            .numbered(.end("closed")), .confirm(5), .ping(6), .pong(.max),
+        ]
+        var all = ByteBuffer()
+        for frame in frames { StreamFrameCoding.write(frame, to: &all) }
+        // A byte at a time, too.
+        var whole = all
+        var drip = ByteBuffer()
+        for frame in frames {
+            let read = try StreamFrameCoding.read(from: &whole)
+            #expect(read == frame)
+        }
+        var found: [StreamFrame] = []
+        while let byte = all.readInteger(as: UInt8.self) {
+            drip.writeInteger(byte)
+            if let frame = try StreamFrameCoding.read(from: &drip) { found.append(frame) }
+        }
+        #expect(found == frames && whole.readableBytes == 0)
+    }
+
+    @Test(arguments: [
+        [0x99, 0, 0, 0], [0x10, 1, 0, 1], [0x10, 0, 0, 0], [0x20, 0, 0, 9], [0x20, 0, 0, 4, 0, 0, 0, 0], [0x01, 0, 0, 41] + Array(repeating: 0, count: 41),
+        [0x11, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 9], [0x11, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 1, 7], [0x47, 0x45, 0x54, 0x20],
+    ] as [[UInt8]])
+    func bytesThatAreNoFramesAreRefused(_ bytes: [UInt8]) {
+        var buffer = ByteBuffer(bytes: bytes)
+        #expect(throws: StreamFault.self) { try StreamFrameCoding.read(from: &buffer) }
+    }
+
+    @Test func messagesAreFoundHoweverTheyAreWritten() throws {
+        var all = ByteBuffer()
+        for id in 1...3 { StreamSample.message(.call, id: UInt32(id), bytes: id * 100).bytes.write(to: &all) }
+        for size in [1, 7, 28, 29, 100, 1000] {
+            var (rest, splitter, found) = (all, StreamMessageSplitter(longest: 1000), [StreamMessage]())
+            while rest.readableBytes > 0 {
+                let slice = rest.readSlice(length: min(size, rest.readableBytes))
+                let part = try #require(slice)
+                try splitter.append(part) { found.append($0) }
+            }
+            var again = ByteBuffer()
+            for message in found { message.bytes.write(to: &again) }
+            #expect(again == all && found.map(\.header.id) == [1, 2, 3], "in writes of \(size) bytes")
+        }
+    }
+}
