@@ -6,6 +6,10 @@ extension XMPPSession {
     func received(_ stanza: Element) {
         heard()
         guard let own = ownJID, let sender = sender(of: stanza["from"]) else { return }
+        if stanza["type"] != "error" {
+            let isPresence = stanza.name == "presence"
+            if !isPresence || stanza["type"] == nil { noteLife(of: sender.jid, own: own, isPresence: isPresence) }
+        }
         switch stanza.name {
         case "iq": receivedIQ(stanza, from: sender.jid, own: own)
         case "presence": receivedPresence(stanza, from: sender.jid, own: own)
@@ -35,6 +39,7 @@ extension XMPPSession {
     func receivedData(_ data: StropheStanza.DataBlock) {
         heard()
         guard let own = ownJID, let from = sender(of: data.from), data.id.utf8.count <= JID.longestPart else { return }
+        noteLife(of: from.jid, own: own)
         if let peer = from.jid, let sid = data.sid, extensions.bytestreams.inBand.isAcceptedStream(from: peer, sid: sid) {
             // Bounded by the stream's own window; the peer was a contact when the stream was accepted, and a contact that
             // is removed loses its streams.
@@ -48,6 +53,18 @@ extension XMPPSession {
         }
         extensions.bytestreams.inBand.receivedData(
             from: peer, id: data.id, sid: data.sid, sequence: data.sequence, base64: data.base64)
+    }
+
+    /// Tells the delegate that a connection of a contact is alive. A bare address speaks for no connection: its server answers there.
+    private func noteLife(of connection: JID?, own: JID, isPresence: Bool = false) {
+        guard let delegate, let connection, !connection.isBare else { return }
+        let now = NIODeadline.now()
+        // The cheapest first: blocks of bytestreams come by thousands.
+        guard lifeSigns.isNews(from: connection, at: now) else { return }
+        let account = connection.bare
+        guard account != own.bare, contacts.isSeen(account), contacts.isAdmitted(account) else { return }
+        lifeSigns.told(connection, at: now)
+        delegate.heard(from: connection, isPresence: isPresence)
     }
 
     // MARK: Requests

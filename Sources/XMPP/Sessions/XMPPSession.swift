@@ -46,6 +46,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     var strangerMeter: RequestMeter
     var subscriptionMeter: RequestMeter
     var presenceMeter: RequestMeter
+    var lifeSigns: LifeSigns
     var runningHandlers = 0
     let handlers: ClientHandlers
     var runningOpenHandlers = 0
@@ -88,6 +89,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         // By domain: one server's accounts hold up their own requests only.
         subscriptionMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.subscriptionRequests)
         presenceMeter = RequestMeter(perSecond: limits.requestsPerSecond, limit: limits.contacts)
+        lifeSigns = LifeSigns(limit: limits.contacts)
     }
 
     private static func newTable(_ limits: XMPPLimits) -> IQTable<Waiter> {
