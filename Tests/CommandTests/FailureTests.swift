@@ -160,6 +160,7 @@ struct DeviceRowTests {
         arguments: [
             ("online", .remote, nil), ("offline", .offline, "qimesh call pepper/A.b --wait-online 5m"), ("refused", .trust, "qimesh trust p@x"),
             ("unconfirmed", .denied, "qimesh devices"), ("unknown", .offline, "qimesh status"),
+            ("stale", .offline, "qimesh call pepper/A.b --wait-online 5m"),
             ("asks", .denied, "qimesh approve p@x"), ("invited", .denied, "there: qimesh approve JID, with the address of this device"),
         ] as [(String, CommandFailure.Code, String?)])
     func judges(_ state: String, _ code: CommandFailure.Code, _ hint: String?) {
@@ -171,7 +172,7 @@ struct DeviceRowTests {
     }
 
     @Test("--wait-online waits for what may come by itself, and says the rest at once", arguments: [
-        ("offline", true), ("unknown", true), ("invited", true), ("asks", false), ("refused", false), ("unconfirmed", false),
+        ("offline", true), ("stale", true), ("unknown", true), ("invited", true), ("asks", false), ("refused", false), ("unconfirmed", false),
     ])
     func isWaitedFor(_ state: String, _ isWaitedFor: Bool) throws {
         let rows = [row("pepper", "p@x", state)]

@@ -156,25 +156,28 @@ struct DevicesTests {
     @Test func table() {
         let rows = [
             DeviceRow(
-                name: "pepper", jid: "p@x", state: "online", model: "Pepper 1.8", services: 84, path: "in-band", lastSeen: 100,
+                name: "pepper", jid: "p@x", state: "online", model: "Pepper 1.8", services: 84, path: "in-band", rtt: 60.7, lastSeen: 100,
                 subscription: "both", account: "own@x"),
+            DeviceRow(
+                name: "nao", jid: "n@x", state: "stale", rtt: 2.04, staleSince: 250, lastSeen: 243, subscription: "both", account: "own@x"),
             DeviceRow(name: "old", jid: "o@x", state: "offline", lastSeen: 100, subscription: "both", account: "own@x"),
         ]
         #expect(
             Devices.table(rows, now: 292).lines(colour: false) == [
-                "DEVICE  STATE    MODEL       SERVICES  PATH     LAST SEEN  JID",
-                "pepper  online   Pepper 1.8  84        in-band  now        p@x",
-                "old     offline  –           –         –        3m12s      o@x",
+                "DEVICE  STATE    MODEL       SERVICES  PATH     RTT    LAST SEEN  JID",
+                "pepper  online   Pepper 1.8  84        in-band  61 ms  now        p@x",
+                "nao     stale    –           –         –        –      49s        n@x",
+                "old     offline  –           –         –        –      3m12s      o@x",
             ])
-        #expect(Devices.summary(rows) == "2 devices: 1 online, 1 offline")
+        #expect(Devices.summary(rows) == "3 devices: 1 online, 1 stale, 1 offline")
         #expect(Devices.summary([rows[0]]) == "1 device: 1 online")
     }
 
     @Test("for programs an unknown text is empty, what else is unknown null")
     func json() {
         let row = DeviceRow(name: "p", jid: "p@x", state: "offline", subscription: "both", account: "own@x")
-        let expected = #"{"name":"p","jid":"p@x","state":"offline","model":"","services":null,"path":"","lastSeen":null,"resource":"","#
-            + #""subscription":"both","fingerprint":"","note":"","admitted":"","account":"own@x","trouble":""}"#
+        let expected = #"{"name":"p","jid":"p@x","state":"offline","model":"","services":null,"path":"","rtt":null,"staleSince":null,"#
+            + #""lastSeen":null,"resource":"","subscription":"both","fingerprint":"","note":"","admitted":"","account":"own@x","trouble":""}"#
         #expect(JSONValue(control: row).text == expected)
         #expect(JSONValue(control: [row]).text == "[\(expected)]")
     }

@@ -165,14 +165,19 @@ package import QiMessaging
     /// What this node's owner calls it; the address of one that has no name or is not let in.
     package var name: String
     package var jid: String
-    /// `online`, `offline`, `asks`, `invited`, `refused`, `unconfirmed` (only the server lists it), or `unknown` (we are offline
-    /// ourselves).
+    /// `online`, `stale` (its server calls it available, and it does not answer), `offline`, `asks`, `invited`, `refused`, `unconfirmed`
+    /// (only the server lists it), or `unknown` (we are offline ourselves).
     package var state: String
     package var model: String?
     /// Known of a device with an open tunnel.
     package var services: Int?
+    /// Of an open tunnel.
     package var path: String?
-    /// Nil for never.
+    /// The round trip of the last question whether it is alive (XEP-0199), in milliseconds; nil when none was answered since it came.
+    package var rtt: Double?
+    /// Since when it has not answered, of one that is stale.
+    package var staleSince: Double?
+    /// When something last came from it; nil for never.
     package var lastSeen: Double?
     package var resource: String?
     package var subscription: String

@@ -14,19 +14,34 @@ final class PeerDirectory: Sendable {
         /// The account is no more: nothing will be seen here.
         var hasEnded = false
         var onlineSince: ContinuousClock.Instant?
-        /// Devices that are said to be there and did not answer.
-        var silent: Set<JID> = []
+
+        mutating func saw(_ device: JID) {
+            if lastSeen.count >= 20_000 { lastSeen.removeAll() }
+            lastSeen[device] = Date()
+        }
     }
 
     private let state = Mutex(State())
     private let client: XMPPClient
     private let contacts: AccountContacts
+    /// Whether devices are alive that their servers call available.
+    private let probes: DeviceProbes
     /// Told after every change of what is known here.
-    let observers = PeerObservers()
+    let observers: PeerObservers
 
     init(client: XMPPClient, contacts: AccountContacts) {
         self.client = client
         self.contacts = contacts
+        let probes = DeviceProbes { (device, limit) async throws(XMPPError) in try await client.ping(device, timeout: limit) }
+        self.probes = probes
+        observers = PeerObservers { probes.wake() }
+    }
+
+    /// Asks devices whether they are alive, as long as somebody watches or looks; until the task is cancelled.
+    func keepAsking() async {
+        await probes.run(
+            watched: { [self] in observers.isWatched ? contacts.all.compactMap { JID($0.jid).flatMap(connection) } : [] },
+            changed: { [observers] in observers.notify() })
     }
 
     // MARK: - Names
@@ -75,15 +90,54 @@ final class PeerDirectory: Sendable {
         observers.notify()
     }
 
-    /// Whether a device did not answer when it was last asked for a tunnel, and has given no sign of life since.
-    func isSilent(_ device: JID) -> Bool { state.withLock { $0.silent.contains(device) } }
+    // MARK: - Signs of life
 
-    /// Notes whether a device answered when it was asked for a tunnel.
+    /// The connection of a contact that can be asked whether it is alive: the one that carries tunnels; nil of one that is not there, or
+    /// that we and it have not both approved.
+    private func connection(of device: JID) -> JID? {
+        guard client.state.isOnline, client.isMutual(device) else { return nil }
+        return tunnelResource(of: device)?.jid
+    }
+
+    /// Asks the contacts that were not heard lately whether they are alive; see ``DeviceProbes/look(at:within:)``.
+    ///
+    /// - Parameters:
+    ///   - devices: nil for all.
+    ///   - limit: how long to wait at most; nil for about a second.
+    func look(at devices: [JID]? = nil, within limit: Duration? = nil) async {
+        await probes.look(at: (devices ?? contacts.all.compactMap { JID($0.jid) }).compactMap(connection), within: limit)
+    }
+
+    /// Whether a device does not answer, whatever its server says.
+    func isStale(_ device: JID) -> Bool { tunnelResource(of: device).flatMap { probes.liveness(of: $0.jid)?.staleSince } != nil }
+
+    /// Notes that something came from a connection of a contact.
+    ///
+    /// - Parameter isPresence: whether it may be what the server repeats at our login.
+    func heard(_ connection: JID, isPresence: Bool) {
+        if isPresence, isSettling { return }
+        state.withLock { $0.saw(connection.bare) }
+        if probes.heard(connection) { observers.notify() }
+    }
+
+    /// Notes whether a device answered when it was asked for a tunnel, within 20 s.
     func asked(_ device: JID, answered: Bool) {
-        let isNews = state.withLock { state in
-            answered ? state.silent.remove(device) != nil : state.silent.insert(device).inserted
+        guard let connection = tunnelResource(of: device)?.jid else { return }
+        if answered ? probes.heard(connection) : probes.unanswered(connection, for: .seconds(20)) { observers.notify() }
+    }
+
+    /// Measures the round trip of a question to a device (XEP-0199).
+    ///
+    /// - Throws: as ``XMPPClient/ping(_:timeout:)``.
+    func ping(_ connection: JID, within limit: Duration) async throws(XMPPError) -> Duration {
+        do throws(XMPPError) {
+            let roundTrip = try await client.ping(connection, timeout: limit)
+            if probes.answered(connection, in: roundTrip) { observers.notify() }
+            return roundTrip
+        } catch {
+            if error.code == .timedOut, probes.unanswered(connection, patientlyFor: limit) { observers.notify() }
+            throw error
         }
-        if isNews { observers.notify() }
     }
 
     /// The connection of a device that carries tunnels: of several the newest.
@@ -93,10 +147,9 @@ final class PeerDirectory: Sendable {
 
     func presenceChanged(_ resource: PresenceResource) {
         let device = resource.jid.bare
+        if resource.isAvailable { probes.present(resource.jid, isLive: !isSettling) } else { probes.gone(resource.jid) }
         let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
-            state.lastSeen[device] = Date()
-            if state.lastSeen.count > 20_000 { state.lastSeen.removeAll() }
-            state.silent.remove(device)
+            state.saw(device)
             guard resource.isAvailable else {
                 state.descriptions[resource.jid] = nil
                 return []
@@ -247,10 +300,17 @@ final class PeerDirectory: Sendable {
         } else if item?.isMutual != true {
             peer.state = .invited
         } else if let resource = tunnelResource(of: jid) {
+            let liveness = probes.liveness(of: resource.jid)
             peer.state = .online
             peer.resource = resource.jid.resource ?? ""
             peer.model = state.withLock { $0.descriptions[resource.jid] }?.text ?? ""
             peer.note = resource.status
+            peer.roundTrip = liveness?.roundTrip
+            if let since = liveness?.staleSince {
+                peer.state = .stale
+                peer.staleFor = .now - since
+                peer.note = "its server says that it is there, and it does not answer"
+            }
         } else if !client.resources(of: jid).isEmpty {
             peer.note = "online without qimesh"
         }

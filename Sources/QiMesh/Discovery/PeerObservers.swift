@@ -7,17 +7,34 @@ final class PeerObservers: Sendable {
         var continuations: [UInt64: AsyncStream<Void>.Continuation] = [:]
         var nextID: UInt64 = 1
         var isFinished = false
+        /// Those of the observers that watch.
+        var watching: Set<UInt64> = []
+        var version: UInt64 = 0
     }
 
     private let state = Mutex(State())
+    private let watched: @Sendable () -> Void
+
+    /// - Parameter watched: called when somebody begins to watch.
+    init(watched: @escaping @Sendable () -> Void = {}) { self.watched = watched }
+
+    /// Whether somebody watches.
+    var isWatched: Bool { state.withLock { !$0.watching.isEmpty } }
+
+    /// How many changes there have been.
+    var version: UInt64 { state.withLock { $0.version } }
 
     /// A stream with an element now and after each change; several changes may give one.
-    func changes() -> AsyncStream<Void> {
+    ///
+    /// - Parameter watches: whether the truth of each moment is wanted: as long as the stream lives, devices are asked whether they are
+    ///   alive.
+    func changes(watches: Bool = false) -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let id: UInt64? = state.withLock { state in
             guard !state.isFinished else { return nil }
             defer { state.nextID += 1 }
             state.continuations[state.nextID] = continuation
+            if watches { state.watching.insert(state.nextID) }
             return state.nextID
         }
         continuation.yield()
@@ -25,12 +42,21 @@ final class PeerObservers: Sendable {
             continuation.finish()
             return stream
         }
-        continuation.onTermination = { [weak self] _ in _ = self?.state.withLock { $0.continuations.removeValue(forKey: id) } }
+        continuation.onTermination = { [weak self] _ in
+            self?.state.withLock { state in
+                state.continuations[id] = nil
+                state.watching.remove(id)
+            }
+        }
+        if watches { watched() }
         return stream
     }
 
     func notify() {
-        let continuations = state.withLock { Array($0.continuations.values) }
+        let continuations = state.withLock { state in
+            state.version += 1
+            return Array(state.continuations.values)
+        }
         for continuation in continuations { continuation.yield() }
     }
 

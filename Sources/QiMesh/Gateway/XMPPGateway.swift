@@ -102,6 +102,7 @@ final class XMPPGateway: Sendable {
             group.addTask { [announcer, client] in await announcer.run(over: client) }
             group.addTask { [self] in await watchFiles(since: files) }
             group.addTask { [admission] in await admission.run() }
+            group.addTask { [peers] in await peers.keepAsking() }
             group.addTask { [self] in await sayGoodbye() }
             defer { group.cancelAll() }
             do {
@@ -182,6 +183,7 @@ final class XMPPGateway: Sendable {
 
         func stateChanged(_ state: XMPPConnectionState) { target?.stateChanged(state) }
         func presenceChanged(_ resource: PresenceResource) { target?.presenceChanged(resource) }
+        func heard(from connection: JID, isPresence: Bool) { target?.peers.heard(connection, isPresence: isPresence) }
         func rosterChanged(_ item: RosterItem) { target?.admission.rosterChanged(item) }
         func subscriptionRequested(_ request: SubscriptionRequest) { target?.admission.subscriptionRequested(request) }
         func bytestreamDisplaced(_ peer: JID, for newcomer: JID) { target?.bytestreamDisplaced(peer, for: newcomer) }

@@ -5,9 +5,9 @@ public import QiMessaging
 public struct Device: Sendable {
     /// Whether it can be used.
     public enum State: String, Sendable {
-        /// It is there.
+        /// It is there: it was heard within the last seconds, or its server says so and nothing speaks against it.
         case online
-        /// Its server says that it is there, but it did not answer when a tunnel was asked for.
+        /// Its server says that it is there, but it did not answer when it was asked: its process hangs, or has died without a word.
         case stale
         /// It is not there.
         case offline
@@ -21,16 +21,20 @@ public struct Device: Sendable {
     public let model: String
     /// Whether it could be used when this was made.
     public let state: State
-    /// When a presence of it last came; nil when none has since this program joined.
+    /// When something last came from it; nil when nothing has since this program joined.
     public let lastSeen: Date?
+    /// How long it took to answer when it was last asked whether it is alive, there and back through the servers; nil when it was not asked
+    /// since it came.
+    public let roundTrip: Duration?
     let mesh: Mesh
 
-    init(_ peer: MeshPeer, isSilent: Bool, mesh: Mesh) {
+    init(_ peer: MeshPeer, mesh: Mesh) {
         name = peer.name
         jid = "\(peer.jid)"
         model = peer.model
-        state = peer.state == .online ? (isSilent ? .stale : .online) : .offline
+        state = Device.State(rawValue: peer.state.rawValue) ?? .offline
         lastSeen = peer.lastSeen
+        roundTrip = peer.roundTrip
         self.mesh = mesh
     }
 

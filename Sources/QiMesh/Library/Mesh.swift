@@ -138,13 +138,17 @@ public final class Mesh: Sendable {
 
     /// The device that this program calls `name`, or that has this address.
     ///
-    /// - Parameter limit: how long to wait for it to be there; nil takes it as it is.
+    /// - Parameter limit: how long to wait for it to be there, and to have answered; nil takes it as it is.
     /// - Throws: `.notFound` for no such device, `.denied` when it and we have not both approved each other, or when only the server lists
     ///   it and ``invite(_:name:)`` was never called for it, `.offline` when it did not come.
     public func device(_ name: String, waitOnline limit: Duration? = nil) async throws(QiError) -> Device {
+        // Its server may call it available while it hangs.
+        if let limit, let jid = try? gateway.peers.contact(named: name) {
+            await gateway.peers.look(at: [jid], within: min(limit, .seconds(5)))
+        }
         if let limit, (try? find(name))?.state != .online {
             await Race.within(limit) { [self] in
-                for await _ in gateway.peers.observers.changes() where (try? find(name))?.state == .online { return }
+                for await _ in gateway.peers.observers.changes(watches: true) where (try? find(name))?.state == .online { return }
             }
         }
         await gateway.learnDescriptions(within: .seconds(2))

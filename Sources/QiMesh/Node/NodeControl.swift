@@ -87,18 +87,26 @@ final class NodeControl: MeshControl {
     private func rows() async throws -> [DeviceRow] {
         let links = try await server.deviceLinks()
         let counts = await learn(from: links.outgoing.filter(\.isUp).map(\.device))
+        return try await rows(counts)
+    }
+
+    /// The devices as far as is known.
+    /// - Parameter counts: the services of those where they are known.
+    private func rows(_ counts: [String: Int]) async throws -> [DeviceRow] {
         let paths = try await server.pathsOfDevices()
         return try gateways.flatMap { gateway in gateway.peers.peers().map { (gateway, $0) } }.map { gateway, peer in
             let jid = "\(peer.jid)"
             var peer = peer
-            if try trust.refused(jid: jid) != nil, peer.state == .online {
+            let isThere = peer.state == .online || peer.state == .stale
+            if try trust.refused(jid: jid) != nil, isThere {
                 peer.state = .refused
                 peer.note = "shows another key than before: qimesh trust \(word: jid)"
             }
             return DeviceRow(
                 name: peer.name, jid: jid, state: peer.state.rawValue, model: peer.model.nilIfEmpty, services: counts[jid],
-                path: peer.state == .online ? paths[jid]?.name : nil, lastSeen: peer.lastSeen?.timeIntervalSince1970,
-                resource: peer.resource.nilIfEmpty, subscription: peer.subscription,
+                path: isThere ? paths[jid]?.name : nil, rtt: peer.roundTrip.map { $0 / .milliseconds(1) },
+                staleSince: peer.staleFor.map { Date().timeIntervalSince1970 - $0 / .seconds(1) },
+                lastSeen: peer.lastSeen?.timeIntervalSince1970, resource: peer.resource.nilIfEmpty, subscription: peer.subscription,
                 fingerprint: try trust.entry(jid: jid).map { "\($0.key)" }, note: peer.note.nilIfEmpty,
                 admitted: peer.admission?.rawValue, account: "\(gateway.own)",
                 trouble: peer.state == .unknown ? Self.trouble(of: gateway) : nil)
@@ -113,14 +121,17 @@ final class NodeControl: MeshControl {
         }
     }
 
-    /// Asks the devices what they are, and those with an open tunnel for their services, which only the tunnel tells. What does not
-    /// come within two seconds stays unknown.
+    /// Asks the devices whether they are alive and what they are, and those with an open tunnel for their services, which only the tunnel
+    /// tells. What does not come within two seconds stays unknown.
     private func learn(from open: [String]) async -> [String: Int] {
         let counts = Counts()
         await Race.within(.seconds(2)) { [self] in
             await withDiscardingTaskGroup { group in
-                for gateway in gateways { group.addTask { await gateway.learnDescriptions(within: .seconds(2)) } }
-                for device in open {
+                for gateway in gateways {
+                    group.addTask { await gateway.peers.look() }
+                    group.addTask { await gateway.learnDescriptions(within: .seconds(2)) }
+                }
+                for device in open where !isStale(device) {
                     group.addTask { [self] in
                         do throws(QiError) {
                             let count = try await server.services(of: device).count
@@ -134,6 +145,8 @@ final class NodeControl: MeshControl {
         }
         return counts.value.withLock { $0 }
     }
+
+    private func isStale(_ device: String) -> Bool { JID(device).map { jid in gateways.contains { $0.peers.isStale(jid) } } ?? false }
 
     /// Numbers that come from several devices at one time.
     private final class Counts: Sendable {

@@ -27,11 +27,12 @@ struct Devices: NodeVerb {
     }
 
     static func table(_ devices: [DeviceRow], now: Double) -> Table {
-        var table = Table(["DEVICE", "STATE", "MODEL", "SERVICES", "PATH", "LAST SEEN", "JID"])
+        var table = Table(["DEVICE", "STATE", "MODEL", "SERVICES", "PATH", "RTT", "LAST SEEN", "JID"])
         for device in devices {
             table.add([
                 .init(device.name), .init(device.state, Tint(state: device.state)), .init(device.model ?? ""),
                 .init(device.services.map { "\($0)" } ?? ""), .init(device.path ?? ""),
+                .init(device.state == "online" ? device.rtt.map(TimeText.milliseconds) ?? "" : ""),
                 .init(device.state == "online" ? "now" : device.lastSeen.map { TimeText.ago(now - $0) } ?? ""), .init(device.jid),
             ])
         }

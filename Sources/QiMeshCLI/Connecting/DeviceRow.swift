@@ -33,6 +33,10 @@ extension DeviceRow {
             return CommandFailure(
                 .offline, mentioning(contact, failure.message, "is offline"), hint: waiting ?? failure.hint ?? "qimesh devices",
                 device: contact)
+        case "stale":
+            return CommandFailure(
+                .offline, mentioning(contact, failure.message, "does not answer, though its server says that it is there"),
+                hint: waiting ?? failure.hint ?? "qimesh devices", device: contact)
         case "refused":
             return CommandFailure(
                 .trust, "the key of \(contact) is refused\(because)", hint: failure.hint ?? "qimesh trust \(word: row.jid)",
@@ -55,14 +59,15 @@ extension DeviceRow {
         }
     }
 
-    /// What keeps a contact away that may come by itself: it is offline, we are, or it has not approved us yet. Nil for one that is online.
+    /// What keeps a contact away that may come by itself: it is offline or does not answer, we are offline, or it has not approved us yet.
+    /// Nil for one that is online.
     ///
     /// - Throws: what time alone does not mend.
     static func trouble(of contact: String, in rows: [DeviceRow]) throws(CommandFailure) -> CommandFailure? {
         let state = rows.first { $0.isMeant(by: contact) }?.state
         if state == "online" { return nil }
         let failure = judge(CommandFailure(.offline, ""), contact: contact, rows: rows)
-        guard ["offline", "unknown", "invited"].contains(state), failure.code != .usage else { throw failure }
+        guard ["offline", "stale", "unknown", "invited"].contains(state), failure.code != .usage else { throw failure }
         return failure
     }
 

@@ -32,7 +32,7 @@ enum Tint: String {
     init(state: String) {
         switch state {
         case "online": self = .good
-        case "asks", "invited", "connecting", "waiting", "unconfirmed": self = .pending
+        case "stale", "asks", "invited", "connecting", "waiting", "unconfirmed": self = .pending
         case "refused", "stopped": self = .bad
         case "offline", "unknown": self = .faint
         default: self = .plain

@@ -1,5 +1,7 @@
-@testable import QiMesh
+import Synchronization
 import Testing
+
+@testable import QiMesh
 
 /// What several looks at the devices tell a reader of `mesh.devices.changes`.
 @Suite struct DeviceChangeFoldTests {
@@ -41,6 +43,28 @@ import Testing
         #expect(await changes.next() != nil)
         observers.finish()
         #expect(await changes.next() == nil)
+    }
+
+    @Test func itIsWatchedAsLongAsOneOfThemWatches() async {
+        let calls = Mutex(0)
+        let observers = PeerObservers { calls.withLock { $0 += 1 } }
+        let other = observers.changes()
+        #expect(!observers.isWatched)
+        do {
+            var watching = observers.changes(watches: true).makeAsyncIterator()
+            #expect(await watching.next() != nil)
+            #expect(observers.isWatched && calls.withLock { $0 } == 1)
+        }
+        #expect(!observers.isWatched)
+        withExtendedLifetime(other) {}
+    }
+
+    @Test func itsVersionCountsTheChanges() {
+        let observers = PeerObservers()
+        #expect(observers.version == 0)
+        observers.notify()
+        observers.notify()
+        #expect(observers.version == 2)
     }
 
     @Test func finishedObserversTellThatOnce() async {
