@@ -6,6 +6,7 @@ import XMPP
 ///   present, gone, heard ──▶ Liveness of each ──▶ state(of:)
 ///   look, watched ──▶ wanted, in order ──▶ turn: at most 8 every 125 ms ──▶ probes to send
 ///                                     answered, unreachable, failed ◀── what became of them
+///                                     late ──▶ our own server is asked ──▶ checked: stale if it answers
 /// ```
 /// Nothing is asked unless somebody looks: ``look(at:now:)`` once, `watched` in every turn. A connection that was heard within
 /// ``Liveness/freshness`` is not asked, and of each at most one question is open, however many look. Time comes in with the events.
@@ -21,9 +22,9 @@ struct DeviceProbesStateMachine: Sendable {
     /// What a turn asks for.
     struct OnTurn: Equatable {
         var probes: [Probe] = []
-        /// A connection has become stale.
-        var isNews = false
-        /// A question was judged, or is not asked after all.
+        /// Our own server is to be asked: a question is late.
+        var checks = false
+        /// Something that was wanted is not asked after all.
         var isSettled = false
         /// When the next turn is due; nil for not before something happens.
         var next: Instant?
@@ -32,6 +33,10 @@ struct DeviceProbesStateMachine: Sendable {
     private var connections: [JID: Liveness] = [:]
     /// Those with a question that was not judged yet.
     private var open: [JID: UInt64] = [:]
+    /// Those whose question is late, not judged, and no check is for.
+    private var late: Set<JID> = []
+    /// Those that the check under way is for; nil while none is.
+    private var checking: Set<JID>?
     /// Those to ask, in order.
     private var wanted: [JID] = []
     private var isWanted: Set<JID> = []
@@ -68,6 +73,7 @@ struct DeviceProbesStateMachine: Sendable {
     mutating func gone(_ connection: JID) {
         connections[connection] = nil
         open[connection] = nil
+        late.remove(connection)
         isWanted.remove(connection)
     }
 
@@ -92,10 +98,13 @@ struct DeviceProbesStateMachine: Sendable {
     /// - Parameter watched: those that are looked at all the time.
     mutating func turn(watched: [JID], now: Instant) -> OnTurn {
         var turn = OnTurn()
-        for connection in open.keys where connections[connection]?.due.map({ $0 <= now }) != false {
-            open[connection] = nil
-            turn.isSettled = true
-            if connections[connection]?.passed(to: now) == true { turn.isNews = true }
+        for connection in open.keys where connections[connection]?.due.map({ $0 <= now }) == true {
+            connections[connection]?.late()
+            late.insert(connection)
+        }
+        if checking == nil, !late.isEmpty {
+            (checking, late) = (late, [])
+            turn.checks = true
         }
         for connection in watched { want(connection, now) }
         if nextBatch.map({ $0 <= now }) ?? true { send(now, in: &turn) }
@@ -125,6 +134,7 @@ struct DeviceProbesStateMachine: Sendable {
     private func next(_ watched: [JID]) -> Instant? {
         var next = wanted.isEmpty ? nil : nextBatch
         func consider(_ instant: Instant?) { if let instant { next = next.map { min($0, instant) } ?? instant } }
+        // What has become late during a check is looked at when that ends.
         for connection in open.keys { consider(connections[connection]?.due) }
         for connection in watched where !isWanted.contains(connection) && open[connection] == nil {
             consider(connections[connection]?.mayBeAskedFrom)
@@ -133,6 +143,21 @@ struct DeviceProbesStateMachine: Sendable {
     }
 
     // MARK: - What became of it
+
+    /// Our own server was asked because questions were late.
+    ///
+    /// - Parameter isAnswered: whether it answered; else the fault may be ours, and nothing is known of any device.
+    mutating func checked(isAnswered: Bool) -> Bool {
+        var isNews = false
+        for connection in checking ?? [] {
+            // It may have answered, or gone, or be asked anew, meanwhile.
+            guard connections[connection]?.isLate == true else { continue }
+            open[connection] = nil
+            if connections[connection]?.judged(isOurPathUp: isAnswered) == true { isNews = true }
+        }
+        checking = nil
+        return isNews
+    }
 
     /// A connection answered.
     mutating func answered(_ connection: JID, in roundTrip: Duration, at now: Instant) -> Bool {

@@ -17,6 +17,8 @@ final class DeviceProbes: Sendable {
     private let time: Time
     /// The round trip of one question that may be answered for so long (XEP-0199).
     private let ping: @Sendable (JID, Duration) async throws(XMPPError) -> Duration
+    /// Our own server, which is asked in the same way.
+    private let server: JID
     /// The next turn is due at another time than before.
     private let wakes = PeerObservers()
     /// What was asked may be known now.
@@ -27,9 +29,12 @@ final class DeviceProbes: Sendable {
     /// How long a look waits for answers.
     private static let lookLimit: Duration = .seconds(1)
     /// The same for those of whom it is known by then whether they answer.
-    private static let longLookLimit: Duration = .milliseconds(2_100)
+    private static let longLookLimit: Duration = .milliseconds(2_300)
+    /// How long our own server may take, when the fault may be ours.
+    private static let checkLimit: Duration = .seconds(5)
 
-    init(time: Time = Time(), ping: @escaping @Sendable (JID, Duration) async throws(XMPPError) -> Duration) {
+    init(server: JID, time: Time = Time(), ping: @escaping @Sendable (JID, Duration) async throws(XMPPError) -> Duration) {
+        self.server = server
         self.time = time
         self.ping = ping
     }
@@ -50,8 +55,8 @@ final class DeviceProbes: Sendable {
                 let seen = watched()
                 let turn = machine.withLock { $0.turn(watched: seen, now: time.now()) }
                 for probe in turn.probes { group.addTask { [self] in told(await send(probe), changed) } }
+                if turn.checks { group.addTask { [self] in told(await check(), changed) } }
                 if turn.isSettled { settled.notify() }
-                if turn.isNews { changed() }
                 await pause(until: turn.next, wakes)
             }
             group.cancelAll()
@@ -78,6 +83,18 @@ final class DeviceProbes: Sendable {
                 return false
             }
         }
+    }
+
+    /// Asks our own server: a device is not blamed for what our own connection does. Returns whether a device is stale now.
+    private func check() async -> Bool {
+        var isAnswered = true
+        do throws(XMPPError) {
+            _ = try await ping(server, Self.checkLimit)
+        } catch {
+            // One that knows no pings has answered as well.
+            isAnswered = error.stanzaError != nil
+        }
+        return machine.withLock { $0.checked(isAnswered: isAnswered) }
     }
 
     /// Whether a server says that the device is not there (RFC 6121 §8.5.3.2.3, RFC 6120 §8.3.3). Whatever else is answered says nothing.
@@ -122,15 +139,6 @@ final class DeviceProbes: Sendable {
     /// A question was answered that was asked elsewhere. Returns whether that is news.
     func answered(_ connection: JID, in roundTrip: Duration) -> Bool {
         machine.withLock { $0.answered(connection, in: roundTrip, at: time.now()) }
-    }
-
-    /// A question that was asked elsewhere was not answered for so long. Returns whether that is news: not when such a device may need that
-    /// long.
-    func unanswered(_ connection: JID, patientlyFor wait: Duration) -> Bool {
-        machine.withLock { machine in
-            guard let patience = machine.liveness(of: connection)?.patience, wait >= patience else { return false }
-            return machine.unanswered(connection, since: time.now() - wait)
-        }
     }
 
     /// A question was not answered that was asked elsewhere, so long ago. Returns whether that is news.

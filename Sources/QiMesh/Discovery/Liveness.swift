@@ -1,8 +1,9 @@
 /// Whether a connection of a device is alive, as a value: when something last came from it, and what became of our questions (XEP-0199).
 ///
 /// A connection is one that its server calls available. That alone is believed as long as nothing speaks against it: a server says it of a
-/// process that hangs, and for minutes of one that has died without a word (XEP-0198 §5). Two things speak against it: a question that was
-/// not answered within ``patience`` while nothing else came, and a server that answers in the device's place that it is not there.
+/// process that hangs, and of one whose power or network has gone, until it notices. Two things speak against it: a question that was
+/// not answered within ``patience`` while nothing else came, though our own server does answer, and a server that answers in the device's
+/// place that it is not there.
 /// Anything that comes afterwards, a late answer as well, speaks for it again.
 ///
 /// Time comes in with the events.
@@ -12,6 +13,8 @@ struct Liveness: Hashable, Sendable {
     private enum Question: Hashable {
         case none
         case asked(UInt64, at: Instant)
+        /// The patience is over; whether that is the fault of our own path is being found out.
+        case late(UInt64, at: Instant)
         /// It was judged at the end of the patience; an answer may come yet.
         case overdue(UInt64, at: Instant)
     }
@@ -49,25 +52,30 @@ struct Liveness: Hashable, Sendable {
         return min(max(slowest * 4, Self.leastPatience), Self.mostPatience)
     }
 
-    /// When a question is judged that has not been yet; nil when none is under way.
+    /// When the patience with a question ends; nil when none is under way, or it has ended.
     var due: Instant? {
         if case .asked(_, let at) = question { at + patience } else { nil }
     }
+
+    /// Whether the patience with its question is over, and that was not judged.
+    var isLate: Bool { if case .late = question { true } else { false } }
 
     /// From when on it may be asked: it was not heard lately, and no question is open.
     var mayBeAskedFrom: Instant? {
         let stale = heard.map { $0 + Self.freshness }
         switch question {
         case .none: return stale
-        case .asked(_, let at): return max(at + patience, stale ?? at)
+        case .asked(_, let at), .late(_, let at): return max(at + patience, stale ?? at)
         case .overdue(_, let at): return max(at + Self.repetition, stale ?? at)
         }
     }
 
     /// Whether it may be asked: at once when nothing was heard and nothing asked yet.
     func mayBeAsked(at now: Instant) -> Bool {
-        if case .asked = question { return false }
-        return mayBeAskedFrom.map { $0 <= now } ?? true
+        switch question {
+        case .asked, .late: false
+        case .none, .overdue: mayBeAskedFrom.map { $0 <= now } ?? true
+        }
     }
 
     // MARK: - Events
@@ -92,11 +100,18 @@ struct Liveness: Hashable, Sendable {
         return heard(at: now)
     }
 
-    /// The time is now: judges a question that has waited long enough.
-    mutating func passed(to now: Instant) -> Bool {
-        guard case .asked(let number, let at) = question, at + patience <= now else { return false }
+    /// The patience with its question is over.
+    mutating func late() {
+        if case .asked(let number, let at) = question { question = .late(number, at: at) }
+    }
+
+    /// A late question is judged.
+    ///
+    /// - Parameter isOurPathUp: whether our own server answers; else nothing follows.
+    mutating func judged(isOurPathUp: Bool) -> Bool {
+        guard case .late(let number, let at) = question else { return false }
         question = .overdue(number, at: at)
-        return unanswered(since: at)
+        return isOurPathUp && unanswered(since: at)
     }
 
     /// It has not answered a question that was asked then, tested or not by ``patience``: a request for a tunnel, for example.
@@ -121,8 +136,8 @@ struct Liveness: Hashable, Sendable {
     /// When that question was asked, if it is the last one.
     private func open(_ number: UInt64) -> Instant? {
         switch question {
-        case .asked(number, let at), .overdue(number, let at): at
-        case .none, .asked, .overdue: nil
+        case .asked(number, let at), .late(number, let at), .overdue(number, let at): at
+        case .none, .asked, .late, .overdue: nil
         }
     }
 }

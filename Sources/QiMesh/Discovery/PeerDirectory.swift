@@ -32,7 +32,9 @@ final class PeerDirectory: Sendable {
     init(client: XMPPClient, contacts: AccountContacts) {
         self.client = client
         self.contacts = contacts
-        let probes = DeviceProbes { (device, limit) async throws(XMPPError) in try await client.ping(device, timeout: limit) }
+        let probes = DeviceProbes(server: client.configuration.jid.server) { (address, limit) async throws(XMPPError) in
+            try await client.ping(address, timeout: limit)
+        }
         self.probes = probes
         observers = PeerObservers { probes.wake() }
     }
@@ -130,14 +132,9 @@ final class PeerDirectory: Sendable {
     ///
     /// - Throws: as ``XMPPClient/ping(_:timeout:)``.
     func ping(_ connection: JID, within limit: Duration) async throws(XMPPError) -> Duration {
-        do throws(XMPPError) {
-            let roundTrip = try await client.ping(connection, timeout: limit)
-            if probes.answered(connection, in: roundTrip) { observers.notify() }
-            return roundTrip
-        } catch {
-            if error.code == .timedOut, probes.unanswered(connection, patientlyFor: limit) { observers.notify() }
-            throw error
-        }
+        let roundTrip = try await client.ping(connection, timeout: limit)
+        if probes.answered(connection, in: roundTrip) { observers.notify() }
+        return roundTrip
     }
 
     /// The connection of a device that carries tunnels: of several the newest.

@@ -7,7 +7,7 @@ public struct Device: Sendable {
     public enum State: String, Sendable {
         /// It is there: it was heard within the last seconds, or its server says so and nothing speaks against it.
         case online
-        /// Its server says that it is there, but it did not answer when it was asked: its process hangs, or has died without a word.
+        /// Its server says that it is there, but it did not answer when it was asked: its process hangs, or its power or network has gone.
         case stale
         /// It is not there.
         case offline

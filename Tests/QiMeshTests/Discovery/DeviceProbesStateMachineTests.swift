@@ -57,12 +57,19 @@ import XMPP
         // The slowest that is waited for.
         _ = machine.answered(one, in: .seconds(9), at: at(0))
         var now = start
-        while !machine.turn(watched: [one], now: now).isNews, now < at(60) {
-            now = try #require(machine.turn(watched: [one], now: now).next)
+        while true {
+            let turn = machine.turn(watched: [one], now: now)
+            if turn.checks { break }
+            now = try #require(turn.next)
         }
+        #expect(machine.checked(isAnswered: true) == true)
         #expect(now == at(18) && machine.liveness(of: one)?.staleSince == at(8))
         // Still asked, so that it is noticed when it goes on; and not more often.
-        let turns = stride(from: 18.0, to: 60, by: 0.5).map { machine.turn(watched: [one], now: at($0)).probes.count }
+        let turns = stride(from: 18.0, to: 60, by: 0.5).map { seconds in
+            let turn = machine.turn(watched: [one], now: at(seconds))
+            if turn.checks { #expect(machine.checked(isAnswered: true) == false) }
+            return turn.probes.count
+        }
         #expect((4...6).contains(turns.reduce(0, +)))
         #expect(machine.heard(one, at: at(60)) == true)
     }
@@ -100,7 +107,8 @@ import XMPP
         #expect(machine.turn(watched: [], now: at(60)).next == at(62))
         #expect(machine.due([quick, unknown], by: at(62.1)) == [quick])
         let turn = machine.turn(watched: [], now: at(62))
-        #expect(turn.isNews && turn.isSettled && turn.next == at(65))
+        #expect(turn.checks && turn.next == at(65) && !machine.isSettled([quick]))
+        #expect(machine.checked(isAnswered: true) == true)
         #expect(machine.isSettled([quick]) && !machine.isSettled([unknown]))
         #expect(machine.liveness(of: quick)?.staleSince == at(60) && machine.liveness(of: unknown)?.staleSince == nil)
     }
@@ -136,6 +144,36 @@ import XMPP
         #expect(machine.isSettled([one]) && machine.liveness(of: one)?.staleSince == at(0))
         // It is not asked again at once, as it would be for ever where each question fails.
         #expect(machine.look(at: [one], now: at(8.2)).isEmpty)
+    }
+
+    @Test func whileOurOwnServerIsSilentNothingIsKnownOfAnyDevice() throws {
+        let (one, two) = (try jid(1), try jid(2))
+        var machine = machine([one, two])
+        _ = machine.look(at: [one], now: at(0))
+        #expect(machine.turn(watched: [], now: at(0)).probes.count == 1)
+        _ = machine.look(at: [two], now: at(1))
+        #expect(machine.turn(watched: [], now: at(1)).probes.count == 1)
+        #expect(machine.turn(watched: [], now: at(5)).checks)
+        // It becomes late while the check for the other is under way, and has one of its own afterwards.
+        #expect(!machine.turn(watched: [], now: at(6)).checks)
+        #expect(machine.checked(isAnswered: false) == false)
+        #expect(machine.isSettled([one]) && !machine.isSettled([two]) && machine.liveness(of: one)?.staleSince == nil)
+        #expect(machine.turn(watched: [], now: at(10)).checks)
+        #expect(machine.checked(isAnswered: true) == true)
+        #expect(machine.liveness(of: one)?.staleSince == nil && machine.liveness(of: two)?.staleSince == at(1))
+    }
+
+    @Test func oneThatAnswersOrGoesDuringTheCheckIsNotJudged() throws {
+        let (one, two) = (try jid(1), try jid(2))
+        var machine = machine([one, two])
+        _ = machine.look(at: [one, two], now: at(0))
+        _ = machine.turn(watched: [], now: at(0))
+        #expect(machine.turn(watched: [], now: at(5)).checks)
+        _ = machine.answered(one, in: .seconds(5), at: at(5))
+        machine.gone(two)
+        machine.present(two, isLive: true, at: at(5))
+        #expect(machine.checked(isAnswered: true) == false)
+        #expect(machine.liveness(of: one)?.staleSince == nil && machine.liveness(of: two)?.staleSince == nil)
     }
 
     @Test func oneThatIsHeardBeforeItsTurnIsNotAsked() throws {

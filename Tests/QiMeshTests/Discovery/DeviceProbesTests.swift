@@ -13,12 +13,20 @@ import XMPP
 
     /// A client with devices behind it.
     private final class Script: Sendable {
+        let server = JID("mesh.test")
+        let checked = Atomic(0)
+        let serverAnswers = Atomic(true)
         let conduct = Mutex<[JID: Conduct]>([:])
         let asked = Mutex<[JID]>([])
         let isWatched = Atomic(false)
         let changes = Atomic(0)
 
         func ping(_ device: JID) async throws(XMPPError) -> Duration {
+            if device == server {
+                checked.add(1, ordering: .relaxed)
+                guard serverAnswers.load(ordering: .relaxed) else { throw XMPPError(.timedOut, "silent") }
+                return .milliseconds(1)
+            }
             asked.withLock { $0.append(device) }
             switch conduct.withLock({ $0[device] }) {
             case .answer(let roundTrip): return roundTrip
@@ -45,7 +53,8 @@ import XMPP
     ) async throws {
         let (script, time) = (Script(), ManualTime())
         script.conduct.withLock { $0 = conduct }
-        let probes = DeviceProbes(time: time.time) { (device, _) async throws(XMPPError) in try await script.ping(device) }
+        let server = try #require(script.server)
+        let probes = DeviceProbes(server: server, time: time.time) { (device, _) async throws(XMPPError) in try await script.ping(device) }
         for device in conduct.keys { probes.present(device, isLive: isLive) }
         let devices = Array(conduct.keys)
         try await withThrowingTaskGroup { group in
@@ -100,7 +109,7 @@ import XMPP
             await time.sleeping(2, for: .seconds(1))
             time.advance(.seconds(1))
             // What is left of its patience, and of the look's.
-            await time.sleeping(1, for: .milliseconds(1_100))
+            await time.sleeping(1, for: .milliseconds(1_300))
             await time.sleeping(2, for: .seconds(1))
             time.advance(.seconds(1))
             await look
@@ -117,6 +126,20 @@ import XMPP
         try await withProbes([one: .refuse(condition)]) { probes, script, _ in
             await probes.look(at: [one])
             #expect((probes.liveness(of: one)?.staleSince != nil) == isStale && script.count == 1)
+        }
+    }
+
+    @Test func whileOurOwnServerIsSilentNoDeviceIsBlamed() async throws {
+        let one = try jid("one")
+        try await withProbes([one: .silence]) { probes, script, time in
+            script.serverAnswers.store(false, ordering: .relaxed)
+            async let look: Void = probes.look(at: [one], within: .seconds(60))
+            await time.sleeping(1, for: .seconds(60))
+            await time.sleeping(2, for: .seconds(5))
+            time.advance(.seconds(5))
+            await look
+            #expect(probes.liveness(of: one)?.staleSince == nil && script.checked.load(ordering: .relaxed) == 1)
+            #expect(script.changes.load(ordering: .relaxed) == 0)
         }
     }
 

@@ -5,7 +5,7 @@ import Testing
 /// One connection of a device: what it says, what it leaves unanswered, and what follows from both.
 @Suite struct LivenessTests {
     private enum Event {
-        case heard, ask(UInt64), answered(Duration), passed, unreachable(UInt64), failed(UInt64), unansweredFor(Duration)
+        case heard, ask(UInt64), answered(Duration), late, judged, excused, unreachable(UInt64), failed(UInt64), unansweredFor(Duration)
     }
 
     private let start = ContinuousClock.now
@@ -22,7 +22,9 @@ import Testing
             case .heard: isNews = liveness.heard(at: now)
             case .ask(let number): liveness.asked(number, at: now)
             case .answered(let roundTrip): isNews = liveness.answered(in: roundTrip, at: now)
-            case .passed: isNews = liveness.passed(to: now)
+            case .late: liveness.late()
+            case .judged: isNews = liveness.judged(isOurPathUp: true)
+            case .excused: isNews = liveness.judged(isOurPathUp: false)
             case .unreachable(let number): isNews = liveness.unreachable(number)
             case .failed(let number): liveness.failed(number)
             case .unansweredFor(let wait): isNews = liveness.unanswered(since: now - wait)
@@ -34,34 +36,43 @@ import Testing
     }
 
     @Test func itsServersWordIsBelievedUntilAQuestionIsNotAnswered() {
-        #expect(states([(100, .passed), (100, .ask(1)), (104.9, .passed), (105, .passed)], heard: false) == [false, false, false, true])
+        #expect(states([(100, .judged), (100, .ask(1)), (104, .judged), (105, .late), (105, .judged)], heard: false) == [
+            false, false, false, false, true,
+        ])
+    }
+
+    @Test func aSilenceThatMayBeOursSaysNothing() {
+        #expect(states([(10, .ask(1)), (15, .late), (20, .excused)]) == [false, false, false])
+        // What was known before stays.
+        #expect(states([(10, .ask(1)), (15, .late), (15, .judged), (18, .ask(2)), (23, .late), (28, .excused)]).last == true)
     }
 
     @Test func anAnswerInTimeKeepsItOnline() {
-        #expect(states([(10, .ask(1)), (11, .answered(.seconds(1))), (15, .passed), (40, .passed)]) == [false, false, false, false])
+        #expect(states([(10, .ask(1)), (11, .answered(.seconds(1))), (15, .late), (40, .judged)]) == [false, false, false, false])
+        #expect(states([(10, .ask(1)), (15, .late), (15.1, .answered(.seconds(5.1))), (15.2, .judged)]).allSatisfy { !$0 })
     }
 
     @Test func anythingElseThatCameMeanwhileIsAsGoodAsAnAnswer() {
-        #expect(states([(10, .ask(1)), (11, .heard), (15, .passed)]) == [false, false, false])
+        #expect(states([(10, .ask(1)), (11, .heard), (15, .late), (15, .judged)]).allSatisfy { !$0 })
         // What came before the question says nothing.
-        #expect(states([(9, .heard), (10, .ask(1)), (15, .passed)]) == [false, false, true])
+        #expect(states([(9, .heard), (10, .ask(1)), (15, .late), (15, .judged)]) == [false, false, false, true])
     }
 
     @Test func whateverComesLaterBringsItBack() {
-        #expect(states([(10, .ask(1)), (15, .passed), (60, .heard)]) == [false, true, false])
-        #expect(states([(10, .ask(1)), (15, .passed), (17, .answered(.seconds(7)))]) == [false, true, false])
+        #expect(states([(10, .ask(1)), (15, .late), (15, .judged), (60, .heard)]) == [false, false, true, false])
+        #expect(states([(10, .ask(1)), (15, .late), (15, .judged), (17, .answered(.seconds(7)))]) == [false, false, true, false])
     }
 
     @Test func aServerThatSaysThatItIsNotThereIsBelievedAtOnce() {
         #expect(states([(10, .ask(1)), (10.1, .unreachable(1))]) == [false, true])
         // Of another question: a newer one is under way.
-        #expect(states([(10, .ask(1)), (15, .passed), (16, .heard), (24, .ask(2)), (25, .unreachable(1))]).last == false)
+        #expect(states([(10, .ask(1)), (15, .late), (15, .judged), (16, .heard), (24, .ask(2)), (25, .unreachable(1))]).last == false)
         // It spoke itself after the question.
         #expect(states([(10, .ask(1)), (10.1, .heard), (10.2, .unreachable(1))]).last == false)
     }
 
     @Test func aQuestionThatFailedForAReasonOfOursSaysNothing() {
-        #expect(states([(10, .ask(1)), (11, .failed(1)), (60, .passed)]) == [false, false, false])
+        #expect(states([(10, .ask(1)), (11, .failed(1)), (60, .late), (60, .judged)]).allSatisfy { !$0 })
     }
 
     @Test func aRequestForATunnelThatIsNotAnsweredCountsUnlessSomethingCame() {
@@ -73,9 +84,12 @@ import Testing
     @Test func theFirstSilenceIsSinceWhenItIsStale() {
         var liveness = Liveness(heard: start)
         liveness.asked(1, at: start + .seconds(10))
-        _ = liveness.passed(to: start + .seconds(15))
+        liveness.late()
+        #expect(liveness.isLate && liveness.due == nil && liveness.judged(isOurPathUp: true) && !liveness.isLate)
         liveness.asked(2, at: start + .seconds(20))
-        _ = liveness.passed(to: start + .seconds(25))
+        #expect(liveness.due == start + .seconds(25))
+        liveness.late()
+        #expect(liveness.judged(isOurPathUp: true) == false)
         #expect(liveness.staleSince == start + .seconds(10))
     }
 
@@ -99,7 +113,9 @@ import Testing
         var asked = Liveness(heard: nil)
         asked.asked(1, at: start)
         #expect(mayBeAsked(asked).isEmpty)
-        _ = asked.passed(to: start + .seconds(5))
+        asked.late()
+        #expect(mayBeAsked(asked).isEmpty)
+        _ = asked.judged(isOurPathUp: true)
         #expect(mayBeAsked(asked) == [8, 12, 20])
         var failed = Liveness(heard: nil)
         failed.asked(1, at: start)
