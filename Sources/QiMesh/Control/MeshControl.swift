@@ -5,12 +5,22 @@ package import QiMessaging
 ///
 /// Every method answers an ``Answer``. What it throws is the bus's: a node that is gone, too slow, or of another version.
 /// The number is raised with every change of a member or of a structure below: structures are read by position.
-@Service("MeshControl1") package protocol MeshControl: Sendable {
+@Service("MeshControl2") package protocol MeshControl: Sendable {
     /// What happens while ``pair(_:name:account:seconds:ticket:)`` waits: its ticket, and the step in words.
     var pairing: Signal<String, String> { get }
 
     func status() async throws(QiError) -> Answer<NodeStatus>
+    /// The devices, after those that were not heard lately have been asked whether they are alive: within about two seconds.
     func devices() async throws(QiError) -> Answer<[DeviceRow]>
+    /// The same once something about them is other than at `version`, or the time is up. As long as this is asked again and again, the
+    /// devices are asked whether they are alive.
+    /// - Parameters:
+    ///   - version: what the last answer said; nil for the devices as they are.
+    ///   - seconds: how long to wait for a change, at most 60.
+    func watchDevices(since version: String?, seconds: Int) async throws(QiError) -> Answer<DeviceListing>
+    /// Asks a device whether it is alive, and measures how long it takes to answer.
+    /// - Parameter milliseconds: how long it may take, at most 600 000.
+    func ping(_ device: String, milliseconds: Int) async throws(QiError) -> Answer<PingAnswer>
     /// What the computers of this robot are called, by machine id.
     func boards() async throws(QiError) -> Answer<[String: String]>
     /// The services that a device shows us.
@@ -191,6 +201,23 @@ package import QiMessaging
     package var account: String
     /// Why that account is offline, of a device whose state is unknown for that.
     package var trouble: String?
+}
+
+/// The devices at one time.
+@QiStruct package struct DeviceListing: Hashable, Sendable {
+    /// Changes with what is known of them; means something to the node alone.
+    package var version: String
+    package var devices: [DeviceRow]
+}
+
+/// What a device answered to a ping.
+@QiStruct package struct PingAnswer: Hashable, Sendable {
+    /// The full address of the connection that answered.
+    package var jid: String
+    /// There and back, in milliseconds.
+    package var rtt: Double
+    /// Which way it took: `xmpp`, through the servers.
+    package var path: String
 }
 
 /// What became of a contact.

@@ -28,7 +28,7 @@ final class AccountPaths: DevicePaths {
         throw gateways.unknown(name)
     }
 
-    private func gateway(of device: String) -> (XMPPGateway, JID)? {
+    func gateway(of device: String) -> (XMPPGateway, JID)? {
         guard let jid = JID(device) else { return nil }
         // A contact stays one while our server is away, or has lost it.
         let known = gateways.filter { $0.contacts.isContact(jid) }

@@ -84,7 +84,7 @@ final class NodeControl: MeshControl {
         }
     }
 
-    private func rows() async throws -> [DeviceRow] {
+    func rows() async throws -> [DeviceRow] {
         let links = try await server.deviceLinks()
         let counts = await learn(from: links.outgoing.filter(\.isUp).map(\.device))
         return try await rows(counts)

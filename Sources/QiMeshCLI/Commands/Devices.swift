@@ -5,13 +5,26 @@ import QiMesh
 /// `qimesh devices`: the contacts and who wants to be one.
 struct Devices: NodeVerb {
     static let configuration = CommandConfiguration(
-        commandName: "devices", abstract: "The devices of this node's contacts, and who asks to be one.")
+        commandName: "devices", abstract: "The devices of this node's contacts, and who asks to be one.",
+        discussion: """
+            A device that was not heard within the last 8 seconds is asked whether it is alive. It is stale when its server calls it \
+            available and it has not answered for 5 seconds, or for 2 if it has always been quick. RTT is the round trip of its last \
+            answer, through the servers; PATH that of an open tunnel. With --watch each device is printed, and again whenever something \
+            about it changes; meanwhile the devices are asked all the time.
+            """)
+
+    @Flag(help: "Print each device, then each change, until Ctrl-C.")
+    var watch = false
 
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
     func perform(_ console: Console) async throws(CommandFailure) {
         try await withControl(console) { (control, _) async throws(CommandFailure) in
+            if watch {
+                let quiet = ControlInterface(proxy: control.proxy, patience: control.patience, console: console.silent)
+                return try await DeviceWatch(control: quiet, console: console).run()
+            }
             let devices = try await control.ask { try await $0.devices() }
             if console.json { return console.done(.object([("devices", JSONValue(control: devices))])) }
             if devices.isEmpty { return console.note("no devices yet; to pair with one: qimesh enroll; there: qimesh pair") }

@@ -36,7 +36,7 @@ extension DeviceRow {
         case "stale":
             return CommandFailure(
                 .offline, mentioning(contact, failure.message, "does not answer, though its server says that it is there"),
-                hint: waiting ?? failure.hint ?? "qimesh devices", device: contact)
+                hint: waiting ?? failure.hint ?? "qimesh ping \(word: contact)", device: contact)
         case "refused":
             return CommandFailure(
                 .trust, "the key of \(contact) is refused\(because)", hint: failure.hint ?? "qimesh trust \(word: row.jid)",

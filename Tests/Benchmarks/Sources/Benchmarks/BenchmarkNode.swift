@@ -58,7 +58,7 @@ final class BenchmarkNode: Sendable {
     func invite(_ other: BenchmarkNode) async throws {
         try await retrying {
             try await Session.with(self.directory) { session in
-                let control = try await session.service("MeshControl1")
+                let control = try await session.service("MeshControl2")
                 let answer = try await control.call("invite", arguments: [.string(other.jid), .optional(.string(other.user))])
                 // A value, or why there is none.
                 guard case .tuple(let parts) = answer, parts.count == 2, case .optional(nil) = parts[1] else {
