@@ -90,6 +90,27 @@ struct LiveContactTests {
         }
     }
 
+    @Test func whatComesFromAConnectionIsASignOfLifeAndAnErrorInItsNameIsNone() async throws {
+        try await withFriends { desk, pepper in
+            let (asker, asked) = (try desk.full(), try pepper.full())
+            func hasHeard(_ party: Party, _ connection: JID) -> Bool {
+                party.events.all.contains { if case .heard(connection, isPresence: false) = $0 { true } else { false } }
+            }
+            // One sign a second is told, and its presence has just been one.
+            let server = try #require(JID(desk.jid.domain))
+            let start = ContinuousClock.now
+            while ContinuousClock.now - start < .milliseconds(1_100) { _ = try await desk.client.ping(server) }
+            _ = try await desk.client.ping(asked)
+            #expect(hasHeard(desk, asked) && hasHeard(pepper, asker))
+            let nobody = try #require(pepper.jid.with(resource: "nobody"))
+            let error = try await #require(throws: XMPPError.self) { try await desk.client.ping(nobody) }
+            #expect(error.stanzaError?.condition == "service-unavailable")
+            // The server's own answers are nobody's sign of life.
+            _ = try await desk.client.ping(server)
+            #expect(desk.events.all.allSatisfy { if case .heard(let connection, _) = $0 { connection == asked } else { true } })
+        }
+    }
+
     @Test func itemsDependOnTheAsker() async throws {
         try await withFriends { desk, pepper in
             let asker = try desk.full()

@@ -12,6 +12,7 @@ final class Events: XMPPClientDelegate {
     enum Event: Sendable {
         case state(XMPPConnectionState)
         case presence(PresenceResource)
+        case heard(JID, isPresence: Bool)
         case roster(RosterItem)
         case request(SubscriptionRequest)
         case pep(from: JID, node: String, item: Element)
@@ -76,6 +77,7 @@ final class Events: XMPPClientDelegate {
 
     func stateChanged(_ state: XMPPConnectionState) { add(.state(state)) }
     func presenceChanged(_ resource: PresenceResource) { add(.presence(resource)) }
+    func heard(from connection: JID, isPresence: Bool) { add(.heard(connection, isPresence: isPresence)) }
     func rosterChanged(_ item: RosterItem) { add(.roster(item)) }
     func subscriptionRequested(_ request: SubscriptionRequest) { add(.request(request)) }
     func pepEvent(from account: JID, node: String, item: Element) { add(.pep(from: account, node: node, item: item)) }
