@@ -147,7 +147,7 @@ public final class ProsodyServer: Sendable {
     }
 
     /// Ports nobody listens on now; all are held until all are known, so they differ.
-    private static func freePorts(_ count: Int) throws -> [UInt16] {
+    static func freePorts(_ count: Int) throws -> [UInt16] {
         var descriptors: [Int32] = []
         defer { for descriptor in descriptors { close(descriptor) } }
         return try (0..<count).map { _ in

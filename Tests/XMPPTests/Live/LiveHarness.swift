@@ -83,13 +83,25 @@ final class Events: XMPPClientDelegate {
     func pepEvent(from account: JID, node: String, item: Element) { add(.pep(from: account, node: node, item: item)) }
 }
 
+/// A private server with accounts.
+protocol LiveServer {
+    var host: String { get }
+    var port: UInt16 { get }
+    var domain: String { get }
+    var caFile: String { get }
+    func stop()
+}
+
+extension ProsodyServer: LiveServer {}
+extension EjabberdServer: LiveServer {}
+
 /// A client under test with everything that happened to it.
 struct Party: Sendable {
     let client: XMPPClient
     let events: Events
 
     init(
-        _ user: String, password: String = "secret", at server: ProsodyServer,
+        _ user: String, password: String = "secret", at server: some LiveServer,
         change: (inout XMPPConfiguration) -> Void = { _ in }
     ) throws {
         let jid = try #require(JID("\(user)@\(server.domain)"))
@@ -169,10 +181,17 @@ struct Party: Sendable {
 func withFriends(
     _ body: @Sendable @escaping (Party, Party) async throws -> Void
 ) async throws {
-    let server = try ProsodyServer.start(accounts: [("pepper", "secret"), ("desk", "secret")])
+    try await withFriends(at: try ProsodyServer.start(accounts: [("pepper", "secret"), ("desk", "secret")]), body)
+}
+
+/// Runs two clients on that server, which has their accounts and ends with this, after they have befriended each other.
+func withFriends(
+    at server: some LiveServer, change: (inout XMPPConfiguration) -> Void = { _ in },
+    _ body: @Sendable @escaping (Party, Party) async throws -> Void
+) async throws {
     defer { server.stop() }
-    let pepper = try Party("pepper", at: server)
-    let desk = try Party("desk", at: server)
+    let pepper = try Party("pepper", at: server, change: change)
+    let desk = try Party("desk", at: server, change: change)
     try await pepper.running {
         try await desk.running {
             try await desk.befriend(pepper)
