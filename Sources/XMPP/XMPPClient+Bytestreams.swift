@@ -15,7 +15,9 @@ extension XMPPClient {
     ///   - address: A full address.
     ///   - application: The session's `<description/>`; its namespace says what the stream is for.
     ///   - eventLoop: Where the channel lives.
-    ///   - timeout: For the whole negotiation.
+    ///   - timeout: For the whole negotiation, which begins when it is this one's turn: few are set up at one time
+    ///     (``BytestreamLimits/openingsAtOnce``), or on a slow server all would time out together. The turn comes within ten minutes
+    ///     (``BytestreamLimits/openingPatience``), or the attempt fails with `.timedOut`.
     ///   - initializer: Runs on the event loop before the first byte; installs the channel's handlers.
     /// - Throws: `.streamRefused` with the peer's reason, `.timedOut`, `.notConnected`, `.connectionLost`, `.limitExceeded`.
     public func openBytestream(

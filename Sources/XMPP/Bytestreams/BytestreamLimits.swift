@@ -28,6 +28,14 @@ public struct BytestreamLimits: Hashable, Sendable {
     /// How long the negotiation a contact started may take.
     public var negotiationTimeout: Duration = .seconds(30)
 
+    /// Bytestreams of ours that are negotiated, or open and have received nothing yet, at one time; the others wait for their turn.
+    public var openingsAtOnce = 3
+    /// Bytestreams of ours that may wait for their turn.
+    public var openingsWaiting = 256
+    /// How long one may wait for its turn.
+    public var openingPatience: Duration = .seconds(600)
+    /// How long a bytestream that is open and receives nothing keeps others waiting.
+    public var youth: Duration = .seconds(3)
     /// The defaults.
     public init() {}
 }

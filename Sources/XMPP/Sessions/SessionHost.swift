@@ -136,7 +136,7 @@ actor SessionHost {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<any Channel, XMPPError>, Never>) in
                 let jingle = session.extensions.bytestreams.jingle
                 let opening = jingle.open(
-                    to: address, application: application, on: eventLoop, deadline: .now() + TimeAmount(timeout),
+                    to: address, application: application, on: eventLoop, timeout: TimeAmount(timeout),
                     initializer: initializer
                 ) { continuation.resume(returning: $0) }
                 if ticket.issue(opening) { jingle.cancelOpening(opening) }

@@ -18,7 +18,7 @@ private struct BytestreamTransport: Transport {
         let (robot, desk) = (pair.robot, pair.desk.jid)
         robot.thread.execute {
             robot.bytestreams.jingle.open(
-                to: desk, application: JoinedPair.application, on: eventLoop, deadline: .now() + timeout, initializer: configure,
+                to: desk, application: JoinedPair.application, on: eventLoop, timeout: timeout, initializer: configure,
                 completion: { result in opened.completeWith(result.mapError { $0 as any Error }) })
         }
         return opened.futureResult

@@ -95,7 +95,7 @@ import Testing
         let pair = try JoinedPair()
         let robot = Recorder()
         pair.robot.bytestreams.jingle.open(
-            to: pair.desk.jid.bare, application: JoinedPair.application, on: pair.robot.loop, deadline: pair.now,
+            to: pair.desk.jid.bare, application: JoinedPair.application, on: pair.robot.loop, timeout: .zero,
             initializer: { robot.install(on: $0) }, completion: { robot.completed($0) })
         #expect(robot.error?.code == .invalidInput)
     }
@@ -125,7 +125,7 @@ import Testing
         pair.acceptAtDesk(desk)
         let robot = Recorder()
         pair.robot.bytestreams.jingle.open(
-            to: pair.desk.jid, application: JoinedPair.application, on: pair.robot.loop, deadline: pair.now + .seconds(1),
+            to: pair.desk.jid, application: JoinedPair.application, on: pair.robot.loop, timeout: .seconds(1),
             initializer: { $0.eventLoop.makeFailedFuture(Broken()) }, completion: { robot.completed($0) })
         pair.settle()
         #expect(robot.error?.cause is Broken)

@@ -197,14 +197,16 @@ import Testing
         // Ours towards that contact are counted apart.
         let desk = Recorder()
         pair.desk.bytestreams.jingle.open(
-            to: pair.robot.jid, application: JoinedPair.application, on: pair.desk.loop, deadline: pair.now + .seconds(1),
+            to: pair.robot.jid, application: JoinedPair.application, on: pair.desk.loop, timeout: .seconds(1),
             initializer: { desk.install(on: $0) }, completion: { desk.completed($0) })
         pair.settle()
         #expect(desk.error?.message.contains("unsupported-applications") == true)
     }
 
     @Test func sixteenAreTheMostWeOpenToAContact() throws {
-        let pair = try JoinedPair()
+        var limits = BytestreamLimits()
+        limits.openingsAtOnce = 16
+        let pair = try JoinedPair(limits: limits)
         for _ in 0..<16 { _ = try pair.open() }
         let one = Recorder()
         pair.openFromRobot(one)

@@ -161,7 +161,7 @@ final class JingleFuzz {
         switch small % 4 {
         case 0:
             bytestreams.jingle.open(
-                to: peer, application: Element("description", namespace: Self.namespace), on: loop, deadline: clock.now + .seconds(5),
+                to: peer, application: Element("description", namespace: Self.namespace), on: loop, timeout: .seconds(5),
                 initializer: { $0.eventLoop.makeSucceededVoidFuture() }, completion: { _ in })
         case 1: tell { $0.contactEnded(peer, "no contact") }
         case 2: gone(peer)

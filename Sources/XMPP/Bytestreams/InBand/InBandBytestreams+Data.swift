@@ -15,7 +15,11 @@ extension InBandBytestreams {
             return
         }
         switch driver.received(id: id, sequence: sequence.flatMap { UInt16($0) }, base64: base64) {
-        case .deliver, .drop: stream.lastSign = clock()
+        case .deliver, .drop:
+            stream.lastSign = clock()
+            guard !stream.hasReceived else { return }
+            stream.hasReceived = true
+            owner?.receivedFirstBytes(stream.number)
         case .refuse(let error): sink?.answer(to: peer, id: id, with: .failure(error))
         case .fail(let error, let unanswered, let reason):
             sink?.answer(to: peer, id: id, with: .failure(error))

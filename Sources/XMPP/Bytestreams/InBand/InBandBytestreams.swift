@@ -138,6 +138,8 @@ extension InBandBytestreams: JingleTransport {
         transport.blockSize = min(transport.blockSize, limits.blockSize)
         add(number, peer, transport.sid, .offered(transport))
     }
+    var usesConnection: Bool { true }
+
 
     func accept(_ number: UInt64) -> Element? { streams[number]?.negotiation.accept()?.element }
 

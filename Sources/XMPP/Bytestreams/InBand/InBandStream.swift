@@ -13,6 +13,8 @@ final class InBandStream {
     var lastSign: NIODeadline
     /// When the channel has to have read what came before the peer's close.
     var deadline: NIODeadline?
+    /// Whether a block of the peer has come.
+    var hasReceived = false
     /// Whether the peer has closed the bytestream.
     var isClosedByPeer = false
     /// Requests that the end leaves without a reader.

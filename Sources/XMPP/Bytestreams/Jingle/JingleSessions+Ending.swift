@@ -12,8 +12,12 @@ extension JingleSessions: JingleTransportOwner {
         }
         session.plan = nil
         session.deadline = nil
+        turns.opened(number, at: clock())
+        if !session.transport.usesConnection { isSetUp(number) }
         return plan
     }
+
+    func receivedFirstBytes(_ number: UInt64) { isSetUp(number) }
 
     /// Ends the session with its stream (XEP-0261 §2.4). A peer that has ended it itself is told nothing.
     func finished(_ number: UInt64) {
@@ -58,6 +62,7 @@ extension JingleSessions: JingleTransportOwner {
 
     /// That connection is gone: its sessions fail at once.
     func left(_ resource: PresenceResource) {
+        giveUp(XMPPError(.streamClosed, "\(resource.jid) went offline")) { $0.peer == resource.jid }
         for session in sessions.values where session.peer == resource.jid {
             end(session, XMPPError(.streamClosed, "\(session.peer) went offline"), tell: nil)
         }
@@ -65,6 +70,7 @@ extension JingleSessions: JingleTransportOwner {
 
     /// Sessions with all connections of the account fail at once.
     func contactEnded(_ account: JID, _ reason: String) {
+        giveUp(XMPPError(.streamClosed, reason)) { $0.peer.bare == account }
         for session in sessions.values where session.peer.bare == account {
             end(session, XMPPError(.streamClosed, reason), tell: JingleReason("gone"))
         }
@@ -79,12 +85,14 @@ extension JingleSessions: JingleTransportOwner {
 
     /// All sessions and attempts fail at once. Handlers stay set.
     func disconnected(_ error: XMPPError) {
+        giveUp(error) { _ in true }
         for session in Array(sessions.values) { end(session, error, tell: nil) }
         remembered.removeAll()
     }
 
     func tick() {
         let now = clock()
+        passTime(at: now)
         for session in Array(sessions.values) {
             guard let deadline = session.deadline, deadline <= now else { continue }
             let text = "\(session.peer) did not finish the negotiation of a bytestream in time"
@@ -98,6 +106,7 @@ extension JingleSessions: JingleTransportOwner {
     private func forget(_ session: JingleSession) {
         guard sessions.removeValue(forKey: session.number) != nil else { return }
         sessionsByID[session.key] = nil
+        defer { isSetUp(session.number) }
         guard session.machine.end(), !session.isTerminatedByPeer else { return }
         if remembered.count >= JingleSessions.mostRemembered { remembered.removeFirst() }
         remembered.append(session.key)

@@ -5,25 +5,19 @@ extension JingleSessions {
     // MARK: Our offers
 
     /// Sends a session-initiate; the reason when that cannot be.
-    func initiate(
-        _ number: UInt64, to peer: JID, application: Element, deadline: NIODeadline, plan: ChannelPlan
-    ) -> XMPPError? {
+    func initiate(_ opening: Opening) -> XMPPError? {
         guard let sink, let ownJID = sink.ownJID, let transport = preferred else {
+            turns.left(opening.number)
             return XMPPError(.notConnected, "there is no connection to the XMPP server")
         }
-        guard !peer.isBare else {
-            return XMPPError(.invalidInput, "a bytestream needs the full address of one connection, not \(peer)")
-        }
-        guard hasRoom(for: peer, .initiator) else {
-            return XMPPError(.limitExceeded, "too many bytestreams are open to \(peer.bare); close some")
-        }
         let session = JingleSession(
-            number: number, StreamKey(peer: peer, sid: StreamName.random()), .initiator, over: transport, plan: plan, deadline: deadline)
-        let offer = transport.offer(number, to: peer)
+            number: opening.number, StreamKey(peer: opening.peer, sid: StreamName.random()), .initiator, over: transport,
+            plan: opening.plan, deadline: clock() + opening.timeout)
+        let offer = transport.offer(session.number, to: session.peer)
         add(session)
         let message = JingleMessage(
             .sessionInitiate, sid: session.sid, initiator: ownJID,
-            contents: [JingleContent(application: application, transport: offer)])
+            contents: [JingleContent(application: opening.application, transport: offer)])
         request(message.element, of: session) { sessions, session, result in
             guard case .failure(let error) = result, session.machine.isNegotiating else { return }
             sessions.end(session, XMPPError(refusal: error), tell: nil)

@@ -10,7 +10,7 @@ import NIOCore
 ///
 /// `@unchecked Sendable`: the stanza thread protects all state. Applications on event loops reach it through a `StanzaExecutor`.
 final class JingleSessions: XMPPExtension, @unchecked Sendable {
-    /// Names one call of ``open(to:application:on:deadline:initializer:completion:)``.
+    /// Names one call of ``open(to:application:on:timeout:initializer:completion:)``.
     struct OpeningID: Hashable, Sendable {
         let rawValue: UInt64
     }
@@ -28,8 +28,14 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
     private let transports: [any JingleTransport]
 
     var sessions: [UInt64: JingleSession] = [:] {
-        didSet { counted(sessions.count) }
+        didSet { counted(sessions.count + openings.count) }
     }
+    /// Bytestreams of ours that wait for their turn.
+    var openings: [UInt64: Opening] = [:] {
+        didSet { counted(sessions.count + openings.count) }
+    }
+    var turns: OpeningTurns
+    var isBeginning = false
     private let counted: (Int) -> Void
     var sessionsByID: [StreamKey: JingleSession] = [:]
     var remembered = Deque<StreamKey>()
@@ -39,7 +45,7 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
 
     /// - Parameters:
     ///   - transports: those that may be used; our own offers use the first.
-    ///   - counted: hears how many sessions there are, after every change.
+    ///   - counted: hears how many sessions there are, with those that wait for their turn, after every change.
     init(
         sink: any StanzaSink, executor: any StanzaExecutor, transports: [any JingleTransport], limits: BytestreamLimits,
         handlers: ClientHandlers, logger: Logger, clock: @escaping @Sendable () -> NIODeadline, counted: @escaping (Int) -> Void
@@ -52,6 +58,9 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
         self.handlers = handlers
         self.logger = logger
         self.clock = clock
+        turns = OpeningTurns(
+            places: limits.openingsAtOnce, mostWaiting: limits.openingsWaiting, patience: TimeAmount(limits.openingPatience),
+            youth: TimeAmount(limits.youth))
     }
 
     /// The transport of our offers.
@@ -88,26 +97,26 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
     // MARK: Applications
 
     /// Opens a bytestream. Completes exactly once: with a channel that is active and initialised, or with `.streamRefused`,
-    /// `.timedOut`, `.notConnected`, `.limitExceeded`, `.cancelled` or what ended the connection. `deadline` bounds the whole
-    /// negotiation. The result names the attempt for ``cancelOpening(_:)``.
+    /// `.timedOut`, `.notConnected`, `.limitExceeded`, `.cancelled` or what ended the connection. `timeout` bounds the whole
+    /// negotiation, which begins when it is this one's turn. The result names the attempt for ``cancelOpening(_:)``.
     @discardableResult
     func open(
-        to peer: JID, application: Element, on loop: any EventLoop, deadline: NIODeadline,
+        to peer: JID, application: Element, on loop: any EventLoop, timeout: TimeAmount,
         initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
         completion: @escaping @Sendable (Result<any Channel, XMPPError>) -> Void
     ) -> OpeningID {
         let number = takeNumber()
         let plan = ChannelPlan(eventLoop: loop, initializer: initializer, completion: completion)
-        if let refusal = initiate(number, to: peer, application: application, deadline: deadline, plan: plan) {
-            completion(.failure(refusal))
-        }
+        let opening = Opening(number: number, peer: peer, application: application, timeout: timeout, plan: plan)
+        if let refusal = begin(opening) { completion(.failure(refusal)) }
         return OpeningID(rawValue: number)
     }
 
     /// Gives an attempt up; nothing happens when it has completed.
     func cancelOpening(_ id: OpeningID) {
-        guard let session = sessions[id.rawValue], session.machine.isNegotiating else { return }
-        end(session, XMPPError(.cancelled, "the attempt was given up"), tell: JingleReason("cancel"))
+        let error = XMPPError(.cancelled, "the attempt was given up")
+        guard !giveUp(id.rawValue, error), let session = sessions[id.rawValue], session.machine.isNegotiating else { return }
+        end(session, error, tell: JingleReason("cancel"))
     }
 
     /// Offers with an application element of that namespace go to `accept`, which is called on `loop` and must not block; the
@@ -125,11 +134,12 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
         return nextNumber
     }
 
-    /// Whether one more session with that contact is allowed in that direction.
-    func hasRoom(for peer: JID, _ role: JingleSession.Role) -> Bool {
+    /// Whether one more session with that contact is allowed in that direction, `besides` those that are to come.
+    func hasRoom(
+        for peer: JID, _ role: JingleSession.Role, besides: (all: Int, ofContact: Int) = (0, 0)
+    ) -> Bool {
         let contact = peer.bare
-        var all = 0
-        var ofContact = 0
+        var (all, ofContact) = besides
         for session in sessions.values where session.role == role {
             all += 1
             if session.peer.bare == contact { ofContact += 1 }

@@ -11,6 +11,8 @@ import NIOCore
 protocol JingleTransport: AnyObject {
     /// Namespace of its `<transport/>`.
     var namespace: String { get }
+    /// Whether the bytes of its streams travel on the XMPP connection itself, where few are set up at one time (``OpeningTurns``).
+    var usesConnection: Bool { get }
 
     /// We offer a session. What goes into session-initiate.
     func offer(_ number: UInt64, to peer: JID) -> Element
@@ -34,10 +36,16 @@ protocol JingleTransport: AnyObject {
     func repeated(_ transport: Element) -> Element?
 }
 
+extension JingleTransport {
+    var usesConnection: Bool { false }
+}
+
 /// What transports tell of the streams of sessions.
 protocol JingleTransportOwner: AnyObject {
     /// Bytes can travel. The channel to make; nil when the session has ended, and ends with this.
     func opened(_ number: UInt64) -> ChannelPlan?
+    /// The first bytes of a stream on the XMPP connection arrived.
+    func receivedFirstBytes(_ number: UInt64)
     /// The stream ended in good order.
     func finished(_ number: UInt64)
     /// The stream, or opening it, failed. `reason` is for the peer.

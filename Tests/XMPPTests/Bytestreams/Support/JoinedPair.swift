@@ -44,6 +44,13 @@ final class JoinedPair {
         }
     }
 
+    /// Bounds that let whole windows of whole blocks be under way from the start.
+    static var wide: BytestreamLimits {
+        var limits = BytestreamLimits()
+        limits.initialBudget = 256 * 1024
+        return limits
+    }
+
     static let namespace = "urn:example:app:1"
     static let application = Element("description", namespace: namespace)
 
@@ -55,6 +62,8 @@ final class JoinedPair {
     var tamper: (TravellingStanza) -> TravellingStanza? = { $0 }
     /// Stanzas wait here when true, until it is false and ``settle()`` runs.
     var isHeld = false
+    /// Most stanzas that one ``settle()`` delivers, in order, as on a server that lets few through.
+    var mostDelivered = Int.max
     /// When true, robot is no client but a script: ``ask(_:kind:)`` speaks for it, and whatever it is asked it answers with a
     /// plain result.
     var isRobotScripted = false
@@ -71,20 +80,22 @@ final class JoinedPair {
     /// Lets everything happen that can happen without time passing.
     func settle() {
         var isBusy = true
+        var left = mostDelivered
         while isBusy {
             robot.loop.run()
             desk.loop.run()
             let didRobot = robot.queue.run()
             let didDesk = desk.queue.run()
-            isBusy = didRobot || didDesk || (!isHeld && deliverAll())
+            isBusy = didRobot || didDesk || (!isHeld && deliver(&left))
             robot.loop.run()
             desk.loop.run()
         }
     }
 
-    private func deliverAll() -> Bool {
-        let stanzas = wire
-        wire = []
+    private func deliver(_ left: inout Int) -> Bool {
+        let stanzas = wire.prefix(left)
+        wire.removeFirst(stanzas.count)
+        left -= stanzas.count
         for (from, to, stanza) in stanzas {
             guard let stanza = tamper(stanza) else { continue }
             conversation.append("\(from): \(stanza.summary)")
@@ -167,7 +178,7 @@ final class JoinedPair {
         _ recorder: Recorder, application: Element = application, timeout: TimeAmount = .seconds(30)
     ) -> JingleSessions.OpeningID {
         robot.bytestreams.jingle.open(
-            to: desk.jid, application: application, on: robot.loop, deadline: now + timeout,
+            to: desk.jid, application: application, on: robot.loop, timeout: timeout,
             initializer: { recorder.install(on: $0) }, completion: { recorder.completed($0) })
     }
 }

@@ -105,7 +105,7 @@ final class ThreadedPair: Sendable {
         let promise = robot.loop.makePromise(of: (any Channel).self)
         try await robot.perform { robot in
             robot.bytestreams.jingle.open(
-                to: self.desk.jid, application: JoinedPair.application, on: robot.loop, deadline: .now() + .seconds(30),
+                to: self.desk.jid, application: JoinedPair.application, on: robot.loop, timeout: .seconds(30),
                 initializer: { channel in channel.eventLoop.makeCompletedFuture { try handlers(channel) } },
                 completion: { result in promise.completeWith(result.mapError { $0 as any Error }) })
         }
