@@ -10,11 +10,21 @@ struct KeepAlive {
     static let patience: TimeAmount = .seconds(15)
 
     private var lastHeard: NIODeadline
+    private var lastSent: NIODeadline
     private var asked: NIODeadline?
+    /// How long we may be silent ourselves.
+    private let longestSilence: TimeAmount
 
-    init(now: NIODeadline) {
+    /// - Parameter idleSeconds: after so many without anything from us the server may end the stream (XEP-0478 §3.1); nil when it does not
+    ///   say. We speak after two thirds of that, and no more than every five seconds.
+    init(now: NIODeadline, idleSeconds: Int? = nil) {
         lastHeard = now
+        lastSent = now
+        longestSilence = idleSeconds.map { .seconds(Int64(max(5, min($0, 86_400) * 2 / 3))) } ?? .hours(24 * 365)
     }
+
+    /// Anything was sent.
+    mutating func sent(now: NIODeadline) { lastSent = now }
 
     /// Anything arrived.
     mutating func heard(now: NIODeadline) {
@@ -26,7 +36,7 @@ struct KeepAlive {
     mutating func ticked(now: NIODeadline, isWaiting: Bool) -> OnTick {
         if let asked { return now - asked >= KeepAlive.patience ? .dead : .nothing }
         let interval = isWaiting ? KeepAlive.waitingInterval : KeepAlive.idleInterval
-        guard now - lastHeard >= interval else { return .nothing }
+        guard now - lastHeard >= interval || now - lastSent >= longestSilence else { return .nothing }
         asked = now
         return .ping
     }

@@ -15,7 +15,11 @@ extension XMPPSession: ExtensionHost {
         guard let number = register(address, timeout: timeout, bytes: bytes, .element(completion)) else { return nil }
         var attributes = ["type": kind.rawValue, "id": table.id(number)]
         if let address { attributes["to"] = address.description }
-        send(Element("iq", namespace: Namespaces.client, attributes: attributes, children: [payload]))
+        guard send(Element("iq", namespace: Namespaces.client, attributes: attributes, children: [payload])) else {
+            let text = "the request is larger than the \(maxBytes) bytes that the server takes"
+            table.remove(number)?.fail(XMPPError(.limitExceeded, text))
+            return nil
+        }
         return number
     }
 
@@ -126,6 +130,6 @@ extension XMPPSession: ExtensionHost {
             iq["type"] = "error"
             iq.children = [error.element]
         }
-        send(iq)
+        if !send(iq), case .success = answer { respond(to: requester, id: id, with: .failure(.tooLarge)) }
     }
 }

@@ -34,6 +34,8 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     private var readsSeen: UInt = 0
     private var watchdog: Scheduled<Void>?
     private var keepAlive = KeepAlive(now: .now())
+    /// Bytes of a stanza that the server takes (XEP-0478).
+    private(set) var maxBytes = Int.max
     private var lossOfOurs: XMPPError?
     private var outcome: Result<Void, XMPPError>?
     private var whenStopped: ((Result<Void, XMPPError>) -> Void)?
@@ -212,7 +214,9 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         }
         ownJID = jid
         table = XMPPSession.newTable(configuration.limits)
-        keepAlive = KeepAlive(now: now)
+        let limits = connection?.streamLimits ?? StreamLimits()
+        maxBytes = limits.maxBytes ?? .max
+        keepAlive = KeepAlive(now: now, idleSeconds: limits.idleSeconds)
         // Contacts before presence: whoever answers our presence must be known already (RFC 6121 §2.2).
         request(
             nil, .get, Element("query", namespace: Namespaces.roster), timeout: .seconds(60), bytes: configuration.limits.rosterBytes
@@ -345,10 +349,19 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
 
     // MARK: Sending
 
-    func send(_ stanza: Element) {
+    /// False when the server would end the stream for the stanza's size, as it said (XEP-0478 §4): then it is not sent.
+    @discardableResult
+    func send(_ stanza: Element) -> Bool {
         var bytes: [UInt8] = []
         stanza.render(into: &bytes, parentNamespace: Namespaces.client)
+        guard bytes.count <= maxBytes else {
+            logger.notice(
+                "a stanza is not sent: the server takes none that large",
+                metadata: [LogKeys.count: "\(bytes.count)", LogKeys.reason: "max-bytes is \(maxBytes)"])
+            return false
+        }
         sendRaw(bytes)
+        return true
     }
 
     func sendRaw(_ bytes: [UInt8]) {
@@ -357,6 +370,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
             return lose(XMPPError(.connectionLost, "the server does not take what is sent to it"))
         }
         connection.send(bytes)
+        keepAlive.sent(now: .now())
     }
 
     func sendRaw(_ stanza: Element) { send(stanza) }

@@ -6,6 +6,8 @@ public enum Namespaces {
     public static let stanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
     /// Conditions of stream errors (RFC 6120 §4.9).
     public static let streamErrors = "urn:ietf:params:xml:ns:xmpp-streams"
+    /// Limits of a stream in its features (XEP-0478).
+    public static let streamLimits = "urn:xmpp:stream-limits:0"
     /// Login failures (RFC 6120 §6.5).
     public static let sasl = "urn:ietf:params:xml:ns:xmpp-sasl"
     /// The contact list (RFC 6121 §2).

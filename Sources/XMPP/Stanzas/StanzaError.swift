@@ -43,6 +43,8 @@ public struct StanzaError: Error, Hashable, Sendable {
     public static let notAcceptable = StanzaError(.cancel, "not-acceptable")
     /// Too much at once (RFC 6120 §8.3.3.18).
     public static let resourceConstraint = StanzaError(.wait, "resource-constraint")
+    /// Our answer is larger than our server takes (XEP-0478 §4).
+    static let tooLarge = StanzaError(.cancel, "policy-violation", text: "the answer is larger than the server takes")
     /// Out of order for the state the two are in (RFC 6120 §8.3.3.22).
     public static let unexpectedRequest = StanzaError(.wait, "unexpected-request")
 }

@@ -27,6 +27,8 @@ struct LoginRecord: Hashable, Sendable {
     var loginRefusal: Refusal?
     /// Why the server gave no resource (RFC 6120 §7).
     var bindRefusal: Refusal?
+    /// What the server announced last of the stream's limits (XEP-0478).
+    var streamLimits = StreamLimits()
     /// What the library said last.
     var libraryError: String?
 
@@ -65,6 +67,8 @@ struct LoginRecord: Hashable, Sendable {
     mutating func received(_ stanza: Element) {
         switch stanza.name {
         case "features":
+            // They may change with the login (XEP-0478 §4).
+            if let limits = stanza["limits", Namespaces.streamLimits] { streamLimits = StreamLimits(parsing: limits) }
             // The first such child, and its texts joined, as the library reads them; what was offered before TLS counts for it as well.
             guard let offer = stanza.child("mechanisms"), offer.namespace == Namespaces.sasl else { return }
             let texts = offer.children("mechanism").map { $0.text.cut(toBytes: 64).uppercased() }

@@ -49,6 +49,8 @@ final class StropheConnection {
     private(set) var isOpen = false
     /// Whether there was an address to connect to.
     private var hadSocket = false
+    /// Limits that the server announced until the login was done.
+    private(set) var streamLimits = StreamLimits()
     /// How often something was read; any change is a sign of life.
     private(set) var reads: UInt = 0
 
@@ -236,6 +238,7 @@ final class StropheConnection {
 
     func opened() {
         context.stopListening()
+        streamLimits = context.login.streamLimits
         guard let text = xmpp_conn_get_bound_jid(pointer), let jid = JID(String(cString: text)) else {
             disconnect()
             return

@@ -115,6 +115,25 @@ struct StanzaRouterTests {
         #expect(idle.ticked(now: zero + .seconds(101), isWaiting: true) == .dead)
     }
 
+    @Test func keepAliveSpeaksBeforeTheServerTakesTheStreamForIdle() {
+        let zero = NIODeadline.uptimeNanoseconds(0)
+        var idle = KeepAlive(now: zero, idleSeconds: 30)
+        idle.sent(now: zero + .seconds(5))
+        // What is heard does not help.
+        idle.heard(now: zero + .seconds(24))
+        #expect(idle.ticked(now: zero + .seconds(24), isWaiting: false) == .nothing)
+        #expect(idle.ticked(now: zero + .seconds(25), isWaiting: false) == .ping)
+        idle.sent(now: zero + .seconds(25))
+        idle.heard(now: zero + .seconds(26))
+        #expect(idle.ticked(now: zero + .seconds(44), isWaiting: false) == .nothing)
+        var hasty = KeepAlive(now: zero, idleSeconds: 1)
+        #expect(hasty.ticked(now: zero + .seconds(4), isWaiting: false) == .nothing)
+        #expect(hasty.ticked(now: zero + .seconds(5), isWaiting: false) == .ping)
+        var unending = KeepAlive(now: zero, idleSeconds: .max)
+        unending.heard(now: zero + .seconds(59))
+        #expect(unending.ticked(now: zero + .seconds(60), isWaiting: false) == .nothing)
+    }
+
     @Test func meterServesThenRefusesThenDrops() throws {
         let zero = NIODeadline.uptimeNanoseconds(0)
         let desk = try #require(JID("desk@mesh.test"))
