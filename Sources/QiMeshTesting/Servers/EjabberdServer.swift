@@ -136,8 +136,8 @@ public final class EjabberdServer: Sendable {
         access_rules: {local: {allow: local}}
         shaper: {normal: {rate: 3000, burst_size: 20000}}
         shaper_rules: {max_user_sessions: 10, max_user_offline_messages: 100, c2s_shaper: normal}
-        modules: {mod_blocking: {}, mod_privacy: {}, mod_caps: {}, mod_client_state: {}, mod_disco: {}, mod_last: {}, mod_offline: {}, mod_ping: {},
-          mod_private: {}, mod_roster: {versioning: true}, mod_pubsub: {plugins: [flat, pep]}, mod_stream_mgmt: {}, mod_version: {}}
+        modules: {mod_blocking: {}, mod_privacy: {}, mod_caps: {}, mod_client_state: {}, mod_disco: {}, mod_last: {}, mod_offline: {},
+          mod_ping: {}, mod_private: {}, mod_roster: {versioning: true}, mod_pubsub: {plugins: [flat, pep]}, mod_stream_mgmt: {}, mod_version: {}}
 
         """
     }

@@ -176,6 +176,7 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
         guard !isGivingWrites else { return }
         isGivingWrites = true
         defer { isGivingWrites = false }
+        pendingWrites.most = link.currentRoom
         while phase == .active, pendingWrites.hasFlushed {
             let progress = pendingWrites.drain { link.accept(&$0) }
             if progress.becameWritable { writabilityChanged() }
@@ -184,6 +185,12 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
         }
         // While blocks are delivered their acknowledgement is about to wake the stanza thread anyway.
         if !isDelivering { link.wakeStanzaThread() }
+    }
+
+    /// What was flushed before a close is still sent, as far as the link has capacity.
+    private func giveLastWrites() {
+        guard phase == .active, !isGivingWrites else { return }
+        for promise in pendingWrites.drain(into: { link.accept(&$0, isLast: true) }).done { promise.succeed(()) }
     }
 
     private func writabilityChanged() {
@@ -231,6 +238,7 @@ extension BytestreamChannel: ChannelCore {
             promise?.fail(ChannelError.alreadyClosed)
             return
         }
+        giveLastWrites()
         shutDown(pendingWritesError: error, close: .orderly)
         promise?.succeed(())
     }

@@ -57,17 +57,21 @@ final class BytestreamLink: Sendable {
     /// Where the channel lives.
     let eventLoop: any EventLoop
     private let capacity: Int
+    /// What the stanza thread lets the channel put here, at most ``capacity``.
+    private let room: Atomic<Int>
     private let executor: any StanzaExecutor
     private let stanzaWork: @Sendable () -> Void
     private let state = Mutex(State())
 
-    /// `stanzaWork` is run by `executor` when there is something to look at.
+    /// `stanzaWork` is run by `executor` when there is something to look at. `room` bytes may wait to be sent, until
+    /// ``takeOutbound(_:room:_:)`` changes it; `capacity` is what a channel may leave behind that closes.
     init(
-        eventLoop: any EventLoop, capacity: Int, executor: any StanzaExecutor,
+        eventLoop: any EventLoop, capacity: Int, room: Int? = nil, executor: any StanzaExecutor,
         stanzaWork: @escaping @Sendable () -> Void
     ) {
         self.eventLoop = eventLoop
         self.capacity = capacity
+        self.room = Atomic(min(room ?? capacity, capacity))
         self.executor = executor
         self.stanzaWork = stanzaWork
     }
@@ -103,20 +107,22 @@ final class BytestreamLink: Sendable {
     /// Bytes that wait to be sent.
     var waiting: Int { state.withLock { $0.outbound.readableBytes } }
 
-    /// Takes the next bytes, at most `most`, and tells how many are left. `body` sees them under the lock and must be quick.
-    func takeOutbound(_ most: Int, _ body: (UnsafeRawBufferPointer) -> Void) -> Int {
-        let (left, work) = state.withLock { state -> (Int, (@Sendable () -> Void)?) in
+    /// Takes the next bytes, at most `most`, and tells how many are left, and whether the channel has more. From now on `room` bytes may
+    /// wait. `body` sees the bytes under the lock and must be quick.
+    func takeOutbound(_ most: Int, room: Int? = nil, _ body: (UnsafeRawBufferPointer) -> Void) -> (left: Int, hasMore: Bool) {
+        if let room { self.room.store(min(room, capacity), ordering: .relaxed) }
+        let (left, hasMore, work) = state.withLock { state -> (Int, Bool, (@Sendable () -> Void)?) in
             let count = min(most, state.outbound.readableBytes)
             state.outbound.withUnsafeReadableBytes { body(UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
             state.outbound.moveReaderIndex(forwardBy: count)
             let left = state.outbound.readableBytes
             if left == 0 { state.outbound.clear() }
-            guard state.wantsRoom, left <= capacity / 2 else { return (left, nil) }
+            guard state.wantsRoom, left <= self.room.load(ordering: .relaxed) / 2 else { return (left, state.wantsRoom, nil) }
             state.wantsRoom = false
-            return (left, markChannelWoken(&state))
+            return (left, true, markChannelWoken(&state))
         }
         if let work { eventLoop.execute(work) }
-        return left
+        return (left, hasMore)
     }
 
     private func wakeChannel(after change: (inout State) -> Void) {
@@ -164,11 +170,15 @@ final class BytestreamLink: Sendable {
         state.withLock { $0.delivered += count }
     }
 
+    /// Bytes that may wait here now. The channel itself keeps no more than that again before it is full.
+    var currentRoom: Int { room.load(ordering: .relaxed) }
+
     /// Takes as many of the bytes as there is room for and moves the reader index past them. When some are left the channel is
-    /// woken once there is room again. Takes effect with the next ``wakeStanzaThread()``.
-    func accept(_ bytes: inout ByteBuffer) {
+    /// woken once there is room again. Takes effect with the next ``wakeStanzaThread()``. `isLast`: nothing follows, so all the capacity is
+    /// used.
+    func accept(_ bytes: inout ByteBuffer, isLast: Bool = false) {
         state.withLock { state in
-            let room = max(0, capacity - state.outbound.readableBytes)
+            let room = max(0, (isLast ? capacity : currentRoom) - state.outbound.readableBytes)
             if let part = bytes.readSlice(length: min(room, bytes.readableBytes)) {
                 // The front of the storage is dead after blocks were taken; reuse it rather than grow.
                 if state.outbound.readerIndex >= capacity { state.outbound.discardReadBytes() }

@@ -4,7 +4,8 @@ import NIOCore
 /// Writes a channel has been given and its link has not taken, in order, with the mark up to which they were flushed, and
 /// whether more are welcome.
 ///
-/// Writable until more than `watermark.high` bytes wait, and again when fewer than `watermark.low` do.
+/// Writable until more than `watermark.high` bytes wait, and again when fewer than `watermark.low` do; both are less where the path
+/// is slow.
 struct PendingWrites {
     /// Where the channel stops and starts to be writable.
     struct Watermark {
@@ -18,6 +19,8 @@ struct PendingWrites {
     }
 
     var watermark: Watermark
+    /// Fewer bytes than the mark, where the path is slow.
+    var most = Int.max
     private var writes = Deque<Write>()
     private var flushed = 0
     private var bytesWaiting = 0
@@ -82,9 +85,9 @@ struct PendingWrites {
     /// True when ``isWritable`` changed.
     private mutating func updateWritability() -> Bool {
         let before = isWritable
-        if bytesWaiting > watermark.high {
+        if bytesWaiting > min(watermark.high, most) {
             isWritable = false
-        } else if bytesWaiting < watermark.low || bytesWaiting == 0 {
+        } else if bytesWaiting < min(watermark.low, most / 2) || bytesWaiting == 0 {
             isWritable = true
         }
         return isWritable != before

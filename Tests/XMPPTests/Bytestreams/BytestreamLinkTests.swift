@@ -19,7 +19,7 @@ import Testing
             stanzaWork: {
                 guard let link = place.withLock({ $0 }) else { return }
                 _ = link.takeOrders()
-                while link.takeOutbound(2, { bytes in sent.withLock { $0 += bytes.count } }) > 0 {}
+                while link.takeOutbound(2, { bytes in sent.withLock { $0 += bytes.count } }).left > 0 {}
             })
         place.withLock { $0 = link }
         let started = Locked<(any Channel)?>(nil)

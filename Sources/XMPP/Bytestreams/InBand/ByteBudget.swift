@@ -1,17 +1,26 @@
 import DequeModule
 import NIOCore
 
-/// How many bytes of all bytestreams may be under way on one XMPP connection.
+/// How many bytes of all bytestreams may be under way on one XMPP connection, and how fast they drain.
 ///
 /// Servers do not refuse what is above their rate limit, they delay it, and everything behind it: presence and pings would
-/// wait many seconds behind a tunnel. So no more is sent than drains in half a second, 16 KiB until that has been measured.
+/// wait many seconds behind a tunnel. So no more is under way than drains in about three quarters of a second. Bytes are those of whole
+/// stanzas, for these are what servers count.
+///
+///     open ──── a block waited for 250 ms longer than the way takes ────▶ paced
+///     open ◀─── a quarter of a second found no queue, until the limit is 128 KiB ─── paced
+///
+/// - `open`: no queue was seen. The limit starts small, as many servers let the first 20 kB or so pass at any speed and what is under way
+///   when these are gone has to drain; it grows by a quarter of what was answered without delay.
+/// - `paced`: the limit is what drains in that time beyond the round trip. How fast that is, a ping to our own server tells that is
+///   sent behind the blocks: its answer waits for our uplink and for nothing else, while a peer's acknowledgement waits for the peer's
+///   uplink and for its reader too.
 ///
 /// A block leaves the budget when it is answered, and also when anything sent *later* is: a server takes the stanzas of one
 /// stream in order, so the block has left our uplink even if its reader takes its time. That way a bytestream whose reader
-/// stalls is bounded by its own window and cannot starve the others. When only such blocks are left under way, nothing later
-/// can be sent to prove it; then a ping to our own server does (``probe(at:)``). A pure value: time comes in with the events.
+/// stalls is bounded by its own window and cannot starve the others. A pure value: time comes in with the events.
 struct ByteBudget: Sendable {
-    /// Names a block in the order of sending.
+    /// Names a block, or a ping, in the order of sending.
     struct Ticket: Hashable, Comparable, Sendable {
         fileprivate let number: UInt64
 
@@ -21,29 +30,62 @@ struct ByteBudget: Sendable {
     private struct Block {
         let ticket: Ticket
         let bytes: Int
+        let stream: UInt64
         let sentAt: NIODeadline
         let drainedBefore: Int
         let wasBacklogged: Bool
     }
 
-    /// Answers later than this are worth a probe.
+    private struct Probe {
+        let ticket: Ticket
+        let sentAt: NIODeadline
+        let drainedBefore: Int
+    }
+
+    private enum Path {
+        case open
+        /// `pings` that have told the rate so far.
+        case paced(bytesPerSecond: Double, pings: Int)
+    }
+
+    /// Answers later than this show a queue, and are worth a probe.
     static let probeDelay = TimeAmount.milliseconds(250)
+    /// A ping that was answered sooner has found no queue.
+    private static let noQueue = TimeAmount.milliseconds(100)
+    /// Seconds that what is under way may take to drain.
+    private static let patience = 0.75
+    /// A path on which so many bytes may be under way is not worth pacing.
+    private static let wide = 128 * 1024
+    /// So many pings have to agree before others are told of the rate: a single delay may have been anything.
+    private static let pingsToBeSure = 2
 
     /// Bytes that may be under way now.
     private(set) var limit: Int
     /// Bytes under way now.
     private(set) var bytesUnderWay = 0
+    /// When the rate was measured last.
+    private(set) var measuredAt: NIODeadline?
     private let range: ClosedRange<Int>
+    private var path = Path.open
     private var blocks = Deque<Block>()
     private var nextNumber: UInt64 = 0
     private var drained = 0
-    private var bytesPerSecond: Double?
-    private var isProbing = false
+    private var probe: Probe?
+    private var lastProbe: NIODeadline?
+    /// The shortest round trip of each bytestream, and of all.
+    private var floors: [UInt64: RoundTripFloor] = [:]
+    private var floor = RoundTripFloor()
 
-    /// A budget of `initial` bytes, later between `minimum` (one block) and `maximum`.
+    /// A budget of `initial` bytes, later between `minimum` and `maximum`.
     init(initial: Int, minimum: Int, maximum: Int) {
         range = max(1, minimum)...max(1, minimum, maximum)
         limit = min(max(initial, range.lowerBound), range.upperBound)
+    }
+
+    /// Bytes of stanzas that drain in a second; nil while the path is not known to be narrow.
+    var bytesPerSecond: Double? {
+        guard case .paced(let rate, let pings) = path, pings >= ByteBudget.pingsToBeSure else { return nil }
+        return rate
     }
 
     /// Whether that many bytes may be sent. One block always may when nothing is under way.
@@ -51,22 +93,26 @@ struct ByteBudget: Sendable {
         bytesUnderWay == 0 || bytesUnderWay + bytes <= limit
     }
 
-    /// A block goes out; `backlogged` tells whether more bytes wait behind it, without which its pace says little.
-    mutating func sent(_ bytes: Int, backlogged: Bool, at now: NIODeadline) -> Ticket {
+    /// A block of a bytestream goes out; `backlogged` tells whether more bytes wait behind it, without which its pace says little.
+    mutating func sent(_ bytes: Int, of stream: UInt64, backlogged: Bool, at now: NIODeadline) -> Ticket {
         let ticket = nextTicket()
         blocks.append(
-            Block(ticket: ticket, bytes: bytes, sentAt: now, drainedBefore: drained, wasBacklogged: backlogged))
+            Block(ticket: ticket, bytes: bytes, stream: stream, sentAt: now, drainedBefore: drained, wasBacklogged: backlogged))
         bytesUnderWay += bytes
         return ticket
     }
 
     /// An answer came to what was sent under that ticket: it and everything before it has left our uplink.
     mutating func answered(_ ticket: Ticket, at now: NIODeadline) {
-        while let first = blocks.first, first.ticket <= ticket {
-            blocks.removeFirst()
-            bytesUnderWay -= first.bytes
-            drained += first.bytes
-            if first.ticket == ticket { measure(first, at: now) }
+        guard let block = drain(through: ticket) else { return }
+        let delay = now - block.sentAt
+        floor.include(delay, at: now)
+        let least = floors[block.stream, default: RoundTripFloor()].include(delay, at: now)
+        guard block.wasBacklogged, case .open = path else { return }
+        if delay - least < ByteBudget.probeDelay {
+            widen(by: block.bytes / 4)
+        } else {
+            paced(at: rate(since: block.drainedBefore, over: delay), pings: 0, now)
         }
     }
 
@@ -76,47 +122,116 @@ struct ByteBudget: Sendable {
         bytesUnderWay -= blocks.remove(at: index).bytes
     }
 
-    /// A ticket for a ping to our server, when the oldest block has been under way for long; nil when it has not, or when a
-    /// probe is out already. To be asked only while bytes wait for the budget.
+    /// That bytestream is over.
+    mutating func ended(_ stream: UInt64) { floors[stream] = nil }
+
+    /// A new connection to the same server: nothing is under way, and a narrow path is still taken for one.
+    mutating func reconnected(initial: Int) {
+        blocks = []
+        bytesUnderWay = 0
+        probe = nil
+        lastProbe = nil
+        floors = [:]
+        floor = RoundTripFloor()
+        switch path {
+        case .open: limit = min(max(initial, range.lowerBound), range.upperBound)
+        case .paced(let rate, _): limit = limit(for: rate)
+        }
+    }
+
+    // MARK: Pings
+
+    /// A ticket for a ping to our server; nil when none is needed, or when one is out already. To be asked only while bytes wait.
+    ///
+    /// Four times a second at most, on an open path only when the oldest block has been under way for long.
     mutating func probe(at now: NIODeadline) -> Ticket? {
-        guard !isProbing, let oldest = blocks.first, now - oldest.sentAt >= ByteBudget.probeDelay else { return nil }
-        isProbing = true
-        return nextTicket()
+        guard probe == nil, let oldest = blocks.first else { return nil }
+        if let lastProbe, now - lastProbe < ByteBudget.probeDelay { return nil }
+        if case .open = path, now - oldest.sentAt < ByteBudget.probeDelay { return nil }
+        let ticket = nextTicket()
+        lastProbe = now
+        probe = Probe(ticket: ticket, sentAt: now, drainedBefore: drained)
+        return ticket
     }
 
     /// The probe was answered, with whatever.
     mutating func probeAnswered(_ ticket: Ticket, at now: NIODeadline) {
-        isProbing = false
-        answered(ticket, at: now)
+        guard let sent = probe, sent.ticket == ticket else { return }
+        probe = nil
+        drain(through: ticket)
+        let delay = now - sent.sentAt
+        let queueing = delay - floor.include(delay, at: now)
+        let sample = rate(since: sent.drainedBefore, over: delay)
+        switch path {
+        case .open:
+            if queueing >= ByteBudget.probeDelay {
+                paced(at: sample, pings: 1, now)
+            } else if queueing < ByteBudget.noQueue, drained - sent.drainedBefore >= limit / 2 {
+                // On a long way pings are answered sooner than blocks.
+                widen(by: limit / 2)
+            }
+        case .paced(let known, let pings):
+            guard sample > 0 else { return }
+            if queueing < ByteBudget.noQueue, sample >= known {
+                widen(by: limit / 2)
+            } else if pings == 0 {
+                paced(at: sample, pings: 1, now)
+            } else {
+                // What is slower is believed sooner: too much under way delays everything.
+                paced(at: known + (sample - known) / (sample < known ? 2 : 4), pings: min(pings + 1, ByteBudget.pingsToBeSure), now)
+            }
+        }
     }
 
     /// The probe was not answered in time.
-    mutating func probeFailed() {
-        isProbing = false
-    }
+    mutating func probeFailed() { probe = nil }
+
+    // MARK: Parts
 
     private mutating func nextTicket() -> Ticket {
         nextNumber += 1
         return Ticket(number: nextNumber)
     }
 
-    private mutating func measure(_ block: Block, at now: NIODeadline) {
-        let seconds = max(Double((now - block.sentAt).nanoseconds) / 1e9, 1e-5)
-        let sample = Double(drained - block.drainedBefore) / seconds
-        guard let known = bytesPerSecond else {
-            guard block.wasBacklogged else { return }
-            bytesPerSecond = sample
-            limit = limit(for: sample)
-            return
+    /// Takes out everything up to that ticket. The block of that ticket, if it was still there.
+    @discardableResult
+    private mutating func drain(through ticket: Ticket) -> Block? {
+        var last: Block?
+        while let first = blocks.first, first.ticket <= ticket {
+            blocks.removeFirst()
+            bytesUnderWay -= first.bytes
+            drained += first.bytes
+            last = first
         }
-        // A block with nothing behind it can only show that the path is faster than believed.
-        guard block.wasBacklogged || sample > known else { return }
-        let rate = known + (sample - known) / 4
-        bytesPerSecond = rate
-        limit = limit(for: rate)
+        return last?.ticket == ticket ? last : nil
+    }
+
+    private func rate(since drainedBefore: Int, over delay: TimeAmount) -> Double {
+        Double(drained - drainedBefore) / max(Double(delay.nanoseconds) / 1e9, 1e-5)
+    }
+
+    private mutating func paced(at bytesPerSecond: Double, pings: Int, _ now: NIODeadline) {
+        measuredAt = now
+        path = .paced(bytesPerSecond: bytesPerSecond, pings: pings)
+        limit = limit(for: bytesPerSecond)
+        openIfWide()
+    }
+
+    private mutating func widen(by bytes: Int) {
+        let old = limit
+        limit = min(limit + max(bytes, 1), range.upperBound)
+        if case .paced(let rate, let pings) = path {
+            path = .paced(bytesPerSecond: rate * Double(limit) / Double(max(old, 1)), pings: pings)
+        }
+        openIfWide()
+    }
+
+    private mutating func openIfWide() {
+        if limit >= min(ByteBudget.wide, range.upperBound) { path = .open }
     }
 
     private func limit(for bytesPerSecond: Double) -> Int {
-        min(max(Int(min(bytesPerSecond / 2, 1e12)), range.lowerBound), range.upperBound)
+        let seconds = ByteBudget.patience + Double(floor.least?.nanoseconds ?? 0) / 1e9
+        return min(max(Int(min(bytesPerSecond * seconds, 1e12)), range.lowerBound), range.upperBound)
     }
 }

@@ -51,7 +51,7 @@ extension InBandBytestreams {
         if orders.waiting > 0, driver.machine.maySend { turns.wait(number) }
         // A short answer goes out before the acknowledgement of what it answers: the peer waits for it. More than a block
         // would make the acknowledgements wait, and with them the peer's window.
-        let isShort = orders.waiting > 0 && orders.waiting <= driver.blockSize
+        let isShort = orders.waiting > 0 && orders.waiting <= payload(stream, driver)
         if isShort { pump() }
         for id in driver.machine.delivered(blocks: orders.delivered) {
             sink?.answer(to: stream.peer, id: id, with: .success(nil))
@@ -67,12 +67,17 @@ extension InBandBytestreams {
         // The sink may complete at once, and completions pump too.
         guard !isPumping else { return }
         isPumping = true
-        defer { isPumping = false }
+        sendBlocks()
+        isPumping = false
+        probe()
+    }
+
+    private func sendBlocks() {
         while let number = turns.next() {
             guard let stream = streams[number], let driver = stream.driver, driver.machine.maySend else { continue }
-            let count = min(driver.blockSize, driver.link.waiting)
+            let count = min(payload(stream, driver), driver.link.waiting)
             guard count > 0 else { continue }
-            guard budget.allows(count) else {
+            guard budget.allows(Base64.encodedCount(count) + stream.overhead) else {
                 turns.putBack(number)
                 return
             }
@@ -84,10 +89,11 @@ extension InBandBytestreams {
         let now = clock()
         guard let sink, let sequence = driver.machine.nextBlock(at: now) else { return }
         var length = 0
-        let left = driver.link.takeOutbound(count) { bytes in
+        let (left, hasMore) = driver.link.takeOutbound(count, room: room) { bytes in
             length = characters.withUnsafeMutableBytes { Base64.encode(bytes, into: $0) }
         }
-        let ticket = budget.sent(count, backlogged: left > 0 || !turns.isEmpty, at: now)
+        hasBacklog = left > 0 || hasMore || !turns.isEmpty
+        let ticket = budget.sent(length + stream.overhead, of: stream.number, backlogged: hasBacklog, at: now)
         if left > 0, driver.machine.maySend { turns.wait(stream.number) }
         let number = stream.number
         let connection = connection

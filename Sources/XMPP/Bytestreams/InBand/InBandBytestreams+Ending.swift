@@ -85,6 +85,7 @@ extension InBandBytestreams {
         guard let stream = streams.removeValue(forKey: number) else { return nil }
         streamsByID[stream.key] = nil
         turns.remove(number)
+        budget.ended(number)
         return stream
     }
 
@@ -98,8 +99,9 @@ extension InBandBytestreams {
     /// All sessions have ended before this.
     func disconnected(_ error: XMPPError) {
         connection += 1
-        budget = ByteBudget(initial: limits.initialBudget, minimum: limits.blockSize, maximum: limits.maximumBudget)
+        budget.reconnected(initial: limits.initialBudget)
         turns = FairTurns()
+        hasBacklog = false
     }
 
     func tick() {
@@ -112,12 +114,14 @@ extension InBandBytestreams {
                 endIfSilent(stream, at: now)
             }
         }
-        probe(at: now)
+        probe()
     }
 
-    /// Finds out whether blocks that nobody has acknowledged for long have left our uplink (``ByteBudget``).
-    private func probe(at now: NIODeadline) {
-        guard !turns.isEmpty, let sink, let server = sink.ownJID?.server, let ticket = budget.probe(at: now) else { return }
+    /// Finds out whether what was sent has left our uplink, and how fast it did (``ByteBudget``).
+    func probe() {
+        guard hasBacklog || !turns.isEmpty, let sink, let server = sink.ownJID?.server, let ticket = budget.probe(at: clock()) else {
+            return
+        }
         let connection = connection
         sink.sendIQ(.get, to: server, payload: PingExtension.question, timeout: limits.acknowledgementTimeout) { [weak self] result in
             guard let self, self.connection == connection else { return }

@@ -22,6 +22,8 @@ final class InBandBytestreams: XMPPExtension, @unchecked Sendable {
     var budget: ByteBudget
     var turns = FairTurns<UInt64>()
     var isPumping = false
+    /// Whether bytes waited behind the block that was sent last.
+    var hasBacklog = false
     /// Counts connections: answers to what an earlier one asked are not taken for answers of this one.
     var connection: UInt64 = 0
     /// Characters of the block that is sent just now.
@@ -36,7 +38,9 @@ final class InBandBytestreams: XMPPExtension, @unchecked Sendable {
         self.limits = limits
         self.logger = logger
         self.clock = clock
-        budget = ByteBudget(initial: limits.initialBudget, minimum: limits.blockSize, maximum: limits.maximumBudget)
+        budget = ByteBudget(
+            initial: limits.initialBudget, minimum: 2 * (Base64.encodedCount(limits.smallestBlock) + InBandStream.usualOverhead),
+            maximum: limits.maximumBudget)
         characters = [UInt8](repeating: 0, count: Base64.encodedCount(limits.blockSize))
     }
 
@@ -110,7 +114,7 @@ final class InBandBytestreams: XMPPExtension, @unchecked Sendable {
         let number = stream.number
         guard let plan = owner?.opened(number) else { return }
         let link = BytestreamLink(
-            eventLoop: plan.eventLoop, capacity: limits.sendBuffer, executor: executor,
+            eventLoop: plan.eventLoop, capacity: limits.sendBuffer, room: room, executor: executor,
             stanzaWork: { [weak self] in self?.serve(number) })
         stream.driver = IBBDriver(blockSize: transport.blockSize, link: link, limits: limits)
         logger.debug("bytestream open", metadata: metadata(of: stream))
@@ -123,6 +127,8 @@ final class InBandBytestreams: XMPPExtension, @unchecked Sendable {
 
 extension InBandBytestreams: JingleTransport {
     var namespace: String { Namespaces.jingleIBB }
+
+    var usesConnection: Bool { true }
 
     func offer(_ number: UInt64, to peer: JID) -> Element {
         let transport = InBandTransport(blockSize: limits.blockSize, sid: StreamName.random())
@@ -138,8 +144,6 @@ extension InBandBytestreams: JingleTransport {
         transport.blockSize = min(transport.blockSize, limits.blockSize)
         add(number, peer, transport.sid, .offered(transport))
     }
-    var usesConnection: Bool { true }
-
 
     func accept(_ number: UInt64) -> Element? { streams[number]?.negotiation.accept()?.element }
 

@@ -19,13 +19,21 @@ final class InBandStream {
     var isClosedByPeer = false
     /// Requests that the end leaves without a reader.
     var unread: [String] = []
+    /// Bytes of a stanza with a block beside the block itself: tags, attributes, a long id.
+    let overhead: Int
 
     init(number: UInt64, peer: JID, sid: String, _ negotiation: InBandNegotiationStateMachine, now: NIODeadline) {
         self.number = number
         key = StreamKey(peer: peer, sid: sid)
         self.negotiation = negotiation
         lastSign = now
+        overhead = InBandStream.tags + peer.description.utf8.count + sid.utf8.count
     }
+
+    /// `<iq type='set' id='' to=''><data xmlns='http://jabber.org/protocol/ibb' sid='' seq=''></data></iq>` with a long id and number.
+    private static let tags = 120
+    /// What ``overhead`` comes to with addresses of the usual length.
+    static let usualOverhead = 190
 
     var peer: JID { key.peer }
     var sid: String { key.sid }

@@ -3,8 +3,8 @@ import NIOCore
 
 /// Whose bytestream is set up next, of those that we open on one connection.
 ///
-/// Setting one up costs a negotiation and, above it, a TLS handshake: some 3 kB each way. On a server that lets 3 kB a second through, thirty
-/// at once would all take half a minute, and all time out. So only a few are young at one time, and the others wait, in the order in which
+/// Setting one up costs a negotiation and, above it, a TLS handshake: some 3 kB each way. On a server that lets 3 kB a second through,
+/// thirty at once would all take half a minute, and all time out. So only a few are young at one time, and the others wait, in the order in which
 /// they were asked for and with a turn for each contact.
 ///
 ///     waiting ── a place is free ──▶ negotiating ── opened ──▶ young ── first bytes back, or 3 s later ──▶ done

@@ -5,16 +5,65 @@ import Testing
 
 @Suite struct ByteBudgetTests {
     private func at(_ milliseconds: Int) -> NIODeadline { .uptimeNanoseconds(UInt64(milliseconds) * 1_000_000) }
-    private func budget() -> ByteBudget { ByteBudget(initial: 16_384, minimum: 4096, maximum: 1 << 20) }
+    private func budget() -> ByteBudget { ByteBudget(initial: 4096, minimum: 1000, maximum: 1 << 20) }
+
+    /// A server that takes so many bytes a second after a burst, in the order of sending, and a sender that has always more.
+    private struct NarrowPath {
+        var budget: ByteBudget
+        let bytesPerSecond: Int
+        var burst: Int
+        var peerDelay = 0
+        private var now = 0
+        private var busyUntil = 0
+        private var answers: [(at: Int, ByteBudget.Ticket, isProbe: Bool)] = []
+        /// The longest that a small thing sent at any time would have waited, in ms, since it was last set to 0.
+        var longestQueue = 0
+        var taken = 0
+
+        init(_ budget: ByteBudget, bytesPerSecond: Int, burst: Int = 0, peerDelay: Int = 0) {
+            self.budget = budget
+            self.bytesPerSecond = bytesPerSecond
+            self.burst = burst
+            self.peerDelay = peerDelay
+        }
+
+        private mutating func leaves(_ bytes: Int) -> Int {
+            let free = min(burst, bytes)
+            burst -= free
+            busyUntil = max(busyUntil, now) + (bytes - free) * 1000 / bytesPerSecond
+            longestQueue = max(longestQueue, busyUntil - now)
+            taken += bytes
+            return busyUntil + 2
+        }
+
+        mutating func run(milliseconds: Int) {
+            let end = now + milliseconds
+            while now < end {
+                let due = answers.filter { $0.at <= now }
+                answers.removeAll { $0.at <= now }
+                let instant = NIODeadline.uptimeNanoseconds(UInt64(now) * 1_000_000)
+                for answer in due {
+                    if answer.isProbe { budget.probeAnswered(answer.1, at: instant) } else { budget.answered(answer.1, at: instant) }
+                }
+                let size = max(1000, budget.limit / 2)
+                while budget.allows(size) {
+                    let ticket = budget.sent(size, of: 1, backlogged: true, at: instant)
+                    answers.append((leaves(size) + peerDelay, ticket, false))
+                }
+                if let ticket = budget.probe(at: instant) { answers.append((leaves(100), ticket, true)) }
+                now += 1
+            }
+        }
+    }
 
     @Test func holdsBackWhatDoesNotFit() {
         var budget = budget()
         for _ in 0..<4 {
-            #expect(budget.allows(4096))
-            _ = budget.sent(4096, backlogged: true, at: at(0))
+            #expect(budget.allows(1024))
+            _ = budget.sent(1024, of: 1, backlogged: true, at: at(0))
         }
         #expect(!budget.allows(1))
-        #expect(budget.bytesUnderWay == 16_384)
+        #expect(budget.bytesUnderWay == 4096)
     }
 
     @Test func oneBlockAlwaysMay() {
@@ -24,9 +73,9 @@ import Testing
 
     @Test func anAnswerProvesThatWhatWasSentBeforeHasLeft() {
         var budget = budget()
-        _ = budget.sent(100, backlogged: false, at: at(0))
-        let second = budget.sent(200, backlogged: false, at: at(0))
-        let third = budget.sent(300, backlogged: false, at: at(0))
+        _ = budget.sent(100, of: 1, backlogged: false, at: at(0))
+        let second = budget.sent(200, of: 1, backlogged: false, at: at(0))
+        let third = budget.sent(300, of: 1, backlogged: false, at: at(0))
         budget.answered(second, at: at(10))
         #expect(budget.bytesUnderWay == 300)
         budget.answered(second, at: at(11))
@@ -36,34 +85,90 @@ import Testing
         #expect(budget.bytesUnderWay == 0)
     }
 
-    @Test func followsHalfASecondOfWhatDrains() {
-        var budget = budget()
-        // 8 kB/s, as Debian's Prosody allows.
-        for index in 0..<40 {
-            let ticket = budget.sent(4096, backlogged: true, at: at(index * 512))
-            budget.answered(ticket, at: at((index + 1) * 512))
-        }
-        #expect(budget.limit == 4096)
-        // 4 MB/s.
-        for index in 0..<40 {
-            let ticket = budget.sent(4096, backlogged: true, at: at(30_000 + index))
-            budget.answered(ticket, at: at(30_001 + index))
-        }
-        #expect(budget.limit == 1 << 20)
+    @Test(arguments: [(3000, 20_000), (10_000, 0), (10_000, 20_000), (50_000, 0)])
+    func followsThreeQuartersOfASecondOfWhatDrains(bytesPerSecond: Int, burst: Int) throws {
+        var path = NarrowPath(budget(), bytesPerSecond: bytesPerSecond, burst: burst)
+        path.run(milliseconds: 5000)
+        // Never more than the start, and a quarter of the burst, may take.
+        #expect(path.longestQueue <= 1200 + (4096 + burst / 4) * 1000 / bytesPerSecond, "\(path.longestQueue)")
+        path.longestQueue = 0
+        path.taken = 0
+        path.run(milliseconds: 20_000)
+        #expect(path.longestQueue <= 1250, "\(path.longestQueue) ms")
+        #expect(path.taken >= bytesPerSecond * 20 * 9 / 10, "\(path.taken) of \(bytesPerSecond * 20)")
+        let rate = try #require(path.budget.bytesPerSecond)
+        #expect(rate > Double(bytesPerSecond) * 0.7 && rate < Double(bytesPerSecond) * 1.3, "\(rate)")
+    }
+
+    @Test func aFastPathIsNotPaced() {
+        var path = NarrowPath(budget(), bytesPerSecond: 10_000_000)
+        path.run(milliseconds: 1000)
+        #expect(path.budget.limit >= 128 * 1024)
+        #expect(path.budget.bytesPerSecond == nil)
+    }
+
+    @Test func aPeerThatIsSlowToAcknowledgeDoesNotNarrowOurPath() {
+        var path = NarrowPath(budget(), bytesPerSecond: 10_000_000)
+        path.run(milliseconds: 100)
+        path.peerDelay = 2000
+        path.run(milliseconds: 10_000)
+        #expect(path.budget.bytesPerSecond == nil, "\(path.budget)")
+        #expect(path.budget.limit >= 64 * 1024, "\(path.budget.limit)")
+    }
+
+    @Test func aLongWayIsNoQueue() {
+        var path = NarrowPath(budget(), bytesPerSecond: 10_000_000, peerDelay: 600)
+        path.run(milliseconds: 20_000)
+        #expect(path.budget.bytesPerSecond == nil)
+        #expect(path.budget.limit >= 64 * 1024, "\(path.budget.limit)")
+    }
+
+    @Test func aPathThatBecomesWideIsOpenAgain() {
+        var path = NarrowPath(budget(), bytesPerSecond: 3000)
+        path.run(milliseconds: 10_000)
+        #expect(path.budget.bytesPerSecond != nil)
+        path.burst = .max / 2
+        path.run(milliseconds: 10_000)
+        #expect(path.budget.bytesPerSecond == nil)
+        #expect(path.budget.limit >= 128 * 1024)
+    }
+
+    @Test func aBurstAfterAPauseDoesNotWidenANarrowPathMuch() {
+        var path = NarrowPath(budget(), bytesPerSecond: 3000)
+        path.run(milliseconds: 10_000)
+        path.burst = 20_000
+        path.longestQueue = 0
+        path.run(milliseconds: 5000)
+        #expect(path.longestQueue < 3000, "\(path.longestQueue) ms")
+    }
+
+    @Test func anotherConnectionBeginsAsTheLastOneWas() {
+        var path = NarrowPath(budget(), bytesPerSecond: 3000)
+        path.run(milliseconds: 10_000)
+        path.budget.reconnected(initial: 4096)
+        #expect(path.budget.limit < 2500)
+        #expect(path.budget.bytesUnderWay == 0)
+        #expect(path.budget.bytesPerSecond != nil)
+        var fresh = budget()
+        _ = fresh.sent(4096, of: 1, backlogged: true, at: at(0))
+        fresh.reconnected(initial: 2048)
+        #expect(fresh.limit == 2048)
+        #expect(fresh.bytesUnderWay == 0)
     }
 
     @Test func whatHasNothingBehindItSaysNothingOfASlowPath() {
         var budget = budget()
         for index in 0..<40 {
-            let ticket = budget.sent(100, backlogged: false, at: at(index * 512))
+            let ticket = budget.sent(100, of: 1, backlogged: false, at: at(index * 512))
             budget.answered(ticket, at: at((index + 1) * 512))
         }
-        #expect(budget.limit == 16_384)
+        #expect(budget.limit == 4096)
+        #expect(budget.bytesPerSecond == nil)
     }
 
     @Test func probesWhenTheOldestBlockIsLate() throws {
         var budget = budget()
-        let block = budget.sent(16_384, backlogged: true, at: at(0))
+        let block = budget.sent(16_384, of: 1, backlogged: false, at: at(0))
         check(budget.probe(at: at(249)), nil)
         let issued = budget.probe(at: at(250))
         let probe = try #require(issued)
@@ -74,25 +179,27 @@ import Testing
         // Its own answer changes nothing any more.
         budget.answered(block, at: at(20_000))
         #expect(budget.bytesUnderWay == 0)
-        #expect(budget.limit == 16_384)
+        // All that may be under way, and more, left without a queue.
+        #expect(budget.limit == 6144)
     }
 
     @Test func aProbeSaysNothingOfWhatWasSentAfterIt() throws {
         var budget = budget()
-        _ = budget.sent(1000, backlogged: true, at: at(0))
+        _ = budget.sent(1000, of: 1, backlogged: true, at: at(0))
         let issued = budget.probe(at: at(300))
         let probe = try #require(issued)
-        _ = budget.sent(500, backlogged: true, at: at(301))
+        _ = budget.sent(500, of: 1, backlogged: true, at: at(301))
         budget.probeAnswered(probe, at: at(302))
         #expect(budget.bytesUnderWay == 500)
     }
 
-    @Test func aFailedProbeIsRepeated() {
+    @Test func aFailedProbeIsRepeatedAfterAWhile() {
         var budget = budget()
-        _ = budget.sent(1000, backlogged: true, at: at(0))
+        _ = budget.sent(1000, of: 1, backlogged: true, at: at(0))
         check(budget.probe(at: at(300)) != nil, true)
         budget.probeFailed()
-        check(budget.probe(at: at(301)) != nil, true)
+        check(budget.probe(at: at(301)), nil)
+        check(budget.probe(at: at(550)) != nil, true)
         #expect(budget.bytesUnderWay == 1000)
     }
 }
