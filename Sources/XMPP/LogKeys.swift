@@ -8,4 +8,6 @@ enum LogKeys {
     static let streamID = "xmpp.stream.id"
     static let namespace = "xmpp.namespace"
     static let count = "xmpp.count"
+    static let blockSize = "xmpp.block.size"
+    static let budget = "xmpp.budget"
 }

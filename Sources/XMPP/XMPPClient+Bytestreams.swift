@@ -1,6 +1,10 @@
 public import NIOCore
 
 extension XMPPClient {
+    /// What this client has learned of how its server lets in-band bytes through: how fast, how much at one time. Any thread; at most a
+    /// quarter of a second old.
+    public var inBandStatus: InBandStatus { status.inBand }
+
     /// Returns when no bytestream is left and what was flushed on those that were closed has been sent; at `end` at the latest, when the
     /// client is not connected, or when the task is cancelled. Never waits for the client's thread.
     public func bytestreamsEnded(before end: ContinuousClock.Instant) async {

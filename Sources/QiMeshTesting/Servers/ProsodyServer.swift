@@ -36,19 +36,21 @@ public final class ProsodyServer: Sendable {
     ///   - accounts: Names (without domain) and passwords.
     ///   - extraConfig: Lines for the global part of Prosody's configuration; none may repeat a setting of this fixture.
     ///   - modules: Modules beside the usual ones, for example `stanza_debug`.
+    ///   - ownModules: Modules of the test, by name, as Lua text; they are in use.
     ///   - logLevel: Least severe level in ``log``; `debug` with `stanza_debug` shows every stanza.
     /// - Throws: ``ServerFailure``.
     public static func start(
         accounts: [(user: String, password: String)], extraConfig: String = "", modules: [String] = [],
-        logLevel: String = "info"
+        ownModules: [String: String] = [:], logLevel: String = "info"
     ) throws -> ProsodyServer {
-        let server = try ProsodyServer(extraConfig: extraConfig, modules: modules, logLevel: logLevel)
+        let server = try ProsodyServer(
+            extraConfig: extraConfig, modules: modules + ownModules.keys.sorted(), ownModules: ownModules, logLevel: logLevel)
         for account in accounts { try server.register(account.user, password: account.password) }
         try server.resume()
         return server
     }
 
-    private init(extraConfig: String, modules: [String], logLevel: String) throws {
+    private init(extraConfig: String, modules: [String], ownModules: [String: String], logLevel: String) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("prosody-\(UUID().uuidString)")
         configuration = folder.appendingPathComponent("prosody.cfg.lua")
         log = folder.appendingPathComponent("prosody.log")
@@ -58,6 +60,9 @@ public final class ProsodyServer: Sendable {
         let authority = try TestAuthority(in: folder.appendingPathComponent("ca"))
         caFile = authority.certificate.path
         let leaf = try authority.issue(for: domain)
+        let plugins = folder.appendingPathComponent("plugins")
+        try FileManager.default.createDirectory(at: plugins, withIntermediateDirectories: true)
+        for (name, lua) in ownModules { try Data(lua.utf8).write(to: plugins.appendingPathComponent("mod_\(name).lua")) }
         let text = Self.configuration(
             folder: folder, log: log, domain: domain, ports: ports, certificate: leaf.certificate, key: leaf.key,
             caFile: caFile, extraConfig: extraConfig, modules: modules, logLevel: logLevel)
@@ -198,7 +203,7 @@ public final class ProsodyServer: Sendable {
             s2s_ports = { }
             http_ports = { }
             https_ports = { }
-            plugin_paths = { }
+            plugin_paths = { "\(folder.path)/plugins" }
             modules_enabled = { \(names) }
             modules_disabled = { "s2s" }
             allow_registration = false

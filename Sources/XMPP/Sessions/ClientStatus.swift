@@ -5,6 +5,7 @@ final class ClientStatus: Sendable {
     private struct Status: Sendable {
         var state = XMPPConnectionState.idle
         var boundJID: JID?
+        var inBand = InBandStatus()
     }
 
     private let status = Mutex(Status())
@@ -19,6 +20,14 @@ final class ClientStatus: Sendable {
     func setBytestreams(_ count: Int) { bytestreamCount.store(count, ordering: .relaxed) }
 
     func set(_ state: XMPPConnectionState, boundJID: JID?) {
-        status.withLock { $0 = Status(state: state, boundJID: boundJID) }
+        status.withLock { status in
+            status.state = state
+            status.boundJID = boundJID
+        }
     }
+
+    /// What was learned of in-band bytes, as of the last tick of the session.
+    var inBand: InBandStatus { status.withLock { $0.inBand } }
+
+    func setInBand(_ inBand: InBandStatus) { status.withLock { $0.inBand = inBand } }
 }

@@ -59,7 +59,9 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     private(set) lazy var extensions = SessionExtensions(
         self, configuration, contacts: contacts, delegate: delegate,
         bytestreams: Bytestreams(
-            sink: self, executor: loop, handlers: handlers, logger: logger, counted: { [status] in status.setBytestreams($0) }),
+            sink: self, executor: loop, handlers: handlers, logger: logger, bound: SendingBounds.ofProcess[configuration.jid],
+            learned: { [jid = configuration.jid] in SendingBounds.ofProcess[jid] = $0 },
+            counted: { [status] in status.setBytestreams($0) }),
         others: [
             RosterExtension(contacts) { [weak self] in self?.rosterChanged($0) },
             EventingExtension(contacts, takes: { [weak self] in self?.takesPresence(of: $0) == true }) { [delegate] in
@@ -216,6 +218,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         table = XMPPSession.newTable(configuration.limits)
         let limits = connection?.streamLimits ?? StreamLimits()
         maxBytes = limits.maxBytes ?? .max
+        extensions.bytestreams.inBand.connected(limits)
         keepAlive = KeepAlive(now: now, idleSeconds: limits.idleSeconds)
         // Contacts before presence: whoever answers our presence must be known already (RFC 6121 §2.2).
         request(
@@ -261,6 +264,8 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         }
         let reason = lossOfOurs
         lossOfOurs = nil
+        // What we have cut ourselves says nothing of what the server takes.
+        if reason == nil { extensions.bytestreams.inBand.connectionEnded(end.streamError) }
         switch machine.ended(end, at: place, now: .now(), chance: .random(in: 0..<1)) {
         case .wait(let duration, let error, let needsPerson):
             otherServer = nil
@@ -327,6 +332,7 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
         if machine.ticked(now: now) == .connect { connect() }
         for waiter in table.expired(now: now) { waiter.fail(XMPPError(.timedOut, "No answer in time.")) }
         for each in extensions.all { each.tick() }
+        status.setInBand(extensions.bytestreams.inBandStatus)
         guard let connection, connection.isOpen else { return }
         if connection.reads != readsSeen {
             // A large stanza takes its time to arrive.

@@ -17,6 +17,7 @@ extension InBandBytestreams {
         switch driver.received(id: id, sequence: sequence.flatMap { UInt16($0) }, base64: base64) {
         case .deliver, .drop:
             stream.lastSign = clock()
+            meter.arrived(Base64.longestDecodedCount(base64.count), at: stream.lastSign)
             guard !stream.hasReceived else { return }
             stream.hasReceived = true
             owner?.receivedFirstBytes(stream.number)
@@ -77,7 +78,7 @@ extension InBandBytestreams {
             guard let stream = streams[number], let driver = stream.driver, driver.machine.maySend else { continue }
             let count = min(payload(stream, driver), driver.link.waiting)
             guard count > 0 else { continue }
-            guard budget.allows(Base64.encodedCount(count) + stream.overhead) else {
+            guard allows(Base64.encodedCount(count) + stream.overhead) else {
                 turns.putBack(number)
                 return
             }
@@ -94,6 +95,7 @@ extension InBandBytestreams {
         }
         hasBacklog = left > 0 || hasMore || !turns.isEmpty
         let ticket = budget.sent(length + stream.overhead, of: stream.number, backlogged: hasBacklog, at: now)
+        note(count, at: now)
         if left > 0, driver.machine.maySend { turns.wait(stream.number) }
         let number = stream.number
         let connection = connection

@@ -100,6 +100,8 @@ extension InBandBytestreams {
     func disconnected(_ error: XMPPError) {
         connection += 1
         budget.reconnected(initial: limits.initialBudget)
+        use = SendingBound.Use()
+        streamLimits = StreamLimits()
         turns = FairTurns()
         hasBacklog = false
     }

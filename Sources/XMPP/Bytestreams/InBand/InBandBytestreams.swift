@@ -24,6 +24,14 @@ final class InBandBytestreams: XMPPExtension, @unchecked Sendable {
     var isPumping = false
     /// Whether bytes waited behind the block that was sent last.
     var hasBacklog = false
+    /// What the server announced for this connection.
+    var streamLimits = StreamLimits()
+    /// What may be sent at one time after what earlier connections have shown, and what this one has done.
+    var bound: SendingBound
+    var use = SendingBound.Use()
+    /// Hears of a bound that has become narrower.
+    let learned: (SendingBound) -> Void
+    var meter = ThroughputMeter()
     /// Counts connections: answers to what an earlier one asked are not taken for answers of this one.
     var connection: UInt64 = 0
     /// Characters of the block that is sent just now.
@@ -31,13 +39,15 @@ final class InBandBytestreams: XMPPExtension, @unchecked Sendable {
 
     init(
         sink: any StanzaSink, executor: any StanzaExecutor, limits: BytestreamLimits, logger: Logger,
-        clock: @escaping @Sendable () -> NIODeadline
+        clock: @escaping @Sendable () -> NIODeadline, bound: SendingBound? = nil, learned: @escaping (SendingBound) -> Void = { _ in }
     ) {
         self.sink = sink
         self.executor = executor
         self.limits = limits
         self.logger = logger
         self.clock = clock
+        self.bound = bound ?? SendingBound(block: limits.blockSize, budget: .max)
+        self.learned = learned
         budget = ByteBudget(
             initial: limits.initialBudget, minimum: 2 * (Base64.encodedCount(limits.smallestBlock) + InBandStream.usualOverhead),
             maximum: limits.maximumBudget)
@@ -131,7 +141,7 @@ extension InBandBytestreams: JingleTransport {
     var usesConnection: Bool { true }
 
     func offer(_ number: UInt64, to peer: JID) -> Element {
-        let transport = InBandTransport(blockSize: limits.blockSize, sid: StreamName.random())
+        let transport = InBandTransport(blockSize: largestBlock(), sid: StreamName.random())
         add(number, peer, transport.sid, .initiated(transport))
         return transport.element
     }
