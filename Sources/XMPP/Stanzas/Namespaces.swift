@@ -40,4 +40,8 @@ public enum Namespaces {
     public static let jingleErrors = "urn:xmpp:jingle:errors:1"
     /// In-band bytestreams as a Jingle transport (XEP-0261).
     public static let jingleIBB = "urn:xmpp:jingle:transports:ibb:1"
+    /// SOCKS5 bytestreams (XEP-0065).
+    public static let bytestreams = "http://jabber.org/protocol/bytestreams"
+    /// SOCKS5 bytestreams as a Jingle transport (XEP-0260).
+    public static let jingleSOCKS5 = "urn:xmpp:jingle:transports:s5b:1"
 }
