@@ -66,7 +66,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "XMPP",
-            dependencies: ["CStrophe", nio("NIOCore"), nio("NIOConcurrencyHelpers"), logging, collections, crypto],
+            dependencies: ["CStrophe", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging, collections, crypto],
             swiftSettings: settings),
         .target(
             name: "QiMesh",

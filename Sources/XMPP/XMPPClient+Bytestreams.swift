@@ -28,8 +28,30 @@ extension XMPPClient {
         to address: JID, application: Element, on eventLoop: any EventLoop, timeout: Duration = .seconds(30),
         initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws(XMPPError) -> any Channel {
+        try await openBytestream(
+            to: address, application: application, over: .inBand, on: eventLoop, timeout: timeout, initializer: initializer
+        ).channel
+    }
+
+    /// Opens a bytestream over a transport of choice, in a Jingle session of its own.
+    ///
+    /// A SOCKS5 bytestream (XEP-0260) is a TCP socket: the application protects it itself, and owns it. It outlives the loss of the XMPP
+    /// connection; its session ends with it, and it with its session while there is one, with ``shutdown(_:)``, and with the contact.
+    /// - Parameters: as for ``openBytestream(to:application:on:timeout:initializer:)``; for SOCKS5 `eventLoop` has to be one of NIOPosix.
+    /// - Throws: The same, with what became of the candidates in ``XMPPError/report``; `.noPath` when none of them works.
+    public func openBytestream(
+        to address: JID, application: Element, over transport: BytestreamTransport, on eventLoop: any EventLoop,
+        timeout: Duration = .seconds(30), initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws(XMPPError) -> OpenBytestream {
         try await host.openBytestream(
-            to: address, application: application, on: eventLoop, timeout: timeout, initializer: initializer)
+            to: address, application: application, over: transport, on: eventLoop, timeout: timeout, initializer: initializer)
+    }
+
+    /// What SOCKS5 bytestreams that contacts offer may do; nil, as in the beginning, takes none. In force for every offer that arrives
+    /// later; presence goes out again when what is announced changes.
+    public func setSOCKS5Options(_ options: SOCKS5Options?) {
+        host.handlers.setSOCKS5(options)
+        host.enqueue { $0.extensions.capabilities.featuresChanged() }
     }
 
     /// Takes the bytestreams of mutual contacts whose application has that namespace. `accept` runs on that event loop

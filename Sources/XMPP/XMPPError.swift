@@ -4,7 +4,7 @@ public struct XMPPError: Error, Sendable {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Wrapped: String {
             case notAuthorized, certificate, configuration, unreachable, connectionLost, notConnected, timedOut, conflict
-            case stanza, invalidInput, limitExceeded, streamRefused, streamClosed, cancelled
+            case stanza, invalidInput, limitExceeded, streamRefused, streamClosed, noPath, cancelled
         }
 
         private let wrapped: Wrapped
@@ -37,6 +37,8 @@ public struct XMPPError: Error, Sendable {
         public static let streamRefused = Code(.streamRefused)
         /// The bytestream has ended.
         public static let streamClosed = Code(.streamClosed)
+        /// No candidate of a bytestream works; see ``XMPPError/report``.
+        public static let noPath = Code(.noPath)
         /// The task was cancelled or the client was stopped.
         public static let cancelled = Code(.cancelled)
 
@@ -54,6 +56,8 @@ public struct XMPPError: Error, Sendable {
     var timeless: String?
     /// The error another entity answered with, when ``code`` is `.stanza` or the refusal came from a peer.
     public var stanzaError: StanzaError?
+    /// What became of the candidates of a bytestream that was not opened, where there were any.
+    public var report: BytestreamReport?
     /// The error beneath this one.
     public var cause: (any Error)?
 

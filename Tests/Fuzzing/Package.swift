@@ -47,7 +47,7 @@ let package = Package(
         .target(
             name: "XMPP",
             dependencies: [
-                "CStrophe", nio("NIOCore"), nio("NIOConcurrencyHelpers"), product("Logging", "swift-log"),
+                "CStrophe", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), product("Logging", "swift-log"),
                 product("DequeModule", "swift-collections"), product("Crypto", "swift-crypto"),
             ],
             swiftSettings: covered),

@@ -14,6 +14,8 @@ public final class ProsodyServer: Sendable {
     public let port: UInt16
     /// Port with TLS from the first byte.
     public let directTLSPort: UInt16
+    /// Port of its SOCKS5 proxy, `proxy.mesh.test` (XEP-0065); nil when it has none.
+    public let proxyPort: UInt16?
     /// Domain of all accounts.
     public let domain = "mesh.test"
     /// PEM file of the authority that issued the server's certificate.
@@ -37,26 +39,31 @@ public final class ProsodyServer: Sendable {
     ///   - extraConfig: Lines for the global part of Prosody's configuration; none may repeat a setting of this fixture.
     ///   - modules: Modules beside the usual ones, for example `stanza_debug`.
     ///   - ownModules: Modules of the test, by name, as Lua text; they are in use.
+    ///   - users: Accounts (`name@mesh.test`) that may use its SOCKS5 proxy (mod_proxy65), all for an empty list; nil for a server without one.
     ///   - logLevel: Least severe level in ``log``; `debug` with `stanza_debug` shows every stanza.
     /// - Throws: ``ServerFailure``.
     public static func start(
         accounts: [(user: String, password: String)], extraConfig: String = "", modules: [String] = [],
-        ownModules: [String: String] = [:], logLevel: String = "info"
+        ownModules: [String: String] = [:], proxyFor users: [String]? = nil, logLevel: String = "info"
     ) throws -> ProsodyServer {
         let server = try ProsodyServer(
-            extraConfig: extraConfig, modules: modules + ownModules.keys.sorted(), ownModules: ownModules, logLevel: logLevel)
+            extraConfig: extraConfig, modules: modules + ownModules.keys.sorted(), ownModules: ownModules, proxyFor: users,
+            logLevel: logLevel)
         for account in accounts { try server.register(account.user, password: account.password) }
         try server.resume()
         return server
     }
 
-    private init(extraConfig: String, modules: [String], ownModules: [String: String], logLevel: String) throws {
+    private init(
+        extraConfig: String, modules: [String], ownModules: [String: String], proxyFor users: [String]?, logLevel: String
+    ) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("prosody-\(UUID().uuidString)")
         configuration = folder.appendingPathComponent("prosody.cfg.lua")
         log = folder.appendingPathComponent("prosody.log")
-        let ports = try ProsodyServer.freePorts(2)
+        let ports = try ProsodyServer.freePorts(3)
         port = ports[0]
         directTLSPort = ports[1]
+        proxyPort = users == nil ? nil : ports[2]
         let authority = try TestAuthority(in: folder.appendingPathComponent("ca"))
         caFile = authority.certificate.path
         let leaf = try authority.issue(for: domain)
@@ -65,7 +72,7 @@ public final class ProsodyServer: Sendable {
         for (name, lua) in ownModules { try Data(lua.utf8).write(to: plugins.appendingPathComponent("mod_\(name).lua")) }
         let text = Self.configuration(
             folder: folder, log: log, domain: domain, ports: ports, certificate: leaf.certificate, key: leaf.key,
-            caFile: caFile, extraConfig: extraConfig, modules: modules, logLevel: logLevel)
+            caFile: caFile, extraConfig: extraConfig, modules: modules, proxyFor: users, logLevel: logLevel)
         try Data(text.utf8).write(to: configuration)
     }
 
@@ -184,12 +191,19 @@ public final class ProsodyServer: Sendable {
 
     private static func configuration(
         folder: URL, log: URL, domain: String, ports: [UInt16], certificate: URL, key: URL, caFile: String,
-        extraConfig: String, modules: [String], logLevel: String
+        extraConfig: String, modules: [String], proxyFor users: [String]?, logLevel: String
     ) -> String {
         let usual = [
             "disco", "roster", "saslauth", "tls", "blocklist", "pep", "ping", "version", "time", "private", "vcard4",
         ]
         let names = (usual + modules).map { "\"\($0)\"" }.joined(separator: ", ")
+        let allowed = (users ?? []).map { "\"\($0)\"" }.joined(separator: ", ")
+        let proxy = """
+            Component "proxy.\(domain)" "proxy65"
+              proxy65_address = "127.0.0.1"
+              proxy65_acl = { \(allowed) }
+
+            """
         return """
             run_as_root = \(getuid() == 0)
             pidfile = "\(folder.path)/prosody.pid"
@@ -201,6 +215,8 @@ public final class ProsodyServer: Sendable {
             c2s_direct_tls_ports = { \(ports[1]) }
             c2s_direct_tls_ssl = { certificate = "\(certificate.path)", key = "\(key.path)" }
             s2s_ports = { }
+            proxy65_interfaces = { "127.0.0.1" }
+            proxy65_ports = { \(ports[2]) }
             http_ports = { }
             https_ports = { }
             plugin_paths = { "\(folder.path)/plugins" }
@@ -214,7 +230,7 @@ public final class ProsodyServer: Sendable {
             \(extraConfig)
             VirtualHost "\(domain)"
               ssl = { certificate = "\(certificate.path)", key = "\(key.path)", cafile = "\(caFile)" }
-
+            \(users == nil ? "" : proxy)
             """
     }
 }

@@ -7,11 +7,14 @@ public struct BytestreamOffer: Hashable, Sendable {
     public let application: Element
     /// The session's id, unique only together with ``from``; at most 256 bytes.
     public let sid: String
+    /// How its bytes are to travel.
+    public let transport: BytestreamTransport.Kind
 
     /// Makes an offer; a session does, and tests.
-    public init(from: JID, application: Element, sid: String) {
+    public init(from: JID, application: Element, sid: String, transport: BytestreamTransport.Kind = .inBand) {
         self.from = from
         self.application = application
         self.sid = sid
+        self.transport = transport
     }
 }

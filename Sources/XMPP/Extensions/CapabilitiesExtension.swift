@@ -11,10 +11,12 @@ final class CapabilitiesExtension: XMPPExtension {
     /// Held weakly: the session owns this.
     weak var host: (any ExtensionHost)?
     private var cache: CapabilityCache
+    /// The hash in the presence that went out last.
+    private var announced: String?
     private var questions = CapabilityQuestions()
 
-    static let announced: [String] = [Namespaces.caps]
-    var features: [String] { Self.announced }
+    static let ownFeatures: [String] = [Namespaces.caps]
+    var features: [String] { Self.ownFeatures }
 
     init(
         _ discovery: DiscoveryExtension, _ configuration: XMPPConfiguration, contacts: ContactBook, delegate: (any XMPPClientDelegate)?,
@@ -33,15 +35,21 @@ final class CapabilitiesExtension: XMPPExtension {
     // MARK: Ours
 
     func complete(_ presence: inout Element) {
-        let attributes = ["hash": "sha-1", "node": node, "ver": EntityCapabilities.version(discovery.info)]
+        let version = EntityCapabilities.version(discovery.info)
+        announced = version
+        let attributes = ["hash": "sha-1", "node": node, "ver": version]
         presence.children.append(Element("c", namespace: Namespaces.caps, attributes: attributes))
     }
 
     /// What is announced beside the features of the extensions is that from now on.
     func setFeatures(_ features: [String]) {
-        let old = EntityCapabilities.version(discovery.info)
         discovery.ownFeatures = features
-        if isOnline && EntityCapabilities.version(discovery.info) != old { host?.sendPresence(to: nil) }
+        featuresChanged()
+    }
+
+    /// What is announced may be another than before: presence goes out again if it is.
+    func featuresChanged() {
+        if isOnline && EntityCapabilities.version(discovery.info) != announced { host?.sendPresence(to: nil) }
     }
 
     // MARK: Others'

@@ -8,7 +8,7 @@ final class DiscoveryExtension: XMPPExtension {
     private let configuration: XMPPConfiguration
     private let logger: Logger
     /// What all extensions of the session announce.
-    private let extensionFeatures: [String]
+    private let extensionFeatures: () -> [String]
     /// What the owner of the client announces beside that.
     var ownFeatures: [String]
     private let handlers: ClientHandlers
@@ -16,13 +16,13 @@ final class DiscoveryExtension: XMPPExtension {
     let features = [Namespaces.discoInfo, Namespaces.discoItems]
 
     /// - Parameters:
-    ///   - others: the other extensions' features.
+    ///   - others: the other extensions' features, asked for each answer.
     ///   - handlers: what the owner says of items and nodes.
-    init(_ configuration: XMPPConfiguration, others: [String], handlers: ClientHandlers, logger: Logger) {
+    init(_ configuration: XMPPConfiguration, others: @escaping @autoclosure () -> [String], handlers: ClientHandlers, logger: Logger) {
         self.handlers = handlers
         self.configuration = configuration
         self.logger = logger
-        extensionFeatures = features + others
+        extensionFeatures = others
         ownFeatures = configuration.features
     }
 
@@ -30,7 +30,7 @@ final class DiscoveryExtension: XMPPExtension {
     var info: DiscoInfo {
         let identity = DiscoInfo.Identity(
             category: configuration.identityCategory, type: configuration.identityType, name: configuration.identityName)
-        return DiscoInfo(identities: [identity], features: Set(extensionFeatures + ownFeatures))
+        return DiscoInfo(identities: [identity], features: Set(features + extensionFeatures() + ownFeatures))
     }
 
     var requests: [RequestRule] {

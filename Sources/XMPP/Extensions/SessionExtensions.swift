@@ -19,7 +19,7 @@ final class SessionExtensions {
         self.bytestreams = bytestreams
         let announced = bytestreams.extensions + [PingExtension(), VersionExtension(configuration.software)] + others
         discovery = DiscoveryExtension(
-            configuration, others: announced.flatMap(\.features) + CapabilitiesExtension.announced, handlers: handlers,
+            configuration, others: announced.flatMap(\.features) + CapabilitiesExtension.ownFeatures, handlers: handlers,
             logger: logger)
         capabilities = CapabilitiesExtension(discovery, configuration, contacts: contacts, delegate: delegate, logger: logger)
         capabilities.host = host

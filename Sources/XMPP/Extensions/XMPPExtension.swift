@@ -3,7 +3,7 @@
 /// The session knows its extensions by this protocol, and tells each of them everything, in the order of its list. Confined to the stanza
 /// thread. Everything has a default: announces nothing, answers nothing, does nothing.
 protocol XMPPExtension: AnyObject {
-    /// Its features in disco#info (XEP-0030 §3.1); always the same.
+    /// Its features in disco#info (XEP-0030 §3.1). Where they change, ``CapabilitiesExtension/featuresChanged()`` is to be called.
     var features: [String] { get }
     /// The namespaces whose requests it answers, one rule each.
     var requests: [RequestRule] { get }

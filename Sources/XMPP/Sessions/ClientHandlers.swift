@@ -13,6 +13,7 @@ final class ClientHandlers: Sendable {
         var requests: [String: [String: RequestHandler]] = [:]
         var openRequests: [RequestName: OpenRequestHandler] = [:]
         var offers: [String: BytestreamOfferHandler] = [:]
+        var socks5: SOCKS5Options?
         var items: (@Sendable (JID) -> [DiscoItem])?
         var nodes: [String: @Sendable (JID) async -> DiscoInfo?] = [:]
     }
@@ -45,6 +46,12 @@ final class ClientHandlers: Sendable {
     }
 
     func offer(applicationNamespace: String) -> BytestreamOfferHandler? { tables.withLock { $0.offers[applicationNamespace] } }
+
+    /// `options` nil switches SOCKS5 bytestreams off.
+    func setSOCKS5(_ options: SOCKS5Options?) { tables.withLock { $0.socks5 = options } }
+
+    /// What SOCKS5 bytestreams that peers offer may do; nil when they are not taken.
+    var socks5: SOCKS5Options? { tables.withLock(\.socks5) }
 
     // MARK: Discovery
 

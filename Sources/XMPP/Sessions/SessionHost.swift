@@ -121,9 +121,9 @@ actor SessionHost {
     // MARK: Bytestreams
 
     func openBytestream(
-        to address: JID, application: Element, on eventLoop: any EventLoop, timeout: Duration,
+        to address: JID, application: Element, over transport: BytestreamTransport, on eventLoop: any EventLoop, timeout: Duration,
         initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) async throws(XMPPError) -> any Channel {
+    ) async throws(XMPPError) -> OpenBytestream {
         guard session.isOnline else {
             throw XMPPError(.notConnected, "There is no connection to the server at the moment.")
         }
@@ -132,18 +132,24 @@ actor SessionHost {
                 .streamRefused, "\(address) is not a connection of a contact. Invite it, and have it approve, first.")
         }
         let ticket = CancellationTicket<JingleSessions.OpeningID>()
-        return try await withTaskCancellationHandler {
+        let report = Mutex(BytestreamReport(kind: nil))
+        let channel = try await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<any Channel, XMPPError>, Never>) in
                 let jingle = session.extensions.bytestreams.jingle
+                let plan = ChannelPlan(eventLoop: eventLoop) { channel, way in
+                    report.withLock { $0 = way }
+                    return initializer(channel)
+                } completion: {
+                    continuation.resume(returning: $0)
+                }
                 let opening = jingle.open(
-                    to: address, application: application, on: eventLoop, timeout: TimeAmount(timeout),
-                    initializer: initializer
-                ) { continuation.resume(returning: $0) }
+                    to: address, application: application, over: transport, timeout: TimeAmount(timeout), plan: plan)
                 if ticket.issue(opening) { jingle.cancelOpening(opening) }
             }
         } onCancel: {
             if let opening = ticket.cancel() { enqueue { $0.extensions.bytestreams.jingle.cancelOpening(opening) } }
         }.get()
+        return OpenBytestream(channel: channel, report: report.withLock { $0 })
     }
 }
 

@@ -59,7 +59,8 @@ final class XMPPSession: StropheConnectionOwner, StropheTicking {
     private(set) lazy var extensions = SessionExtensions(
         self, configuration, contacts: contacts, delegate: delegate,
         bytestreams: Bytestreams(
-            sink: self, executor: loop, handlers: handlers, logger: logger, bound: SendingBounds.ofProcess[configuration.jid],
+            sink: self, executor: loop, handlers: handlers, lookUp: configuration.lookUp, logger: logger,
+            bound: SendingBounds.ofProcess[configuration.jid],
             learned: { [jid = configuration.jid] in SendingBounds.ofProcess[jid] = $0 },
             counted: { [status] in status.setBytestreams($0) }),
         others: [

@@ -177,11 +177,11 @@ struct Party: Sendable {
     }
 }
 
-/// Runs two befriended clients on a server of their own.
+/// Runs two befriended clients on a server of their own, with a SOCKS5 proxy if wanted.
 func withFriends(
-    _ body: @Sendable @escaping (Party, Party) async throws -> Void
+    proxyFor users: [String]? = nil, _ body: @Sendable @escaping (Party, Party) async throws -> Void
 ) async throws {
-    try await withFriends(at: try ProsodyServer.start(accounts: [("pepper", "secret"), ("desk", "secret")]), body)
+    try await withFriends(at: try ProsodyServer.start(accounts: [("pepper", "secret"), ("desk", "secret")], proxyFor: users), body)
 }
 
 /// Runs two clients on that server, which has their accounts and ends with this, after they have befriended each other.

@@ -128,7 +128,8 @@ final class InBandBytestreams: XMPPExtension, @unchecked Sendable {
             stanzaWork: { [weak self] in self?.serve(number) })
         stream.driver = IBBDriver(blockSize: transport.blockSize, link: link, limits: limits)
         logger.debug("bytestream open", metadata: metadata(of: stream))
-        BytestreamChannel.start(link: link, initializer: plan.initializer, completion: plan.completion)
+        BytestreamChannel.start(
+            link: link, initializer: { plan.initializer($0, BytestreamReport(kind: .inBand)) }, completion: plan.completion)
     }
 
     /// What log lines about a stream carry.
@@ -139,11 +140,15 @@ extension InBandBytestreams: JingleTransport {
     var namespace: String { Namespaces.jingleIBB }
 
     var usesConnection: Bool { true }
+    var kind: BytestreamTransport.Kind { .inBand }
 
-    func offer(_ number: UInt64, to peer: JID) -> Element {
+    func offer(
+        _ number: UInt64, to peer: JID, as choice: BytestreamTransport, on loop: any EventLoop,
+        completion: @escaping (Result<Element, XMPPError>) -> Void
+    ) {
         let transport = InBandTransport(blockSize: largestBlock(), sid: StreamName.random())
         add(number, peer, transport.sid, .initiated(transport))
-        return transport.element
+        completion(.success(transport.element))
     }
 
     func take(_ number: UInt64, _ transport: Element, of peer: JID) throws(JingleReason) {
@@ -155,7 +160,9 @@ extension InBandBytestreams: JingleTransport {
         add(number, peer, transport.sid, .offered(transport))
     }
 
-    func accept(_ number: UInt64) -> Element? { streams[number]?.negotiation.accept()?.element }
+    func accept(_ number: UInt64, on loop: any EventLoop, completion: @escaping (Element?) -> Void) {
+        completion(streams[number]?.negotiation.accept()?.element)
+    }
 
     func peerAccepted(_ number: UInt64, _ transport: Element) -> Bool {
         guard let stream = streams[number], let transport = InBandTransport(parsing: transport),

@@ -21,6 +21,8 @@ final class JingleSession {
     var deadline: NIODeadline?
     /// Name of the session's only content, which the responder repeats.
     let contentName: String
+    /// Whether the peer has heard of it: a session that we offer exists for the peer once session-initiate is sent.
+    var isKnownToPeer: Bool
     /// Whether the peer has sent session-terminate.
     var isTerminatedByPeer = false
 
@@ -36,6 +38,7 @@ final class JingleSession {
         self.plan = plan
         self.deadline = deadline
         self.contentName = contentName
+        isKnownToPeer = role == .responder
     }
 
     var peer: JID { key.peer }

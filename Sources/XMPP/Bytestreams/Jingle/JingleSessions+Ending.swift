@@ -31,6 +31,15 @@ extension JingleSessions: JingleTransportOwner {
         if let session = sessions[number] { end(session, error, tell: reason) }
     }
 
+    func inform(_ number: UInt64, _ info: Element, refused: @escaping (XMPPError) -> Void) {
+        guard let session = sessions[number] else { return }
+        let content = JingleContent(name: session.contentName, application: nil, transport: info)
+        let message = JingleMessage(.transportInfo, sid: session.sid, contents: [content])
+        request(message.element, of: session) { _, _, result in
+            if case .failure(let error) = result { refused(XMPPError(refusal: error)) }
+        }
+    }
+
     // MARK: The peer ends
 
     /// session-terminate: a stream that is done ends like a closed socket, any other as a failure.
@@ -53,17 +62,19 @@ extension JingleSessions: JingleTransportOwner {
         meta[LogKeys.reason] = "\(error)"
         logger.debug("bytestream failed", metadata: meta)
         forget(session)
+        var error = error
+        error.report = session.transport.report(session.number)
         session.transport.lose(session.number, error)
-        if let reason, !session.isTerminatedByPeer { terminate(session.sid, with: session.peer, reason) }
+        if let reason, session.isKnownToPeer, !session.isTerminatedByPeer { terminate(session.sid, with: session.peer, reason) }
         guard let plan = session.plan else { return }
         session.plan = nil
         plan.completion(.failure(error))
     }
 
-    /// That connection is gone: its sessions fail at once.
+    /// That connection is gone: its sessions fail at once, but for those whose bytes do not need it.
     func left(_ resource: PresenceResource) {
         giveUp(XMPPError(.streamClosed, "\(resource.jid) went offline")) { $0.peer == resource.jid }
-        for session in sessions.values where session.peer == resource.jid {
+        for session in sessions.values where session.peer == resource.jid && !session.transport.isIndependent(session.number) {
             end(session, XMPPError(.streamClosed, "\(session.peer) went offline"), tell: nil)
         }
     }
@@ -83,10 +94,17 @@ extension JingleSessions: JingleTransportOwner {
         sink?.displaced(session.peer, for: newcomer)
     }
 
-    /// All sessions and attempts fail at once. Handlers stay set.
+    /// All sessions and attempts end at once. Streams whose bytes do not need the connection go on without theirs, unless the client is
+    /// stopped. Handlers stay set.
     func disconnected(_ error: XMPPError) {
         giveUp(error) { _ in true }
-        for session in Array(sessions.values) { end(session, error, tell: nil) }
+        for session in Array(sessions.values) {
+            if error.code != .cancelled, session.transport.detach(session.number) {
+                forget(session)
+            } else {
+                end(session, error, tell: nil)
+            }
+        }
         remembered.removeAll()
     }
 

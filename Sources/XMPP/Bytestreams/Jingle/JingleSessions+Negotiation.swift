@@ -6,23 +6,34 @@ extension JingleSessions {
 
     /// Sends a session-initiate; the reason when that cannot be.
     func initiate(_ opening: Opening) -> XMPPError? {
-        guard let sink, let ownJID = sink.ownJID, let transport = preferred else {
+        guard let ownJID = sink?.ownJID, let transport = transport(opening.transport.kind) else {
             turns.left(opening.number)
             return XMPPError(.notConnected, "there is no connection to the XMPP server")
         }
         let session = JingleSession(
             number: opening.number, StreamKey(peer: opening.peer, sid: StreamName.random()), .initiator, over: transport,
             plan: opening.plan, deadline: clock() + opening.timeout)
-        let offer = transport.offer(session.number, to: session.peer)
+        let number = opening.number
         add(session)
+        transport.offer(number, to: opening.peer, as: opening.transport, on: opening.plan.eventLoop) { [weak self] offer in
+            guard let self, let session = self.sessions[number] else { return }
+            switch offer {
+            case .success(let element): self.sendInitiate(session, ownJID, opening.application, element)
+            case .failure(let error): self.end(session, error, tell: nil)
+            }
+        }
+        return nil
+    }
+
+    private func sendInitiate(_ session: JingleSession, _ ownJID: JID, _ application: Element, _ transport: Element) {
+        session.isKnownToPeer = true
         let message = JingleMessage(
             .sessionInitiate, sid: session.sid, initiator: ownJID,
-            contents: [JingleContent(application: opening.application, transport: offer)])
+            contents: [JingleContent(application: application, transport: transport)])
         request(message.element, of: session) { sessions, session, result in
             guard case .failure(let error) = result, session.machine.isNegotiating else { return }
             sessions.end(session, XMPPError(refusal: error), tell: nil)
         }
-        return nil
     }
 
     private func receivedAccept(_ iq: IQRequest, _ message: JingleMessage, of session: JingleSession) {
@@ -53,7 +64,7 @@ extension JingleSessions {
         guard message.contents.count == 1, let handler = handlers.offer(applicationNamespace: application.namespace ?? "") else {
             return terminate(message.sid, with: iq.from, JingleReason("unsupported-applications"))
         }
-        guard let (transport, element) = known(content.transports) else {
+        guard let (transport, element) = known(content.transports), transport.isAvailable else {
             return terminate(message.sid, with: iq.from, JingleReason("unsupported-transports"))
         }
         let number = takeNumber()
@@ -72,7 +83,7 @@ extension JingleSessions {
 
     private func decide(_ session: JingleSession, _ application: Element, _ handler: BytestreamOfferHandler) {
         let number = session.number
-        let offer = BytestreamOffer(from: session.peer, application: application, sid: session.sid)
+        let offer = BytestreamOffer(from: session.peer, application: application, sid: session.sid, transport: session.transport.kind)
         handler.eventLoop.execute { [weak self, executor] in
             let decision = handler.accept(offer)
             executor.execute { [weak self] in
@@ -91,22 +102,37 @@ extension JingleSessions {
             end(
                 session, XMPPError(.streamRefused, "the application declined"),
                 tell: JingleReason("decline", text: text))
-        case .accept(let initializer):
-            guard session.machine.accepted() else { return }
-            guard let transport = session.transport.accept(session.number) else {
-                return end(session, XMPPError(.streamClosed, "its transport is gone"), tell: JingleReason("failed-transport"))
+        case .accept(let initializer): accepted(session, application, on: eventLoop) { channel, _ in initializer(channel) }
+        case .acceptReporting(let initializer): accepted(session, application, on: eventLoop, initializer)
+        }
+    }
+
+    private func accepted(
+        _ session: JingleSession, _ application: Element, on eventLoop: any EventLoop,
+        _ initializer: @escaping @Sendable (any Channel, BytestreamReport) -> EventLoopFuture<Void>
+    ) {
+        guard session.machine.accepted() else { return }
+        let logger = logger
+        session.plan = ChannelPlan(eventLoop: eventLoop, initializer: initializer) { result in
+            guard case .failure(let error) = result else { return }
+            logger.debug("bytestream failed to start", metadata: [LogKeys.reason: "\(error)"])
+        }
+        let number = session.number
+        session.transport.accept(number, on: eventLoop) { [weak self] transport in
+            guard let self, let session = self.sessions[number] else { return }
+            guard let transport else {
+                return self.end(session, XMPPError(.streamClosed, "its transport is gone"), tell: JingleReason("failed-transport"))
             }
-            let logger = logger
-            session.plan = ChannelPlan(eventLoop: eventLoop, initializer: initializer) { result in
-                guard case .failure(let error) = result else { return }
-                logger.debug("bytestream failed to start", metadata: [LogKeys.reason: "\(error)"])
-            }
-            let content = JingleContent(name: session.contentName, application: application, transport: transport)
-            let message = JingleMessage(.sessionAccept, sid: session.sid, responder: sink?.ownJID, contents: [content])
-            request(message.element, of: session) { sessions, session, result in
-                guard case .failure(let error) = result, session.machine.isNegotiating else { return }
-                sessions.end(session, XMPPError(refusal: error), tell: nil)
-            }
+            self.sendAccept(session, application, transport)
+        }
+    }
+
+    private func sendAccept(_ session: JingleSession, _ application: Element, _ transport: Element) {
+        let content = JingleContent(name: session.contentName, application: application, transport: transport)
+        let message = JingleMessage(.sessionAccept, sid: session.sid, responder: sink?.ownJID, contents: [content])
+        request(message.element, of: session) { sessions, session, result in
+            guard case .failure(let error) = result, session.machine.isNegotiating else { return }
+            sessions.end(session, XMPPError(refusal: error), tell: nil)
         }
     }
 
@@ -137,8 +163,16 @@ extension JingleSessions {
         case .transportReplace: reject(.transportReject, iq, message, of: session)
         case .contentAccept, .contentModify, .contentReject, .contentRemove, .transportAccept, .transportReject:
             answer(iq, .failure(.outOfOrder))
-        case .descriptionInfo, .securityInfo, .transportInfo: answer(iq, .failure(.unsupportedInfo))
+        case .transportInfo: receivedTransportInfo(iq, message, of: session)
+        case .descriptionInfo, .securityInfo: answer(iq, .failure(.unsupportedInfo))
         }
+    }
+
+    private func receivedTransportInfo(_ iq: IQRequest, _ message: JingleMessage, of session: JingleSession) {
+        guard message.contents.count == 1, message.contents[0].transports.count == 1 else { return answer(iq, .failure(.badRequest)) }
+        let info = message.contents[0].transports[0]
+        guard info.namespace == session.transport.namespace else { return answer(iq, .failure(.unsupportedInfo)) }
+        session.transport.received(session.number, info) { error in answer(iq, error.map { .failure($0) } ?? .success(nil)) }
     }
 
     /// Declines what would change a session (XEP-0166 §7.2.2, §7.2.15).

@@ -7,6 +7,7 @@ struct Opening {
     /// A full address.
     let peer: JID
     let application: Element
+    let transport: BytestreamTransport
     /// For the negotiation, from its turn on.
     let timeout: TimeAmount
     let plan: ChannelPlan
@@ -16,6 +17,8 @@ extension JingleSessions {
     /// Negotiates a bytestream now, or when its turn comes (``OpeningTurns``). The reason when that cannot be.
     func begin(_ opening: Opening) -> XMPPError? {
         if let refusal = refusal(of: opening) { return refusal }
+        // Few stanzas, and then none.
+        if transport(opening.transport.kind)?.usesConnection == false { return initiate(opening) }
         switch turns.asked(opening.number, for: opening.peer.bare, at: clock()) {
         case .begin: return initiate(opening)
         case .wait:

@@ -44,7 +44,7 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
     private var nextNumber: UInt64 = 0
 
     /// - Parameters:
-    ///   - transports: those that may be used; our own offers use the first.
+    ///   - transports: those that may be used, each kind once.
     ///   - counted: hears how many sessions there are, with those that wait for their turn, after every change.
     init(
         sink: any StanzaSink, executor: any StanzaExecutor, transports: [any JingleTransport], limits: BytestreamLimits,
@@ -63,8 +63,8 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
             youth: TimeAmount(limits.youth))
     }
 
-    /// The transport of our offers.
-    var preferred: (any JingleTransport)? { transports.first }
+    /// The transport of that kind.
+    func transport(_ kind: BytestreamTransport.Kind) -> (any JingleTransport)? { transports.first { $0.kind == kind } }
 
     /// The first of these `<transport/>` elements that we speak.
     func known(_ elements: [Element]) -> (transport: any JingleTransport, element: Element)? {
@@ -101,15 +101,24 @@ final class JingleSessions: XMPPExtension, @unchecked Sendable {
     /// negotiation, which begins when it is this one's turn. The result names the attempt for ``cancelOpening(_:)``.
     @discardableResult
     func open(
+        to peer: JID, application: Element, over transport: BytestreamTransport = .inBand, timeout: TimeAmount, plan: ChannelPlan
+    ) -> OpeningID {
+        let number = takeNumber()
+        let opening = Opening(
+            number: number, peer: peer, application: application, transport: transport, timeout: timeout, plan: plan)
+        if let refusal = begin(opening) { plan.completion(.failure(refusal)) }
+        return OpeningID(rawValue: number)
+    }
+
+    /// The same in-band, for an application that needs no report.
+    @discardableResult
+    func open(
         to peer: JID, application: Element, on loop: any EventLoop, timeout: TimeAmount,
         initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
         completion: @escaping @Sendable (Result<any Channel, XMPPError>) -> Void
     ) -> OpeningID {
-        let number = takeNumber()
-        let plan = ChannelPlan(eventLoop: loop, initializer: initializer, completion: completion)
-        let opening = Opening(number: number, peer: peer, application: application, timeout: timeout, plan: plan)
-        if let refusal = begin(opening) { completion(.failure(refusal)) }
-        return OpeningID(rawValue: number)
+        let plan = ChannelPlan(eventLoop: loop, initializer: { channel, _ in initializer(channel) }, completion: completion)
+        return open(to: peer, application: application, timeout: timeout, plan: plan)
     }
 
     /// Gives an attempt up; nothing happens when it has completed.
