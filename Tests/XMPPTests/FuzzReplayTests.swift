@@ -4,9 +4,11 @@ import Testing
 /// The stanzas and negotiations that fuzzing found, and some to begin with (`.ci/fuzz`).
 @Suite(.timeLimit(.minutes(3)))
 struct FuzzReplayTests {
-    private static let targets: [String: @Sendable ([UInt8]) throws -> Void] = ["stanzas": StanzaFuzz.run, "jingle": JingleFuzz.run]
+    private static let targets: [String: @Sendable ([UInt8]) throws -> Void] = [
+        "stanzas": StanzaFuzz.run, "jingle": JingleFuzz.run, "socks5": SOCKS5Fuzz.run,
+    ]
 
-    @Test(arguments: ["stanzas", "jingle"]) func keptInputsAreNoHarm(_ target: String) throws {
+    @Test(arguments: targets.keys.sorted()) func keptInputsAreNoHarm(_ target: String) throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("FailCases/\(target)")
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         #expect(!files.isEmpty)
@@ -16,7 +18,7 @@ struct FuzzReplayTests {
     }
 
     /// The same bytes in every run, from a small linear generator.
-    @Test(arguments: ["stanzas", "jingle"]) func bytesOfAllKindsAreNoHarm(_ target: String) throws {
+    @Test(arguments: targets.keys.sorted()) func bytesOfAllKindsAreNoHarm(_ target: String) throws {
         var state: UInt64 = 11
         func next() -> UInt8 {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407

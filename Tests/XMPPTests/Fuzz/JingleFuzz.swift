@@ -4,7 +4,8 @@ import NIOEmbedded
 
 @testable import XMPP
 
-/// Two contacts negotiate and use bytestreams in whatever order they like (Jingle, XEP-0166; in-band, XEP-0047): every request is answered
+/// Two contacts negotiate and use bytestreams in whatever order they like (Jingle, XEP-0166; in-band, XEP-0047; SOCKS5 without sockets,
+/// XEP-0260): every request is answered
 /// at most once, and all of them once the stream has ended or been answered; sessions are bounded, and none stays behind.
 ///
 /// Input: steps. A step is a byte: which contact in its lowest bit, what in the next three, a small number in the rest.
@@ -79,6 +80,7 @@ final class JingleFuzz {
         bytestreams = Bytestreams(
             sink: sink, executor: queue, limits: limits, logger: Logger(label: "fuzz", factory: { _ in SwiftLogNoOpLogHandler() }),
             clock: { [clock] in clock.now })
+        bytestreams.socks5.handlers.setSOCKS5(SOCKS5Options(addresses: { ["192.0.2.1"] }, permits: { _ in nil }))
         bytestreams.jingle.setHandler(applicationNamespace: Self.namespace, on: loop) { offer in
             offer.application["no"] == nil ? .accept { $0.eventLoop.makeSucceededVoidFuture() } : .decline(reason: "no")
         }
@@ -125,14 +127,30 @@ final class JingleFuzz {
         if form & 4 != 0 { jingle["initiator"] = String(decoding: input.shortBytes(limit: 24), as: UTF8.self) }
         var description = Element("description", namespace: form & 8 == 0 ? Self.namespace : "urn:x")
         if form & 16 != 0 { description["no"] = "1" }
-        let transport = Element(
-            "transport", namespace: form & 32 == 0 ? "urn:xmpp:jingle:transports:ibb:1" : "urn:x",
+        var transport = Element(
+            "transport", namespace: form & 32 == 0 ? "urn:xmpp:jingle:transports:ibb:1" : Namespaces.jingleSOCKS5,
             attributes: ["block-size": form & 64 == 0 ? "4096" : "\(input.number16())", "sid": "t\(Int(form) % 4)"])
+        if form & 32 != 0 { transport.children = socks5(&input) }
         let content = Element(
             "content", namespace: Namespaces.jingle, attributes: ["creator": "initiator", "name": "c"], children: [description, transport])
         if small < 12 { jingle.children = Array(repeating: content, count: form & 128 == 0 ? 1 : Int(input.byte() % 6)) }
         if small % 8 == 3 { jingle.children.append(Element("reason", children: [Element("success")])) }
         return jingle
+    }
+
+    /// What may stand in a SOCKS5 transport.
+    private func socks5(_ input: inout FuzzInput) -> [Element] {
+        let code = input.byte()
+        let names = ["candidate-used", "candidate-error", "activated", "proxy-error", "x"]
+        var step = Element(names[Int(code) % names.count])
+        if code & 8 != 0 { step["cid"] = ["d0", "p0", "c0", "c1"][Int(code >> 4) % 4] }
+        let candidate = Element(
+            "candidate",
+            attributes: [
+                "cid": "c\(code >> 7)", "host": code & 32 == 0 ? "192.0.2.1" : "fe80::1", "port": "9", "jid": "desk@mesh.test/r1",
+                "priority": "\(input.byte())", "type": code & 64 == 0 ? "direct" : "proxy",
+            ])
+        return code & 16 == 0 ? [step] : [candidate, step]
     }
 
     private func open(_ small: Int, _ input: inout FuzzInput) -> Element {
@@ -159,6 +177,12 @@ final class JingleFuzz {
     /// What our side does.
     private func own(_ small: Int, _ peer: JID) {
         switch small % 4 {
+        case 0 where small & 4 != 0:
+            let plan = ChannelPlan(eventLoop: loop) { channel, _ in channel.eventLoop.makeSucceededVoidFuture() } completion: { _ in }
+            bytestreams.jingle.open(
+                to: peer, application: Element("description", namespace: Self.namespace),
+                over: .socks5(SOCKS5Options(addresses: { ["192.0.2.1"] }, permits: { _ in nil })), deadline: clock.now + .seconds(5),
+                plan: plan)
         case 0:
             bytestreams.jingle.open(
                 to: peer, application: Element("description", namespace: Self.namespace), on: loop, timeout: .seconds(5),
@@ -199,6 +223,7 @@ final class JingleFuzz {
         settle()
         try FuzzFinding.expect(bytestreams.jingle.sessions.isEmpty, "\(bytestreams.jingle.sessions.count) sessions stay behind")
         try FuzzFinding.expect(bytestreams.inBand.streams.isEmpty, "\(bytestreams.inBand.streams.count) streams stay behind")
+        try FuzzFinding.expect(bytestreams.socks5.streams.isEmpty, "\(bytestreams.socks5.streams.count) SOCKS5 streams stay behind")
         try FuzzFinding.expect(bytestreams.inBand.streamsByID.isEmpty && bytestreams.jingle.sessionsByID.isEmpty, "names of sessions stay behind")
         try FuzzFinding.expect(sink.answers.values.allSatisfy { $0 == 1 }, "a request was answered twice")
         while !sink.asked.isEmpty { answer(0, isGood: false) }

@@ -13,6 +13,7 @@ enum Main {
         "sequence": SequenceFuzz.run,
         "stanzas": StanzaFuzz.run,
         "jingle": JingleFuzz.run,
+        "socks5": SOCKS5Fuzz.run,
     ]
     /// libFuzzer's callback cannot carry it. Written once, before the loop.
     nonisolated(unsafe) static var target: ([UInt8]) throws -> Void = { _ in }

@@ -1,0 +1,1 @@
+../../../../XMPPTests/Fuzz/SOCKS5Fuzz.swift
