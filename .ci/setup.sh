@@ -79,7 +79,7 @@ need_python() {
 
 # What building and running a private XMPP server takes.
 need_everything() {
-    need_packages ca-certificates git iproute2 libstrophe-dev openssl prosody python3-venv
+    need_packages ca-certificates ejabberd git iproute2 libstrophe-dev openssl prosody python3-venv
     need_swift
     need_python
 }

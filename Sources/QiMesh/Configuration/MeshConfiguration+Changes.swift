@@ -6,6 +6,7 @@ extension MeshConfiguration {
         if other.device != device.taking(other.device) { names.append("device") }
         if `internal` != other.internal { names.append("internal") }
         names += Self.gatewayNames(gateway, other.gateway)
+        if paths != other.paths { names.append("paths") }
         if limits != other.limits { names.append("limits") }
         if log != other.log { names.append("log") }
         return names

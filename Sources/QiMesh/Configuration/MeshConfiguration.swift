@@ -16,6 +16,8 @@ public struct MeshConfiguration: Sendable {
     public var xmpp: [Account]
     /// The file that says who may do what, absolute; nil: `policy.yaml` beside the configuration, if there is one.
     public var policy: String?
+    /// The ways to other devices.
+    public var paths: MeshConfiguration.Paths
     /// Bounds.
     public var limits: Limits
     /// What is logged.
@@ -26,6 +28,7 @@ public struct MeshConfiguration: Sendable {
         device = MeshConfiguration.Device()
         `internal` = Internal()
         xmpp = []
+        paths = MeshConfiguration.Paths()
         limits = Limits()
         log = Log()
     }
@@ -52,7 +55,7 @@ public struct MeshConfiguration: Sendable {
 }
 
 extension MeshConfiguration: Decodable {
-    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, gateway, xmpp, policy, limits, log }
+    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, gateway, xmpp, policy, paths, limits, log }
 
     /// Decodes the whole document; used through ``load(_:)``, which turns decoding errors into places in the file.
     public init(from decoder: any Decoder) throws {
@@ -63,6 +66,7 @@ extension MeshConfiguration: Decodable {
         gateway = try container.decodeIfPresent(Gateway.self, forKey: .gateway)
         xmpp = try container.decodeIfPresent([Account].self, forKey: .xmpp) ?? xmpp
         policy = try container.path(.policy)
+        paths = try container.decodeIfPresent(MeshConfiguration.Paths.self, forKey: .paths) ?? paths
         limits = try container.decodeIfPresent(Limits.self, forKey: .limits) ?? limits
         log = try container.decodeIfPresent(Log.self, forKey: .log) ?? log
         var seen: Set<String> = []

@@ -21,6 +21,9 @@ package import QiMessaging
     /// Asks a device whether it is alive, and measures how long it takes to answer.
     /// - Parameter milliseconds: how long it may take, at most 600 000.
     func ping(_ device: String, milliseconds: Int) async throws(QiError) -> Answer<PingAnswer>
+    /// Which way calls to a device take, measured; opens a stream to it if there is none.
+    /// - Parameter use: `direct`, `proxy` or `in-band` keeps the stream on that path from now on, `auto` on the best one; empty leaves it.
+    func path(of device: String, use: String) async throws(QiError) -> Answer<DevicePathRow>
     /// What the computers of this robot are called, by machine id.
     func boards() async throws(QiError) -> Answer<[String: String]>
     /// The services that a device shows us.
@@ -218,6 +221,35 @@ package import QiMessaging
     package var rtt: Double
     /// Which way it took: `xmpp`, through the servers.
     package var path: String
+}
+
+/// Which way calls to a device take.
+@QiStruct package struct DevicePathRow: Hashable, Sendable {
+    package var jid: String
+    /// The kind in use; nil while there is none.
+    package var path: String?
+    /// There and back, in milliseconds; nil when no answer came.
+    package var rtt: Double?
+    /// Bytes per second each way, the most of two seconds of the last minute.
+    package var up: Double
+    package var down: Double
+    /// How often the stream has changed its path.
+    package var changes: Int
+    /// False for a device of a version that has one tunnel only.
+    package var stream: Bool
+    /// The kinds that are not in use, best first.
+    package var candidates: [PathCandidateRow]
+    /// What its owner could do.
+    package var advice: [String]
+}
+
+/// A kind of path that is not in use.
+@QiStruct package struct PathCandidateRow: Hashable, Sendable {
+    package var path: String
+    /// Why it is not; nil: it was not tried.
+    package var reason: String?
+    /// Seconds until it is tried again by itself.
+    package var again: Double?
 }
 
 /// What became of a contact.

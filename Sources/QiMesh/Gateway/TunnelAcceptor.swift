@@ -12,6 +12,8 @@ struct TunnelAcceptor: Sendable {
     let contacts: AccountContacts
     let keys: TunnelKeys
     let callsPerPeer: Int
+    /// What a path lets through now.
+    let width: @Sendable (PathKind) -> PathWidth
 
     func decide(_ offer: BytestreamOffer) -> BytestreamDecision {
         let device = "\(offer.from.bare)"
@@ -28,10 +30,11 @@ struct TunnelAcceptor: Sendable {
                     try judge(said, offer.from, key)
                 }
                 if isStream {
-                    try StreamPaths.prepare(channel, .inBand)
+                    let kind = MeshConfiguration.Paths.Kind(of: offer)
+                    try kind.prepare(channel)
                     try server.acceptPath(
-                        channel, from: device, by: .inBand, width: { StreamPaths.narrow }, callsInFlight: callsPerPeer, key: shown,
-                        judge: verify)
+                        channel, from: device, by: kind.path, width: { [width] in width(kind.path) }, callsInFlight: callsPerPeer,
+                        key: shown, judge: verify)
                 } else {
                     try server.accept(channel, from: device, callsInFlight: callsPerPeer, key: shown, judge: verify)
                 }

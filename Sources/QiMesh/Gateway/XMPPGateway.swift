@@ -18,6 +18,8 @@ final class XMPPGateway: Sendable {
     let issuer: TokenIssuer
     /// Tokens that are brought here.
     let pairing: TokenPairing
+    /// The ways that streams to devices may take.
+    let ways: PathNetworks
     private let callsPerPeer: Int
     /// How long calls may take to end when the node stops.
     private let stopTime: Duration
@@ -36,13 +38,15 @@ final class XMPPGateway: Sendable {
     init(
         account: MeshConfiguration.Account, password: @escaping @Sendable () throws(MeshError) -> Password,
         device: MeshConfiguration.Device, server: DirectoryServer, trust: TrustStore, identity: CurrentIdentity,
-        enrollments: EnrollmentStore? = nil, limits: MeshConfiguration.Limits, logger: Logger
+        enrollments: EnrollmentStore? = nil, ways: PathNetworks = PathNetworks(MeshConfiguration()), limits: MeshConfiguration.Limits,
+        logger: Logger
     ) throws(MeshError) {
         guard let jid = JID(account.jid) else { throw MeshError(.configuration, "\(account.jid) is not an XMPP address") }
         self.account = account
         state = Mutex(State(device: device))
         displacements = RareNotice("a tunnel made room for another", logger)
         announcer = ServiceAnnouncer(logger: logger)
+        self.ways = ways
         callsPerPeer = limits.callsPerPeer
         stopTime = limits.stop
         var configuration = XMPPConfiguration(
@@ -85,8 +89,10 @@ final class XMPPGateway: Sendable {
     func run() async throws {
         client.setDiscoItems { [weak self] _ in self?.discoItems ?? [] }
         client.setDiscoNode(MeshNamespaces.device) { [weak self] _ in await self?.description }
+        client.setSOCKS5Options(ways.options())
         let acceptor = TunnelAcceptor(
-            own: own, server: server, identity: identity, contacts: contacts, keys: keys, callsPerPeer: callsPerPeer)
+            own: own, server: server, identity: identity, contacts: contacts, keys: keys, callsPerPeer: callsPerPeer,
+            width: { [weak self] in self?.width(of: $0) ?? .wide })
         for application in [MeshNamespaces.tunnel, MeshNamespaces.stream] {
             client.setBytestreamHandler(applicationNamespace: application, on: server.loop.eventLoop) { acceptor.decide($0) }
         }

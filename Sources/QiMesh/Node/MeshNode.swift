@@ -167,7 +167,7 @@ public final class MeshNode: Service {
                 password: { () throws(MeshError) in
                     try configuration.passwordSource(of: account).password(for: account.jid, environment: environment)
                 }, device: device, server: server, trust: trust, identity: identity, enrollments: enrollments,
-                limits: configuration.limits, logger: logger)
+                ways: PathNetworks(configuration), limits: configuration.limits, logger: logger)
         }
         running.withLock { $0 = Running(server: server, accounts: accounts) }
         defer { running.withLock { $0 = nil } }
@@ -175,7 +175,7 @@ public final class MeshNode: Service {
         let started = current.value
         _ = accounts.take(started)
         if started.deviceName != configuration.deviceName { try await server.nameBoard(started.deviceName) }
-        try await server.connectDevices(through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss)
+        try await server.connectDevices(through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss, resume: configuration.paths.resume)
         let door = try publicDoor(policies, apps).map { StandingDoor($0, logger: logger) }
         self.door.withLock { $0 = door?.service }
         // What came meanwhile.

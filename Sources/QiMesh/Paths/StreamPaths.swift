@@ -1,13 +1,11 @@
 import NIOCore
 import QiMessaging
+import Synchronization
 import XMPP
 
 /// The paths that a stream to one contact may take, over the account that has it: each is a Jingle session of its own (XEP-0166), with TLS
 /// of its own, so that a path that works is never touched by the trial of another.
 final class StreamPaths: StreamPathSource {
-    /// An in-band path whose rate is not known.
-    static let narrow = PathWidth(piece: 2048, most: 256_000)
-
     private let gateway: XMPPGateway
     private let device: JID
     private let key: PeerKey
@@ -17,15 +15,16 @@ final class StreamPaths: StreamPathSource {
         self.gateway = gateway
         self.device = device
         self.key = key
+        kinds = gateway.ways.order.map(\.path)
     }
 
     private var name: String { "\(device)" }
 
-    let kinds = [PathKind.inBand]
+    let kinds: [PathKind]
 
     var refusal: QiError? { key.refusal.map { QiError(.denied, $0.message, hint: $0.hint) } }
 
-    func width(of kind: PathKind) -> PathWidth { kind == .inBand ? Self.narrow : .wide }
+    func width(of kind: PathKind) -> PathWidth { gateway.width(of: kind) }
 
     func open(
         _ kind: PathKind, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
@@ -35,29 +34,97 @@ final class StreamPaths: StreamPathSource {
             throw QiError(
                 .offline, "\(name) cannot be reached: this node is not connected to \(gateway.own.domain)", hint: "qimesh status")
         }
+        guard let way = MeshConfiguration.Paths.Kind(kind) else { throw QiError(.unsupported, "there is no way \(kind) to \(name)") }
         let resource = try await gateway.peers.awaitTunnelResource(of: device, name: name)
+        let transport = try transport(way, resource)
         do throws(XMPPError) {
             _ = try await gateway.client.openBytestream(
-                to: resource.jid, application: Element("description", namespace: MeshNamespaces.stream), on: eventLoop,
-                timeout: .seconds(20)
+                to: resource.jid, application: way.application, over: transport, on: eventLoop, timeout: .seconds(20)
             ) { [identity = gateway.identity, key] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try Self.prepare(channel, kind)
+                    try way.prepare(channel)
                     try identity.tls.addClientHandlers(to: channel, peer: key)
                     try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
                 }
                 .flatMap { install(channel) }
             }
-            gateway.peers.asked(device, answered: true)
+            if way == .inBand { gateway.peers.asked(device, answered: true) }
         } catch {
-            if error.code == .timedOut { gateway.peers.asked(device, answered: false) }
-            throw XMPPGateway.pathError(error, name)
+            if way == .inBand, error.code == .timedOut { gateway.peers.asked(device, answered: false) }
+            throw Self.error(error, name)
         }
     }
 
+    private func transport(_ way: MeshConfiguration.Paths.Kind, _ resource: PresenceResource) throws(QiError) -> BytestreamTransport {
+        guard way != .inBand else { return .inBand }
+        guard resource.disco?.has(Namespaces.socks5) == true else {
+            throw QiError(.unsupported, "\(name) takes no SOCKS5 bytestreams (paths.order there)")
+        }
+        guard let options = gateway.ways.options(for: way) else { throw QiError(.unsupported, "\(way.rawValue) is off (paths.order)") }
+        return .socks5(options)
+    }
+
+    /// What became of every candidate, in words.
+    private static func error(_ error: XMPPError, _ name: String) -> QiError {
+        guard let candidates = error.report?.candidates, !candidates.isEmpty else { return XMPPGateway.pathError(error, name) }
+        let words = candidates.prefix(8).map { "\($0)" }.joined(separator: "; ")
+        return QiError(.offline, "\(error.message): \(words)", cause: error)
+    }
+
+    private enum Namespaces {
+        /// XEP-0260 §3.
+        static let socks5 = "urn:xmpp:jingle:transports:s5b:1"
+    }
+}
+
+extension MeshConfiguration.Paths.Kind {
+    /// By which word the application of a session says what kind of path it is to be.
+    private static let attribute = "path"
+
+    init?(_ path: PathKind) { self.init(rawValue: path.name) }
+
+    /// What an offer is for; in-band for all that says nothing, since its bound on bytes is the narrowest.
+    init(of offer: BytestreamOffer) {
+        let said = offer.application[Self.attribute].flatMap { MeshConfiguration.Paths.Kind(rawValue: $0) }
+        self = offer.transport == .inBand ? .inBand : said == .proxy ? .proxy : .direct
+    }
+
+    var path: PathKind {
+        switch self {
+        case .direct: .direct
+        case .proxy: .proxy
+        case .inBand: .inBand
+        }
+    }
+
+    /// The application of a session that carries such a path.
+    var application: Element {
+        Element("description", namespace: MeshNamespaces.stream, attributes: [Self.attribute: rawValue])
+    }
+
     /// What comes later can pass only what has not been given to the path yet: a narrow one is given one piece at a time.
-    static func prepare(_ channel: any Channel, _ kind: PathKind) throws {
-        guard kind == .inBand else { return }
-        try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .init(low: 1, high: 1))
+    func prepare(_ channel: any Channel) throws {
+        switch self {
+        case .inBand: try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .init(low: 1, high: 1))
+        case .proxy, .direct: try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+        }
+    }
+}
+
+extension PathKind {
+    /// A TCP connection between two devices.
+    static let direct = PathKind("direct")
+    /// Through a proxy of a server (XEP-0065).
+    static let proxy = PathKind("proxy")
+}
+
+extension XMPPGateway {
+    /// What a path lets through now.
+    func width(of kind: PathKind) -> PathWidth {
+        guard kind == .inBand else { return .wide }
+        let rate = client.inBandStatus.bytesPerSecondUp.map(Double.init)
+        // A quarter of a second at a time, so that what comes later waits for no longer.
+        let piece = min(max(rate.map { Int($0 / 4) } ?? 2048, 256), 4000)
+        return PathWidth(piece: piece, most: ways.inBandMax, rate: rate)
     }
 }

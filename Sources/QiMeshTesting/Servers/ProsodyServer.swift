@@ -39,7 +39,8 @@ public final class ProsodyServer: Sendable {
     ///   - extraConfig: Lines for the global part of Prosody's configuration; none may repeat a setting of this fixture.
     ///   - modules: Modules beside the usual ones, for example `stanza_debug`.
     ///   - ownModules: Modules of the test, by name, as Lua text; they are in use.
-    ///   - users: Accounts (`name@mesh.test`) that may use its SOCKS5 proxy (mod_proxy65), all for an empty list; nil for a server without one.
+    ///   - users: Accounts (`name@mesh.test`) that may use its SOCKS5 proxy (mod_proxy65), all for an empty list; nil for a server
+    ///     without one.
     ///   - logLevel: Least severe level in ``log``; `debug` with `stanza_debug` shows every stanza.
     /// - Throws: ``ServerFailure``.
     public static func start(

@@ -55,13 +55,18 @@ struct StreamStateMachine {
     /// - Parameters:
     ///   - peer: frames of ours that the peer has, and the bytes that it takes unconfirmed.
     ///   - first: the number of the first frame that the peer sends on it.
+    ///   - question: after how much silence it is asked, with something unanswered; nil: as the limits say.
     /// - Throws: when the peer cannot be right.
-    mutating func attached(peer: (received: UInt64, window: Int), first: UInt64, at now: NIODeadline) throws(StreamFault) {
+    mutating func attached(
+        peer: (received: UInt64, window: Int), first: UInt64, question: TimeAmount? = nil, at now: NIODeadline
+    ) throws(StreamFault) {
         guard first <= receiver.received else { throw StreamFault("it begins with frame \(first), and \(receiver.received) have come") }
         try sender.resume(from: peer.received, window: peer.window)
         receiver.resume(from: first)
         if receiver.hasNews { confirmationDue = now }
-        path = .attached(StreamLiveness(limits.liveness, at: now))
+        var times = limits.liveness
+        times.question = question ?? times.question
+        path = .attached(StreamLiveness(times, at: now))
         pong = nil
         ping = nil
         _ = tick(at: now)
@@ -187,15 +192,5 @@ struct StreamStateMachine {
             guard receiver.hasNews, let due = confirmationDue else { return next }
             return max(now, min(next, due))
         }
-    }
-}
-
-extension ConnectionLimits {
-    /// Those of a device stream that carries such a connection.
-    func stream(resume: TimeAmount) -> StreamStateMachine.Limits {
-        var limits = StreamStateMachine.Limits()
-        limits.receiving.message = maximumPayload + MessageHeader.length
-        limits.resume = resume
-        return limits
     }
 }

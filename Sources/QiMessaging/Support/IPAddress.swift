@@ -41,6 +41,20 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
         }
     }
 
+    /// Whether it is link-local (RFC 3927, RFC 4291 §2.5.6): it means something with its interface only.
+    public var isLinkLocal: Bool {
+        bytes.count == 4 ? bytes[0] == 169 && bytes[1] == 254 : bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80
+    }
+
+    /// Whether it means no machine, or any (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
+    public var isUnspecified: Bool { bytes.count == 4 ? bytes[0] == 0 : bytes.allSatisfy { $0 == 0 } }
+
+    /// Whether it means more than one machine (RFC 5771, RFC 4291 §2.7, and broadcast).
+    public var isMulticast: Bool { bytes.count == 4 ? bytes[0] >= 224 : bytes[0] == 0xFF }
+
+    /// Whether clouds answer there with a machine's secrets: 169.254.169.254, fd00:ec2::254.
+    public var isCloudMetadata: Bool { self == IPAddress("169.254.169.254") || self == IPAddress("fd00:ec2::254") }
+
     /// What counts as one place: the address, and of IPv6 the network, from which one host has addresses without number.
     var place: [UInt8] { bytes.count == 16 ? Array(bytes.prefix(8)) : bytes }
 

@@ -181,8 +181,7 @@ final class JingleFuzz {
             let plan = ChannelPlan(eventLoop: loop) { channel, _ in channel.eventLoop.makeSucceededVoidFuture() } completion: { _ in }
             bytestreams.jingle.open(
                 to: peer, application: Element("description", namespace: Self.namespace),
-                over: .socks5(SOCKS5Options(addresses: { ["192.0.2.1"] }, permits: { _ in nil })), deadline: clock.now + .seconds(5),
-                plan: plan)
+                over: .socks5(SOCKS5Options(addresses: { ["192.0.2.1"] }, permits: { _ in nil })), timeout: .seconds(5), plan: plan)
         case 0:
             bytestreams.jingle.open(
                 to: peer, application: Element("description", namespace: Self.namespace), on: loop, timeout: .seconds(5),

@@ -284,7 +284,8 @@ import Testing
     @Test func anyOrderOfEventsKeepsTheRules() throws {
         var generator = SplitMix(state: 7)
         let theirs = [
-            try Self.candidate("a", 2000), try Self.candidate("b", 1000), try Self.candidate("ours", 30, .proxy), try Self.candidate("d", 10),
+            try Self.candidate("a", 2000), try Self.candidate("b", 1000), try Self.candidate("ours", 30, .proxy),
+            try Self.candidate("d", 10),
         ]
         for _ in 0..<20_000 {
             var machine = Machine(

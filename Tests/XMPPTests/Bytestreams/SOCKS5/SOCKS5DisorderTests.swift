@@ -150,7 +150,7 @@ import Testing
             recorder.completed($0)
         }
         pair.robot.bytestreams.jingle.open(
-            to: pair.desk.jid, application: JoinedPair.application, over: .socks5(options), deadline: pair.now + .seconds(30), plan: plan)
+            to: pair.desk.jid, application: JoinedPair.application, over: .socks5(options), timeout: .seconds(30), plan: plan)
         pair.settle()
     }
 

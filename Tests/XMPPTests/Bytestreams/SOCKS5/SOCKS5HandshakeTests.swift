@@ -35,7 +35,8 @@ import Testing
 
     @Test(arguments: [1, 2, 3, 7, 1000]) func clientConnectsHoweverTheServersBytesAreCut(_ pieces: Int) throws {
         let client = try Client(domain: Self.name, port: 0)
-        for reply in [Self.reply, [5, 0, 0, 1, 127, 0, 0, 1, 0, 0], [5, 0, 0, 4] + [UInt8](repeating: 0, count: 18), [5, 0, 0, 3, 0, 0, 0]] {
+        let (ipv4, ipv6) = ([5, 0, 0, 1, 127, 0, 0, 1, 0, 0] as [UInt8], [5, 0, 0, 4] + [UInt8](repeating: 0, count: 18))
+        for reply in [Self.reply, ipv4, ipv6, [5, 0, 0, 3, 0, 0, 0]] {
             let (sent, end) = Self.run(client, [5, 0] + reply, pieces: pieces)
             #expect(sent == [[5, 1, 0], Self.request])
             #expect(end == "connected 0")

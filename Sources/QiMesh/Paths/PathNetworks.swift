@@ -1,0 +1,65 @@
+import QiMessaging
+import XMPP
+
+/// Which addresses of this device are offered to contacts, and which of theirs are dialled: a contact must not make us knock on doors for
+/// it, neither on this machine nor on the robot's own network.
+struct PathNetworks: Sendable {
+    private let paths: MeshConfiguration.Paths
+    /// The kinds that are on, best first.
+    var order: [MeshConfiguration.Paths.Kind] { paths.order }
+    /// The longest argument or result that takes its time on an in-band path, in bytes.
+    var inBandMax: Int { paths.inBandMax }
+    /// The interfaces of the robot's own network.
+    private let internalNames: [String]
+
+    init(_ configuration: MeshConfiguration) {
+        paths = configuration.paths
+        internalNames = (configuration.internal.interfaces ?? []).filter { $0 != "lo" }
+    }
+
+    /// What SOCKS5 bytestreams may do.
+    ///
+    /// - Parameter kind: the one kind that an opener wants; nil: all that are on.
+    func options(for kind: MeshConfiguration.Paths.Kind? = nil) -> SOCKS5Options? {
+        let options = SOCKS5Options(
+            allowsDirect: paths.order.contains(.direct) && (kind ?? .direct) == .direct,
+            allowsProxy: paths.order.contains(.proxy) && (kind ?? .proxy) == .proxy,
+            addresses: { self.offered(Self.current) }, permits: { self.refusal(of: $0, Self.current) })
+        return options.isOn ? options : nil
+    }
+
+    /// The machine's addresses now; none when they cannot be listed, and then nothing is offered or dialled.
+    private static var current: InternalInterfaces? {
+        // Why is of no use here: the next attempt looks again.
+        try? InternalInterfaces.current()
+    }
+
+    /// Addresses to offer: IPv4 first, then global IPv6, then link-local ones with their scope.
+    func offered(_ machine: InternalInterfaces?) -> [String] {
+        let usable = (machine?.addresses ?? []).filter { own in
+            if own.address.isLoopback { return false }
+            return paths.interfaces?.contains(own.interface) ?? !internalNames.contains(own.interface)
+        }
+        func rank(_ address: IPAddress) -> Int { address.bytes.count == 4 ? 0 : address.isLinkLocal ? 2 : 1 }
+        return usable.sorted { rank($0.address) < rank($1.address) }.map { own in
+            own.address.isLinkLocal && own.address.bytes.count == 16 ? "\(own.address)%\(own.interface)" : "\(own.address)"
+        }
+    }
+
+    /// Why an address of a contact, or of a proxy, is not dialled; nil when it may be.
+    func refusal(of text: String, _ machine: InternalInterfaces?) -> String? {
+        guard let machine else { return "this machine's own addresses are not known" }
+        guard let address = IPAddress(text) else {
+            return "it is no address"
+        }
+        if address.isLoopback || address.isUnspecified { return "it is inside this machine" }
+        if address.isMulticast { return "it is no address of one machine" }
+        if machine.addresses.contains(where: { $0.address == address }) { return "it is this machine's own" }
+        if address.isCloudMetadata { return "such addresses serve secrets of a cloud machine" }
+        let inside = machine.named(internalNames).networks
+        if !paths.reachesInternal, inside.contains(where: { $0.contains(address) }) {
+            return "it is on the robot's own network (internal.interfaces); to allow it: paths.internal: true"
+        }
+        return nil
+    }
+}
