@@ -36,8 +36,9 @@ extension MeshConfiguration.Paths: Decodable {
     /// Decodes the section `paths`.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.strictContainer(CodingKeys.self, advice: ["inband-max": "it is called in-band-max"])
-        for (index, name) in (try container.decodeIfPresent([String].self, forKey: .order) ?? []).enumerated() {
-            if index == 0 { order = [] }
+        let names = try container.decodeIfPresent([String].self, forKey: .order)
+        if names != nil { order = [] }
+        for (index, name) in (names ?? []).enumerated() {
             guard let kind = Kind(rawValue: name), !order.contains(kind) else {
                 let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
                 throw container.wrong(.order, index: index, "\"\(name)\" is not one of \(known), each once")

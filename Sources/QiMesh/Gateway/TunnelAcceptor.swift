@@ -17,11 +17,12 @@ struct TunnelAcceptor: Sendable {
 
     func decide(_ offer: BytestreamOffer) -> BytestreamDecision {
         let device = "\(offer.from.bare)"
-        if server.isStopping { return .decline(reason: "this node is stopping") }
+        let isStream = offer.application.namespace == MeshNamespaces.stream
+        // Answers that are on their way may need another path.
+        if server.isStopping, !isStream || !server.hasStream(of: device) { return .decline(reason: "this node is stopping") }
         if let refusal = refusalByPolicy(of: device) { return .decline(reason: refusal) }
         let key = keys.incoming(device)
-        let isStream = offer.application.namespace == MeshNamespaces.stream
-        return .accept { channel in
+        return .acceptReporting { channel, report in
             channel.eventLoop.makeCompletedFuture {
                 try identity.tls.addServerHandlers(to: channel, peer: key)
                 try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
@@ -30,10 +31,10 @@ struct TunnelAcceptor: Sendable {
                     try judge(said, offer.from, key)
                 }
                 if isStream {
-                    let kind = MeshConfiguration.Paths.Kind(of: offer)
+                    let kind = MeshConfiguration.Paths.Kind(report)
                     try kind.prepare(channel)
                     try server.acceptPath(
-                        channel, from: device, by: kind.path, width: { [width] in width(kind.path) }, callsInFlight: callsPerPeer,
+                        channel, from: device, program: "\(offer.from)", by: kind.path, width: { [width] in width(kind.path) }, callsInFlight: callsPerPeer,
                         key: shown, judge: verify)
                 } else {
                     try server.accept(channel, from: device, callsInFlight: callsPerPeer, key: shown, judge: verify)

@@ -16,7 +16,12 @@ extension NodeControl {
     func watchDevices(since version: String?, seconds: Int) async -> Answer<DeviceListing> {
         await Answer {
             guard (0...60).contains(seconds) else { throw QiError(.invalid, "a look may take up to 60 s") }
-            if let version { await unchanged(version, for: .seconds(seconds)) }
+            if let version {
+                let begin = ContinuousClock.now
+                await unchanged(version, for: .seconds(seconds))
+                // A device that comes and goes must not have all others asked all the time. Ends early by the cancellation only.
+                try? await Task.sleep(until: begin + .seconds(min(seconds, 1)), clock: .continuous)
+            }
             // Before the rows: what changes meanwhile is told next time.
             let version = devicesVersion
             return DeviceListing(version: version, devices: try await rows())

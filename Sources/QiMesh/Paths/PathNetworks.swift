@@ -38,13 +38,17 @@ struct PathNetworks: Sendable {
     func offered(_ machine: InternalInterfaces?) -> [String] {
         let usable = (machine?.addresses ?? []).filter { own in
             if own.address.isLoopback { return false }
-            return paths.interfaces?.contains(own.interface) ?? !internalNames.contains(own.interface)
+            let name = Self.interface(own.interface)
+            return paths.interfaces?.contains(name) ?? !internalNames.contains(name)
         }
         func rank(_ address: IPAddress) -> Int { address.bytes.count == 4 ? 0 : address.isLinkLocal ? 2 : 1 }
         return usable.sorted { rank($0.address) < rank($1.address) }.map { own in
             own.address.isLinkLocal && own.address.bytes.count == 16 ? "\(own.address)%\(own.interface)" : "\(own.address)"
         }
     }
+
+    /// An interface without the label that an IPv4 address may have there (`eth0:1`).
+    private static func interface(_ name: String) -> String { String(name.prefix { $0 != ":" }) }
 
     /// Why an address of a contact, or of a proxy, is not dialled; nil when it may be.
     func refusal(of text: String, _ machine: InternalInterfaces?) -> String? {
@@ -56,10 +60,18 @@ struct PathNetworks: Sendable {
         if address.isMulticast { return "it is no address of one machine" }
         if machine.addresses.contains(where: { $0.address == address }) { return "it is this machine's own" }
         if address.isCloudMetadata { return "such addresses serve secrets of a cloud machine" }
-        let inside = machine.named(internalNames).networks
-        if !paths.reachesInternal, inside.contains(where: { $0.contains(address) }) {
+        if address.holdsIPv4 { return "it stands for an IPv4 address elsewhere, which has to be named itself" }
+        if !paths.reachesInternal, isInternal(address, text, machine) {
             return "it is on the robot's own network (internal.interfaces); to allow it: paths.internal: true"
         }
         return nil
+    }
+
+    /// Whether an address is on a network of the internal interfaces: a link-local one by its scope, for all such networks are called alike.
+    private func isInternal(_ address: IPAddress, _ text: String, _ machine: InternalInterfaces) -> Bool {
+        if address.isLinkLocal, address.bytes.count == 16, let scope = text.split(separator: "%").dropFirst().first {
+            return internalNames.contains(String(scope))
+        }
+        return machine.addresses.contains { internalNames.contains(Self.interface($0.interface)) && $0.network.contains(address) }
     }
 }

@@ -9,8 +9,10 @@ final class StreamPaths: StreamPathSource {
     private let gateway: XMPPGateway
     private let device: JID
     private let key: PeerKey
+    /// The program that the first path leads to: another one of the same account knows nothing of the stream.
+    private let program = Mutex<JID?>(nil)
 
-    /// - Parameter key: takes the keys that the device shows on all its paths, which are one, or the path is refused.
+    /// - Parameter key: takes the key that the device shows on the first path; on others it has to show the same.
     init(to device: JID, over gateway: XMPPGateway, key: PeerKey) {
         self.gateway = gateway
         self.device = device
@@ -24,6 +26,10 @@ final class StreamPaths: StreamPathSource {
 
     var refusal: QiError? { key.refusal.map { QiError(.denied, $0.message, hint: $0.hint) } }
 
+    var isAway: Bool {
+        gateway.client.state.isOnline && !gateway.peers.isSettling && gateway.peers.tunnelResource(of: device) == nil
+    }
+
     func width(of kind: PathKind) -> PathWidth { gateway.width(of: kind) }
 
     func open(
@@ -35,8 +41,9 @@ final class StreamPaths: StreamPathSource {
                 .offline, "\(name) cannot be reached: this node is not connected to \(gateway.own.domain)", hint: "qimesh status")
         }
         guard let way = MeshConfiguration.Paths.Kind(kind) else { throw QiError(.unsupported, "there is no way \(kind) to \(name)") }
-        let resource = try await gateway.peers.awaitTunnelResource(of: device, name: name)
+        let resource = try await resource()
         let transport = try transport(way, resource)
+        let key = key.fingerprint == nil ? key : later
         do throws(XMPPError) {
             _ = try await gateway.client.openBytestream(
                 to: resource.jid, application: way.application, over: transport, on: eventLoop, timeout: .seconds(20)
@@ -55,6 +62,27 @@ final class StreamPaths: StreamPathSource {
         }
     }
 
+    /// The program to reach.
+    private func resource() async throws(QiError) -> PresenceResource {
+        let found = try await gateway.peers.awaitTunnelResource(of: device, name: name)
+        guard let known = program.withLock({ known in
+            known = known ?? found.jid
+            return known
+        }), known != found.jid else { return found }
+        guard let same = gateway.client.resources(of: device).first(where: { $0.jid == known && $0.isAvailable }) else {
+            throw QiError(.offline, "\(known) is offline")
+        }
+        return same
+    }
+
+    /// The key of a further path: compared with the one that is known, and with that of the first path, which may not be pinned yet.
+    private var later: PeerKey {
+        PeerKey { [key, name, outgoing = gateway.keys.outgoing(name)] shown throws(MeshError) in
+            guard shown == key.fingerprint else { throw MeshError(.trust, "what answers there is not \(name): it shows another key") }
+            guard outgoing.examined(.success(shown)) else { throw outgoing.refusal ?? MeshError(.trust, "the key of \(name) is refused") }
+        }
+    }
+
     private func transport(_ way: MeshConfiguration.Paths.Kind, _ resource: PresenceResource) throws(QiError) -> BytestreamTransport {
         guard way != .inBand else { return .inBand }
         guard resource.disco?.has(Namespaces.socks5) == true else {
@@ -64,11 +92,9 @@ final class StreamPaths: StreamPathSource {
         return .socks5(options)
     }
 
-    /// What became of every candidate, in words.
+    /// Where none of the candidates works, the message has them all.
     private static func error(_ error: XMPPError, _ name: String) -> QiError {
-        guard let candidates = error.report?.candidates, !candidates.isEmpty else { return XMPPGateway.pathError(error, name) }
-        let words = candidates.prefix(8).map { "\($0)" }.joined(separator: "; ")
-        return QiError(.offline, "\(error.message): \(words)", cause: error)
+        error.code == .noPath ? QiError(.offline, error.message, cause: error) : XMPPGateway.pathError(error, name)
     }
 
     private enum Namespaces {
@@ -83,11 +109,8 @@ extension MeshConfiguration.Paths.Kind {
 
     init?(_ path: PathKind) { self.init(rawValue: path.name) }
 
-    /// What an offer is for; in-band for all that says nothing, since its bound on bytes is the narrowest.
-    init(of offer: BytestreamOffer) {
-        let said = offer.application[Self.attribute].flatMap { MeshConfiguration.Paths.Kind(rawValue: $0) }
-        self = offer.transport == .inBand ? .inBand : said == .proxy ? .proxy : .direct
-    }
+    /// What a bytestream came to be; in-band for all that says nothing, since its bound on bytes is the narrowest.
+    init(_ report: BytestreamReport) { self = (report.kind?.rawValue).flatMap { Self(rawValue: $0) } ?? .inBand }
 
     var path: PathKind {
         switch self {

@@ -42,17 +42,25 @@ struct Path: NodeVerb {
             var wanted = use ?? ""
             repeat {
                 let now = wanted
-                let status = try await control.ask(limit: .seconds(45), device: contact) { try await $0.path(of: contact, use: now) }
+                let status = try await control.ask(limit: .seconds(75), device: contact) { try await $0.path(of: contact, use: now) }
                 wanted = ""
-                show(status, console)
-                if let required, !Self.fulfils(status.path, required) {
-                    throw CommandFailure(
-                        .unmet, "the path to \(device) is \(status.path ?? "none"), and \(required) is required",
-                        hint: "qimesh path \(word: device)")
-                }
+                let unmet = unmet(status, now)
+                if unmet == nil || !console.json { show(status, console) }
+                if let unmet { throw unmet }
                 if watch { try await pause() }
             } while watch
         }
+    }
+
+    /// What is not as it was asked for.
+    private func unmet(_ status: DevicePathRow, _ use: String) -> CommandFailure? {
+        let path = status.path ?? "none"
+        if let required, !Self.fulfils(status.path, required) {
+            return CommandFailure(.unmet, "the path to \(device) is \(path), and \(required) is required", hint: "qimesh path \(word: device)")
+        }
+        guard Self.ranks.contains(use), use != path else { return nil }
+        let reason = status.candidates.first { $0.path == use }?.reason.map { ": \($0)" } ?? ""
+        return CommandFailure(.unmet, "\(use) does not work to \(device), which is reached \(path)\(reason)", hint: "qimesh path \(word: device) --use auto")
     }
 
     private func pause() async throws(CommandFailure) {

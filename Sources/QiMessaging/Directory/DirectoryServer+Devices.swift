@@ -41,24 +41,29 @@ extension DirectoryServer {
     /// this directory's.
     ///
     /// - Parameters:
+    ///   - program: the full address of the program there that opens it.
     ///   - path: what kind it is.
     ///   - width: what it lets through.
     ///   - key: the key that the path's TLS has proven, known when the first bytes come; nil: none, and the path is refused.
     ///   - judge: as there, for the first path.
     public func acceptPath(
-        _ channel: any Channel, from device: String, by path: PathKind, width: @escaping @Sendable () -> PathWidth = { .wide },
+        _ channel: any Channel, from device: String, program: String, by path: PathKind, width: @escaping @Sendable () -> PathWidth = { .wide },
         callsInFlight: Int,
         key: @escaping @Sendable () -> String?,
         judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
     ) throws {
         let (directory, bus) = (directory.value, loop.bus)
         let side = directory.streams.side(
-            of: { StreamPath($0, path, width: width) }, from: device, key: key
-        ) { stream in
+            of: { StreamPath($0, path, width: width) }, from: device, program: program, key: key
+        ) { [self] stream in
+            if isStopping { throw QiError(.offline, "this node is stopping") }
             try Self.serve(stream, device, path, directory, bus, callsInFlight: callsInFlight, key: key, judge: judge)
         }
         try channel.pipeline.syncOperations.addHandler(StreamPathHandler(side))
     }
+
+    /// Whether a device has a stream open here, which may go on over another path. On this directory's loop.
+    public func hasStream(of device: String) -> Bool { !directory.value.streams.streams(of: device).isEmpty }
 
     private static func serve(
         _ channel: any Channel, _ device: String, _ path: PathKind, _ directory: ServiceDirectory, _ bus: Bus, callsInFlight: Int,

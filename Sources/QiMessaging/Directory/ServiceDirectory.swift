@@ -124,6 +124,7 @@ final class ServiceDirectory: ConnectionOwner {
     func dropDevice(_ device: String, _ error: QiError) {
         gateway?.drop(device, error)
         for connection in deviceConnections where connection.origin.device == device { connection.close(.refused(error)) }
+        streams.drop(device, error)
     }
 
     // MARK: - Connections

@@ -92,6 +92,8 @@ final class DeviceLink: ConnectionOwner {
         }
         connection?.close(.refused(error))
         opening?.connection.close(.refused(error))
+        // At once, without what waits.
+        ladder?.stream.fail(error)
     }
 
     /// Something changed there, or in what we know of the device: the next attempt may end otherwise.
@@ -184,7 +186,6 @@ extension DeviceLink: RemoteDirectoryUser {
         if let refusal, NIODeadline.now() < refusal.end { throw refusal.error }
         refusal = nil
         ladder = nil
-        let end = NIODeadline.now() + Self.setUpTime
         let attempt = try paths.attempt(device)
         do throws(QiError) {
             let connection =
@@ -193,10 +194,12 @@ extension DeviceLink: RemoteDirectoryUser {
                 } else {
                     try await openTunnel(attempt)
                 }
-            watch(connection, until: end)
+            // From here on: a bytestream waits for its turn before.
+            watch(connection, until: .now() + Self.setUpTime)
             do throws(QiError) {
                 try await connection.opened()
                 try attempt.verify(connection.remoteCapabilities)
+                ladder?.climb()
                 return connection
             } catch {
                 connection.close(.setUpFailed(error))
@@ -220,7 +223,7 @@ extension DeviceLink: RemoteDirectoryUser {
         } catch {
             throw error as? QiError ?? QiError(.disconnected, "the stream to \(device) could not be made", cause: error)
         }
-        let ladder = PathLadder(bus: bus, stream: stream, to: device, source: source)
+        let ladder = PathLadder(bus: bus, stream: stream, to: device, source: source, patience: pathLoss)
         self.ladder = ladder
         try await ladder.open()
         return connection

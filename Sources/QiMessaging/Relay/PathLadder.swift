@@ -12,8 +12,12 @@ final class PathLadder {
     private var first: ((Result<Void, QiError>) -> Void)?
     private var sleeper: UnsafeContinuation<Void, Never>?
     private var hasNews = false
+    /// How long calls wait for a device that is away, which may come back: shorter than for a path to one that is there.
+    private let patience: TimeAmount
+    private var awaySince: NIODeadline?
 
-    init(bus: Bus, stream: StreamChannel, to device: String, source: any StreamPathSource) {
+    init(bus: Bus, stream: StreamChannel, to device: String, source: any StreamPathSource, patience: TimeAmount) {
+        self.patience = patience
         self.bus = bus
         self.stream = stream
         self.device = device
@@ -67,7 +71,7 @@ final class PathLadder {
         while !stream.isOver, !bus.isShutDown {
             hasNews = false
             switch machine.next(at: .now()) {
-            case .attempt(let kind): await attempt(kind)
+            case .attempt(let kind): bus.enqueue { [self] in await attempt(kind) }
             case .wait(let deadline): await sleep(until: deadline)
             }
         }
@@ -93,12 +97,24 @@ final class PathLadder {
     private nonisolated(nonsending) func attempt(_ kind: PathKind) async {
         do throws(QiError) {
             try await reach(by: kind)
-            bus.logger.info("path in use", metadata: stream.metadata([LogKeys.peer: "\(device)", LogKeys.path: "\(kind)"]))
-            machine.attached(kind, at: .now())
             answerFirst(.success(()))
         } catch {
-            failed(kind, source.refusal ?? error)
+            failed(kind, first == nil ? error : source.refusal ?? error)
         }
+        wake()
+    }
+
+    /// The stream has gone over to this path, just now.
+    private func attached(_ kind: PathKind) {
+        bus.logger.info("path in use", metadata: stream.metadata([LogKeys.peer: "\(device)", LogKeys.path: "\(kind)"]))
+        awaySince = nil
+        machine.attached(kind, at: .now())
+    }
+
+    /// The device has proven who it is: better paths may be tried.
+    func climb() {
+        machine.climb()
+        wake()
     }
 
     private func failed(_ kind: PathKind, _ error: QiError) {
@@ -109,18 +125,36 @@ final class PathLadder {
             answerFirst(.failure(error))
             return stream.fail(error)
         }
+        if endsForAbsence() {
+            return stream.fail(QiError(.offline, "\(device) went away, and did not come back within \(Duration(patience).text)", cause: error))
+        }
+        // An attempt that fails harms no path that works.
+        guard stream.path == nil else { return }
         switch error.code {
         case .conflict:
             stream.fail(QiError(.disconnected, "\(device) was started again, or gave the stream up", cause: error))
-        case .denied: stream.fail(error)
+        case .denied where error.message.hasPrefix("denied: "): stream.fail(error)
         default: break
         }
+    }
+
+    /// Whether there has been no path for as long as the device is away, and that is too long.
+    private func endsForAbsence() -> Bool {
+        guard stream.path == nil, source.isAway else {
+            awaySince = nil
+            return false
+        }
+        let now = NIODeadline.now()
+        let since = awaySince ?? now
+        awaySince = since
+        // The next attempt would come too late.
+        return now - since >= patience - PathLadderStateMachine.urgent.most
     }
 
     /// Opens a path and takes the stream over to it.
     private nonisolated(nonsending) func reach(by kind: PathKind) async throws(QiError) {
         let isNew = first != nil
-        let result = NIOLoopBoundBox<Result<Void, QiError>?>.makeEmptyBox(valueType: Result<Void, QiError>.self, eventLoop: bus.eventLoop)
+        let greeting = NIOLoopBound(Greeting(), eventLoop: bus.eventLoop)
         let own = NIOLoopBound(self, eventLoop: bus.eventLoop)
         let source = source
         try await source.open(kind, on: bus.eventLoop) { channel in
@@ -130,18 +164,34 @@ final class PathLadder {
                     ladder.stream, isNew ? .open : .resume, instance: StreamInstance.own,
                     path: { StreamPath($0, kind) { source.width(of: kind) } }
                 ) {
-                    result.value = $0
-                    own.value.wake()
+                    if case .success = $0 { own.value.attached(kind) }
+                    greeting.value.ended($0)
                 }
                 try channel.pipeline.syncOperations.addHandler(StreamPathHandler(opener))
             }
         }
-        while result.value == nil, !stream.isOver {
-            hasNews = false
-            await sleep(until: nil)
+        try await greeting.value.result().get()
+    }
+}
+
+/// What the greeting on one path came to; the path ends it in time (``StreamPathHandler``).
+private final class Greeting {
+    private var outcome: Result<Void, QiError>?
+    private var waiter: UnsafeContinuation<Void, Never>?
+
+    func ended(_ result: Result<Void, QiError>) {
+        outcome = outcome ?? result
+        waiter?.resume()
+        waiter = nil
+    }
+
+    nonisolated(nonsending) func result() async -> Result<Void, QiError> {
+        // All inside, for the end may come on the way there.
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            if outcome != nil { return continuation.resume() }
+            waiter = continuation
         }
-        guard let outcome = result.value else { throw QiError(.disconnected, "the stream to \(device) was closed") }
-        try outcome.get()
+        return outcome ?? .failure(QiError(.disconnected, "the path was not greeted"))
     }
 }
 

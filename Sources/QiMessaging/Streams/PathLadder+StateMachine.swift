@@ -20,16 +20,18 @@ struct PathLadderStateMachine {
     }
 
     /// Pauses after failures while there is no path at all.
-    static let urgent = (first: TimeAmount.milliseconds(500), most: TimeAmount.seconds(10))
+    static let urgent = (first: TimeAmount.milliseconds(500), most: TimeAmount.seconds(5))
     /// Pauses after failures to find a better path.
     static let patient = (first: TimeAmount.seconds(30), most: TimeAmount.minutes(10))
     /// A path that lived for less counts as one that failed.
-    static let shortest = TimeAmount.seconds(10)
+    static let shortest = TimeAmount.seconds(60)
 
     /// Best first; the last is the fallback.
     private(set) var rungs: [Rung]
     private(set) var current: PathKind?
-    private(set) var trying: PathKind?
+    private(set) var trying: Set<PathKind> = []
+    /// Whether better paths than the fallback may be tried: the device has proven itself on the first one.
+    private(set) var mayClimb = false
     /// The only kind that is tried; nil: all.
     private(set) var only: PathKind?
     /// Attempts at that kind that failed.
@@ -46,17 +48,23 @@ struct PathLadderStateMachine {
 
     /// What to do now.
     mutating func next(at now: NIODeadline) -> OnNext {
-        guard trying == nil else { return .wait(until: nil) }
-        let wanted = wanted
+        // The fallback does not wait for an attempt at another path, when there is none.
+        let wanted = wanted.filter { trying.isEmpty || (current == nil && $0.kind == fallback && !trying.contains($0.kind)) }
         if let rung = wanted.first(where: { $0.notBefore.map { $0 <= now } ?? true }) {
-            trying = rung.kind
+            trying.insert(rung.kind)
             return .attempt(rung.kind)
         }
         return .wait(until: wanted.compactMap(\.notBefore).min())
     }
 
+    private var fallback: PathKind? { rungs.last?.kind }
+
+    /// The device has proven who it is: better paths are tried from now on.
+    mutating func climb() { mayClimb = true }
+
     /// What is to be tried, first things first.
     private var wanted: [Rung] {
+        guard mayClimb else { return current == nil ? rungs.suffix(1) : [] }
         if let only { return current == only ? [] : rungs.filter { $0.kind == only } }
         guard let current else { return (rungs.last.map { [$0] } ?? []) + rungs.dropLast() }
         return Array(rungs.prefix { $0.kind != current })
@@ -64,12 +72,11 @@ struct PathLadderStateMachine {
 
     /// The stream goes on over this path.
     mutating func attached(_ kind: PathKind, at now: NIODeadline) {
-        if trying == kind { trying = nil }
+        trying.remove(kind)
         let isFirst = current == nil
         current = kind
         change(kind) {
             $0.reason = nil
-            $0.failures = 0
             $0.attachedAt = now
         }
         // What failed in haste is given its time.
@@ -83,26 +90,32 @@ struct PathLadderStateMachine {
     mutating func lost(_ kind: PathKind, _ reason: String, at now: NIODeadline) {
         guard current == kind else { return }
         current = nil
+        let isFallback = kind == fallback
         change(kind) {
             let lived = $0.attachedAt.map { now - $0 } ?? .zero
             $0.attachedAt = nil
             $0.reason = reason
-            guard lived < Self.shortest else { return $0.notBefore = nil }
+            $0.notBefore = nil
+            guard lived < Self.shortest else { return $0.failures = 0 }
+            $0.notBefore = now + (isFallback ? Self.urgent.first : Self.pause(Self.patient, $0.failures))
             $0.failures += 1
-            $0.notBefore = now + Self.urgent.first
         }
     }
 
     /// The attempt failed.
     mutating func failed(_ kind: PathKind, _ reason: String, at now: NIODeadline) {
-        if trying == kind { trying = nil }
+        trying.remove(kind)
         if kind == only { attempts += 1 }
         let pauses = current == nil ? Self.urgent : Self.patient
         change(kind) {
             $0.reason = reason
-            $0.notBefore = now + .nanoseconds(min(pauses.first.nanoseconds << min($0.failures, 10), pauses.most.nanoseconds))
+            $0.notBefore = now + Self.pause(pauses, $0.failures)
             $0.failures += 1
         }
+    }
+
+    private static func pause(_ pauses: (first: TimeAmount, most: TimeAmount), _ failures: Int) -> TimeAmount {
+        .nanoseconds(min(pauses.first.nanoseconds << min(failures, 10), pauses.most.nanoseconds))
     }
 
     /// The stream is to stay on one kind of path; nil: it chooses for itself again.

@@ -15,7 +15,7 @@ public struct PathWidth: Sendable {
     }
 
     /// A network of today.
-    public static let wide = PathWidth(piece: 32 * 1024)
+    public static let wide = PathWidth(piece: 16 * 1024)
 
     var isWide: Bool { piece >= PathWidth.wide.piece }
 }

@@ -113,7 +113,9 @@ final class StreamChannel: Channel, @unchecked Sendable {
         machine.detached(at: .now())
         let before = path
         path = nil
+        answerAskers()
         before?.channel.close(promise: nil)
+        deliver()
         return machine.receiver.received
     }
 
@@ -123,6 +125,9 @@ final class StreamChannel: Channel, @unchecked Sendable {
         self.path = nil
         machine.detached(at: .now())
         answerAskers()
+        guard phase != .closed else { return }
+        // What came whole before the end is read.
+        deliver()
         guard phase != .closed else { return }
         if phase == .closing { return finish(nil) }
         logger.info("path lost", metadata: metadata([LogKeys.path: "\(path.kind)", LogKeys.error: "\(reason)"]))
@@ -235,6 +240,11 @@ final class StreamChannel: Channel, @unchecked Sendable {
     var rates: (up: Double, down: Double) { (upRate.most(at: .now()), downRate.most(at: .now())) }
 
     // MARK: Receiving
+
+    /// Bytes came on a path.
+    func heard(_ channel: any Channel) {
+        if path?.channel === channel { machine.heard(at: .now()) }
+    }
 
     /// A frame came on a path; others may follow until ``readComplete(_:)``.
     func received(_ frame: StreamFrame, on channel: any Channel) {
@@ -365,7 +375,10 @@ extension StreamChannel: ChannelCore {
 
     func read0() {
         isReadWanted = true
+        guard !isDelivering else { return }
         deliver()
+        // What was taken may be confirmed.
+        if phase != .closed { goOn() }
     }
 
     func close0(error: any Error, mode: CloseMode, promise: EventLoopPromise<Void>?) {

@@ -6,10 +6,14 @@ import QiWire
 ///
 /// Control goes first. The other priorities share the path by their weights, so that none starves: each has a clock that runs by the bytes
 /// it sent over its weight, and the one that is behind goes next; one that had nothing to send does not catch up. Lanes of one priority
-/// take turns, a piece each. A pure value.
+/// take turns, a piece each. What the peer has to keep of messages that have begun is bounded: others wait until one of them has ended,
+/// unless they fit into one piece. A pure value.
 struct StreamLanes {
     /// A message of which more than this is left is bulk.
     static let bulk = 16 * 1024
+    /// Messages that may have begun and not ended, and their bytes beside the longest: less than any peer takes (``StreamReceiver``).
+    static let mostBegun = 512
+    static let mostBegunBytes = 8 << 20
 
     private struct Lane {
         var messages = Deque<StreamMessage>()
@@ -25,6 +29,13 @@ struct StreamLanes {
     private var lanes: [StreamLane: Lane] = [:]
     private var rings = StreamPriority.allCases.map { _ in Ring() }
     private var nextNumber: UInt32 = 0
+    /// The clock of the ring that was served last, before: one that comes from idle begins here.
+    private var virtual = 0.0
+    /// Lengths of the messages that have begun, by number.
+    private var begun: [UInt32: Int] = [:]
+    private var begunBytes = 0
+    /// Lanes whose next message may not begin yet.
+    private var waiting: [StreamLane] = []
     /// Bytes that wait.
     private(set) var bytes = 0
     /// Those of them that are events.
@@ -55,23 +66,48 @@ struct StreamLanes {
     }
 
     private mutating func enter(_ lane: StreamLane, _ priority: StreamPriority) {
-        if rings[priority.rawValue].lanes.isEmpty, let behind = busy.map({ rings[$0.rawValue].clock }).min() {
-            rings[priority.rawValue].clock = max(rings[priority.rawValue].clock, behind)
-        }
+        if rings[priority.rawValue].lanes.isEmpty { rings[priority.rawValue].clock = max(rings[priority.rawValue].clock, virtual) }
         rings[priority.rawValue].lanes.append(lane)
     }
 
-    private var busy: [StreamPriority] { StreamPriority.allCases.filter { !rings[$0.rawValue].lanes.isEmpty } }
+    /// Whether a message of that length may begin in pieces.
+    private func mayBegin(_ length: Int) -> Bool {
+        guard begun.count < Self.mostBegun else { return false }
+        return begunBytes + length - max(begun.values.max() ?? 0, length) <= Self.mostBegunBytes
+    }
+
+    private mutating func ended(_ number: UInt32) {
+        begunBytes -= begun.removeValue(forKey: number) ?? 0
+        let lanes = waiting
+        waiting = []
+        for name in lanes { if let lane = self.lanes[name] { enter(name, lane.priority) } }
+    }
 
     /// A piece that may leave now, at most `most` bytes long, and the serial of the message that ends with it.
     mutating func next(_ most: Int) -> (frame: StreamNumbered, done: UInt64?)? {
-        guard let priority = turn, let name = rings[priority.rawValue].lanes.popFirst(), var lane = lanes[name],
-            var message = lane.messages.popFirst()
-        else { return nil }
+        while let priority = turn, let name = rings[priority.rawValue].lanes.popFirst() {
+            guard let lane = lanes[name], let message = lane.messages.first else { continue }
+            guard message.number != nil || message.bytes.count <= most || mayBegin(message.bytes.count) else {
+                waiting.append(name)
+                continue
+            }
+            return send(message, of: lane, name, priority, most)
+        }
+        return nil
+    }
+
+    private mutating func send(
+        _ message: StreamMessage, of lane: Lane, _ name: StreamLane, _ priority: StreamPriority, _ most: Int
+    ) -> (frame: StreamNumbered, done: UInt64?) {
+        var (message, lane) = (message, lane)
+        lane.messages.removeFirst()
         let length = message.bytes.count
         let piece = message.bytes.take(most)
         count(message, -piece.count)
-        rings[priority.rawValue].clock += Double(piece.count) / priority.weight
+        if priority != .control {
+            virtual = rings[priority.rawValue].clock
+            rings[priority.rawValue].clock += Double(piece.count) / priority.weight
+        }
         let isDone = message.bytes.count == 0
         let frame: StreamNumbered
         if let number = message.number {
@@ -80,11 +116,14 @@ struct StreamLanes {
             frame = .whole(piece)
         } else {
             message.number = nextNumber
+            begun[nextNumber] = length
+            begunBytes += length
+            frame = .begin(nextNumber, length: UInt32(truncatingIfNeeded: length), piece)
             nextNumber &+= 1
-            frame = .begin(message.number ?? 0, length: UInt32(truncatingIfNeeded: length), piece)
         }
         if !isDone { lane.messages.prepend(message) }
         goOn(name, &lane)
+        if isDone, let number = message.number { ended(number) }
         return (frame, isDone ? message.serial : nil)
     }
 
@@ -121,10 +160,12 @@ struct StreamLanes {
         count(message, -message.bytes.count)
         if index == 0 {
             rings[lane.priority.rawValue].lanes.removeAll { $0 == name }
+            waiting.removeAll { $0 == name }
             goOn(name, &lane)
         } else {
             lanes[name] = lane
         }
+        if let number = message.number { ended(number) }
         return Withdrawn(message: message, drop: message.number.map { .drop($0) })
     }
 

@@ -34,7 +34,7 @@ final class StreamOpener: StreamPathHandler.Side {
             let path = path(channel)
             return (stream, nil, { [self] in
                 stream.attach(path, peer: (welcome.received, Int(welcome.window)), first: welcome.first)
-                done(.success(()))
+                done(stream.path?.channel === channel ? .success(()) : .failure(QiError(.disconnected, "the path was lost at once")))
             })
         case .refused(let refusal):
             done(.failure(Self.error(refusal)))

@@ -58,6 +58,7 @@ final class StreamPathHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isOver else { return }
+        stream?.heard(context.channel)
         if unread.readableBytes == 0 {
             unread = unwrapInboundIn(data)
         } else {

@@ -16,6 +16,9 @@ public protocol StreamPathSource: Sendable {
     /// What a path of that kind lets through now.
     func width(of kind: PathKind) -> PathWidth
 
+    /// Whether the device is known to be away: its presence is gone, and not ours.
+    var isAway: Bool { get }
+
     /// Why a path was refused inside TLS, which itself says only that it failed; nil when it was something else.
     var refusal: QiError? { get }
 }

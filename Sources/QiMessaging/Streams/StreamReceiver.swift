@@ -9,7 +9,7 @@ import QiWire
 struct StreamReceiver {
     struct Limits {
         /// Bytes of frames that the peer may send without a confirmation.
-        var window = 4 << 20
+        var window = 256 << 10
         /// The longest message, header included.
         var message = 50_000_000 + MessageHeader.length
         /// Messages that have begun and not ended.

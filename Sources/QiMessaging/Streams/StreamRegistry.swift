@@ -12,6 +12,8 @@ final class StreamRegistry {
     private struct Entry {
         let stream: StreamChannel
         let device: String
+        /// The full address of its opener: one program.
+        let program: String
         let key: String
         /// The process that opened it.
         let instance: UInt64
@@ -38,21 +40,24 @@ final class StreamRegistry {
     /// One side of a path that a device opens to us.
     ///
     /// - Parameters:
+    ///   - program: names the program there; of another device of one account an earlier stream is none of its business.
     ///   - key: what its TLS has proven, known by the time the device greets; nil: nothing.
     ///   - begin: puts the qi protocol on a new stream, before its first message.
     func side(
-        of path: @escaping (any Channel) -> StreamPath, from device: String, key: @escaping () -> String?,
+        of path: @escaping (any Channel) -> StreamPath, from device: String, program: String, key: @escaping () -> String?,
         begin: @escaping (StreamChannel) throws -> Void
     ) -> any StreamPathHandler.Side {
-        Answerer(registry: self, path: path, device: device, key: key, begin: begin)
+        Answerer(registry: self, path: path, device: device, program: program, key: key, begin: begin)
     }
 
-    fileprivate func open(_ hello: StreamHello, _ device: String, _ key: String, _ begin: (StreamChannel) throws -> Void) throws(StreamRefusal)
-        -> StreamChannel
-    {
+    fileprivate func open(
+        _ hello: StreamHello, _ device: String, _ program: String, _ key: String, _ begin: (StreamChannel) throws -> Void
+    ) throws(StreamRefusal) -> StreamChannel {
         guard entries[hello.stream] == nil else { throw StreamRefusal(reason: .denied, text: "that stream exists already") }
         guard hello.received == 0 else { throw StreamRefusal(reason: .denied, text: "a new stream begins with frame 0") }
-        for entry in entries.values where entry.device == device && (entry.instance != hello.instance || entry.stream.isOver) {
+        for entry in entries.values where entry.device == device {
+            let isOfEarlierProcess = entry.program == program && entry.key == key && entry.instance != hello.instance
+            guard isOfEarlierProcess || entry.stream.isOver else { continue }
             forget(entry.stream)
             entry.stream.fail(QiError(.disconnected, "\(device) was started again"))
         }
@@ -67,7 +72,7 @@ final class StreamRegistry {
             throw StreamRefusal(reason: .denied, text: (error as? QiError)?.message ?? "\(error)")
         }
         stream.owner = self
-        entries[hello.stream] = Entry(stream: stream, device: device, key: key, instance: hello.instance)
+        entries[hello.stream] = Entry(stream: stream, device: device, program: program, key: key, instance: hello.instance)
         return stream
     }
 
@@ -106,13 +111,15 @@ private final class Answerer: StreamPathHandler.Side {
     let registry: StreamRegistry
     let path: (any Channel) -> StreamPath
     let device: String
+    let program: String
     let key: () -> String?
     let begin: (StreamChannel) throws -> Void
 
     init(
-        registry: StreamRegistry, path: @escaping (any Channel) -> StreamPath, device: String, key: @escaping () -> String?,
-        begin: @escaping (StreamChannel) throws -> Void
+        registry: StreamRegistry, path: @escaping (any Channel) -> StreamPath, device: String, program: String,
+        key: @escaping () -> String?, begin: @escaping (StreamChannel) throws -> Void
     ) {
+        self.program = program
         self.registry = registry
         self.path = path
         self.device = device
@@ -129,7 +136,7 @@ private final class Answerer: StreamPathHandler.Side {
             }
             let stream =
                 switch hello.purpose {
-                case .open: try registry.open(hello, device, key, begin)
+                case .open: try registry.open(hello, device, program, key, begin)
                 case .resume: try registry.known(hello, device, key)
                 }
             try check(hello, stream)

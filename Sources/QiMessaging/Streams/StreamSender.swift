@@ -20,6 +20,8 @@ struct StreamSender {
     private(set) var confirmedBytes: UInt64 = 0
     /// Bytes the peer takes unconfirmed.
     private var window = 0
+    /// Most bytes that are kept, whatever the peer takes: so many go out again, before anything else, when a path dies.
+    private static let mostKept = 256 << 10
     /// Frames that go out before the lanes: withdrawals, the end.
     private var urgent = Deque<StreamNumbered>()
     private(set) var hasEnded = false
@@ -120,7 +122,7 @@ struct StreamSender {
     mutating func resume(from number: UInt64, window: Int) throws(StreamFault) {
         guard number <= numbered else { throw StreamFault("it claims \(number) frames of \(numbered) that were sent") }
         cursor = first(after: number)
-        self.window = window
+        self.window = min(window, Self.mostKept)
     }
 
     // MARK: Withdrawing

@@ -121,6 +121,13 @@ struct StreamStateMachine {
 
     // MARK: Receiving
 
+    /// Bytes came on the path in use, though perhaps not a whole frame.
+    mutating func heard(at now: NIODeadline) {
+        guard case .attached(var liveness) = path else { return }
+        liveness.received(at: now)
+        path = .attached(liveness)
+    }
+
     /// A frame came on the path in use. Messages wait in ``popReady(at:)`` then.
     ///
     /// - Throws: when the peer breaks a rule.

@@ -52,6 +52,16 @@ public struct IPAddress: Hashable, Sendable, LosslessStringConvertible {
     /// Whether it means more than one machine (RFC 5771, RFC 4291 §2.7, and broadcast).
     public var isMulticast: Bool { bytes.count == 4 ? bytes[0] >= 224 : bytes[0] == 0xFF }
 
+    /// Whether it is an IPv6 address that a translator or a tunnel makes an IPv4 address of: NAT64 (RFC 6052 §2.1, RFC 8215), 6to4 (RFC 3056),
+    /// IPv4-compatible (RFC 4291 §2.5.5.1) and IPv4-translated (RFC 2765 §2.1) ones.
+    public var holdsIPv4: Bool {
+        guard bytes.count == 16 else { return false }
+        if bytes[0] == 0x20 && bytes[1] == 0x02 { return true }
+        if bytes[0] == 0 && bytes[1] == 0x64 && bytes[2] == 0xFF && bytes[3] == 0x9B { return true }
+        guard bytes[..<8].allSatisfy({ $0 == 0 }) else { return false }
+        return bytes[8...11].allSatisfy { $0 == 0 } || (bytes[8] == 0xFF && bytes[9] == 0xFF)
+    }
+
     /// Whether clouds answer there with a machine's secrets: 169.254.169.254, fd00:ec2::254.
     public var isCloudMetadata: Bool { self == IPAddress("169.254.169.254") || self == IPAddress("fd00:ec2::254") }
 

@@ -32,8 +32,10 @@ authentication = "internal_hashed"
 storage = "internal"
 {limits}
 {groups}
+{proxy_port}
 VirtualHost "{domain}"
   ssl = {{ certificate = "{folder}/tls/server.crt", key = "{folder}/tls/server.key" }}
+{proxy}
 """
 MODULES = ["disco", "roster", "saslauth", "tls", "blocklist", "pep", "ping", "private", "version", "time"]
 
@@ -62,12 +64,16 @@ class Prosody:
     """`accounts` maps user names to passwords. `stanzas` writes every stanza that passes to a log (`stanza_log`).
     `rate` is what a server on the open network would allow a client, for example "10kb/s"; without it nothing is throttled.
     `federation` is the lines of the configuration that say how other servers are found. `groups` maps names of groups to their members,
-    each an address and a name: the server puts each into the contact lists of the others, as an operator who shares groups does."""
+    each an address and a name: the server puts each into the contact lists of the others, as an operator who shares groups does.
+    `board` is the computer it runs on, of those on a `Switch`; `proxy` has it offer SOCKS5 bytestreams to its accounts (mod_proxy65)."""
 
     def __init__(self, folder, accounts, stanzas=False, rate=None, domain=DOMAIN, interface="127.0.0.1", federation=None,
-                 groups=None):
+                 groups=None, board=None, proxy=False):
         self.folder, self.accounts, self.domain = folder / "prosody", dict(accounts), domain
-        self.port, self.interface = free_port(interface), interface
+        if board is not None:
+            interface = board.address
+        self.board = board
+        self.port, self.interface = free_port(interface if board is None else "127.0.0.1"), interface
         self.ca = self.folder / "tls" / "ca.pem"
         self.config = self.folder / "prosody.cfg.lua"
         self.stanza_log = self.folder / "prosody.stanzas.log"
@@ -85,6 +91,9 @@ class Prosody:
             federation=federation or 'modules_disabled = { "s2s" }', level="debug" if stanzas else "info",
             modules=", ".join('"%s"' % name for name in modules),
             groups='groups_file = "%s"' % (self.folder / "groups.txt") if groups else "",
+            proxy_port='proxy65_interfaces = { "%s" }\nproxy65_ports = { %d }' % (interface, free_port()),
+            proxy='Component "proxy.%s" "proxy65"\n  proxy65_address = "%s"\n  proxy65_acl = { "%s" }' % (
+                domain, interface, domain) if proxy else "",
             limits='limits = { c2s = { rate = "%s" } }' % rate if rate else ""))
         for user, password in self.accounts.items():
             self.register(user, password)
@@ -102,11 +111,15 @@ class Prosody:
         self.accounts[user] = password
 
     def start(self):
-        self._child = Child("server", ["prosody", "-F", "--config", self.config], self.folder)
+        prefix = [] if self.board is None else self.board.prefix
+        self._child = Child("server", [*prefix, "prosody", "-F", "--config", self.config], self.folder)
 
         def ready():
             if not self._child.running:
                 raise AssertionError(self._child.describe())
+            if self.board is not None:
+                return ":%d " % self.port in subprocess.run(
+                    [*prefix, "ss", "-Htln"], capture_output=True, text=True).stdout
             return can_connect(self.port, self.interface)
         until(ready, 15, lambda: "XMPP server: " + self._child.describe())
         return self

@@ -107,7 +107,7 @@ import Testing
         ("device:\n  name: x\n  modle: y\n", #"qimesh.yaml:3: this version knows no key "modle" here; did you mean model?"#),
         (
             "device:\n  name: x\nmetrics: { listen: x }\n",
-            #"qimesh.yaml:3: this version knows no key "metrics" here; known are device, internal, gateway, xmpp, policy, limits, log"#
+            #"qimesh.yaml:3: this version knows no key "metrics" here; known are device, internal, gateway, xmpp, policy, paths, limits, log"#
         ),
         (
             "xmpp:\n  - jid: a@b\n    passwordfile: x\n",

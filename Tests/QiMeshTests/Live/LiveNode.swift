@@ -47,6 +47,8 @@ final class LiveNode: Sendable {
         configuration.policy = policy
         configuration.xmpp = [account]
         configuration.limits.pathLoss = pathLoss
+        // Calls end as soon after their path is known to be dead.
+        configuration.paths.resume = pathLoss
         configuration.internal.listen = [socket, "tcp://127.0.0.1:0"]
         change(&configuration)
         self.configuration = configuration

@@ -8,7 +8,31 @@ struct PathLadderStateMachineTests {
     private let inBand = PathKind.inBand
     private let start = NIODeadline.uptimeNanoseconds(0)
 
-    private var ladder: PathLadderStateMachine { PathLadderStateMachine([direct, proxy, inBand]) }
+    private var ladder: PathLadderStateMachine {
+        var ladder = PathLadderStateMachine([direct, proxy, inBand])
+        ladder.climb()
+        return ladder
+    }
+
+    @Test func nothingBetterIsTriedBeforeTheDeviceHasProvenItself() {
+        var ladder = PathLadderStateMachine([direct, proxy, inBand])
+        #expect(ladder.next(at: start) == .attempt(inBand))
+        ladder.attached(inBand, at: start)
+        #expect(ladder.next(at: start) == .wait(until: nil))
+        ladder.climb()
+        #expect(ladder.next(at: start) == .attempt(direct))
+    }
+
+    @Test func theFallbackIsTriedBesideAnAttemptThatHangs() {
+        var ladder = ladder
+        _ = ladder.next(at: start)
+        ladder.attached(inBand, at: start)
+        #expect(ladder.next(at: start) == .attempt(direct))
+        ladder.lost(inBand, "silent", at: start + .minutes(2))
+        #expect(ladder.next(at: start + .minutes(2)) == .attempt(inBand))
+        #expect(ladder.next(at: start + .minutes(2)) == .wait(until: nil))
+    }
+
 
     @Test func theFallbackIsFirstAndBetterPathsFollowOneByOne() {
         var ladder = ladder
@@ -55,6 +79,7 @@ struct PathLadderStateMachineTests {
 
     @Test func pausesGrowAndEndWhenSomethingHasChanged() {
         var ladder = PathLadderStateMachine([inBand])
+        ladder.climb()
         var now = start
         var pauses: [Int64] = []
         for _ in 0..<7 {
@@ -67,7 +92,7 @@ struct PathLadderStateMachineTests {
             pauses.append((end - now).nanoseconds / 1_000_000)
             now = end
         }
-        #expect(pauses == [500, 1000, 2000, 4000, 8000, 10_000, 10_000])
+        #expect(pauses == [500, 1000, 2000, 4000, 5000, 5000, 5000])
         ladder.failed(inBand, "offline", at: now)
         ladder.encouraged()
         #expect(ladder.next(at: now) == .attempt(inBand))

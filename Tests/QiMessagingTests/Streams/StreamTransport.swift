@@ -70,7 +70,7 @@ struct StreamTransport: Transport {
                 sockets.listen(at: address, on: eventLoop) { channel in
                     channel.eventLoop.makeCompletedFuture {
                         let side = registry.value.side(
-                            of: { StreamPath($0, .tcp) { PathWidth(piece: piece) } }, from: "device", key: { "key" }, begin: { _ = configure($0) })
+                            of: { StreamPath($0, .tcp) { PathWidth(piece: piece) } }, from: "device", program: "device/1", key: { "key" }, begin: { _ = configure($0) })
                         try channel.pipeline.syncOperations.addHandler(StreamPathHandler(side))
                     }
                 }

@@ -7,12 +7,14 @@ import Testing
 
 @testable import XMPP
 
-/// Bulk and small things together on servers that slow their clients down as they are shipped. `QIMESH_PACING_SECONDS` makes each
-/// measurement longer than the 12 s of the usual run.
+/// Bulk and small things together on servers that slow their clients down as they are shipped. The usual run takes 12 s each, beside other
+/// tests, and shows that nothing is lost and both come through; rates and delays are looked at when it is measured by hand, on a quiet
+/// machine: `QIMESH_PACING_SECONDS=40`.
 @Suite(.serialized, .timeLimit(.minutes(10)))
 struct LivePacingTests {
     private static let loop = MultiThreadedEventLoopGroup.singleton.next()
-    private static let seconds = ProcessInfo.processInfo.environment["QIMESH_PACING_SECONDS"].flatMap(Int64.init) ?? 12
+    private static let measured = ProcessInfo.processInfo.environment["QIMESH_PACING_SECONDS"].flatMap(Int64.init)
+    private static let seconds = measured ?? 12
 
     /// What one measurement found, times in seconds.
     struct Findings: Sendable, CustomStringConvertible {
@@ -174,7 +176,8 @@ struct LivePacingTests {
     func smallThingsPassBulkOnAProsodyWithItsStockLimits(bothWays: Bool) async throws {
         let found = try await Self.measure(at: Self.prosody(), bothWays: bothWays)
         print("Prosody, both ways \(bothWays): \(found)")
-        #expect(found.losses == 0)
+        #expect(found.losses == 0 && found.rate(from: 0) > 0 && !found.echoes.isEmpty)
+        guard Self.measured != nil else { return }
         // 7.5 kB/s of payload are what the server lets through in one direction.
         #expect(bothWays || found.rate(from: 2) >= 0.7 * 7500, "\(found)")
         // With bulk both ways an echo waits in two uplinks.
@@ -185,10 +188,11 @@ struct LivePacingTests {
     func smallThingsPassBulkOnAnEjabberdWithItsStockShaper(bothWays: Bool) async throws {
         let found = try await Self.measure(at: EjabberdServer.start(accounts: Self.accounts, isShaped: true), bothWays: bothWays)
         print("ejabberd, both ways \(bothWays): \(found)")
-        #expect(found.losses == 0)
+        #expect(found.losses == 0 && found.rate(from: 0) > 0 && !found.echoes.isEmpty)
+        guard Self.measured != nil else { return }
         // 2.2 kB/s of payload are what the server lets through in one direction, after a burst; the echo and the pings of each second take
         // a sixth of that for their stanzas.
-        #expect(bothWays || found.rate(from: 5) >= 0.6 * 2200 || Self.seconds < 20, "\(found)")
+        #expect(bothWays || found.rate(from: 5) >= 0.6 * 2200, "\(found)")
         #expect(Findings.percentile(0.95, found.echoes) <= (bothWays ? 6 : 4), "\(found)")
     }
 

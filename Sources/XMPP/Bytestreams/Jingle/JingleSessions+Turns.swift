@@ -78,7 +78,7 @@ extension JingleSessions {
         for number in turns.ticked(at: now) {
             guard let opening = openings.removeValue(forKey: number) else { continue }
             let text = "the bytestream to \(opening.peer) waited \(limits.openingPatience.components.seconds) s for others to be set up"
-            opening.plan.completion(.failure(XMPPError(.timedOut, text)))
+            opening.plan.completion(.failure(XMPPError(.limitExceeded, text)))
         }
         beginNext()
     }

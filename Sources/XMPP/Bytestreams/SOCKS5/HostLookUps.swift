@@ -13,6 +13,13 @@ final class HostLookUps: Sendable {
         let description: String
     }
 
+    /// Threads of its own for the process: what a contact names must not hold up what else may block.
+    private static let pool: NIOThreadPool = {
+        let pool = NIOThreadPool(numberOfThreads: 2)
+        pool.start()
+        return pool
+    }()
+
     private let lookUp: ServerAddresses.LookUp
     private let running = Mutex(0)
 
@@ -26,7 +33,7 @@ final class HostLookUps: Sendable {
             return true
         }
         guard isFree else { return loop.makeFailedFuture(Failure(description: "too many names are looked up already")) }
-        return NIOThreadPool.singleton.runIfActive(eventLoop: loop) { [self] in
+        return HostLookUps.pool.runIfActive(eventLoop: loop) { [self] in
             defer { running.withLock { $0 -= 1 } }
             let answer = lookUp(name)
             guard !answer.addresses.isEmpty else {

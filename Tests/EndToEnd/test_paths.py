@@ -1,0 +1,156 @@
+"""Which way calls between two homes take, proven by where the bytes are: homes and server are computers of a laboratory network."""
+import json
+import time
+
+import pytest
+from homes.boards import Switch, run
+from homes.home import meet
+from homes.processes import until
+from homes.prosody import Prosody
+
+ACCOUNTS = {"pepper": "pepper-secret", "desk": "desk-secret"}
+BULK = 1 << 20
+
+
+class Lab:
+    """A server and two homes, on one network."""
+
+    def __init__(self, switch, folder, proxy):
+        self.host = switch.board("server")
+        self.server = Prosody(folder, ACCOUNTS, stanzas=True, board=self.host, proxy=proxy)
+        self.pepper, self.desk = switch.board("pepper"), switch.board("desk")
+
+    def up(self, apart=False):
+        self.server.start()
+        if apart:
+            self.part()
+        for home in (self.pepper, self.desk):
+            secret = home.folder / "xmpp.pw"
+            secret.touch(mode=0o600)
+            secret.write_text(ACCOUNTS[home.name] + "\n")
+            account = {"jid": self.server.jid(home.name), "password-file": str(secret), "server": self.server.address,
+                       "ca-file": str(self.server.ca)}
+            home.write_config(internal={"listen": ["unix:%s" % home.unix_socket, home.url]}, xmpp=[account])
+            home.let_contacts_do_everything(self.server).up().wait_online()
+        meet(self.desk, self.pepper, self.server)
+        self.pepper.host("Peer")
+        return self
+
+    def isolate(self, isolated):
+        for home in (self.pepper, self.desk):
+            plug = "p" + home.address.rsplit(".", 1)[1]
+            run("bridge", "-n", home.switch.namespace, "link", "set", "dev", plug, "isolated", "on" if isolated else "off")
+
+    def part(self):
+        """From now on no packet goes from one home to the other; the server reaches both."""
+        self.isolate(True)
+
+    def join(self):
+        self.isolate(False)
+
+    def path(self, *arguments):
+        return self.desk.cli("path", "pepper", "--json", *arguments, timeout=90)
+
+    def wait_path(self, kind, seconds=40):
+        last = []
+
+        def there():
+            last[:] = [self.path().ok().json]
+            return last[0]["path"] == kind
+        until(there, seconds, lambda: "path %s: %s\n%s" % (kind, last, self.desk.node.describe()))
+        return last[0]
+
+    def fetch(self, count=BULK):
+        """Has so many bytes come from pepper."""
+        assert len(self.desk.cli("call", "pepper/Peer.bytes_of", str(count), "--json", "--timeout", "60", timeout=120).ok().out) > count
+
+    def close(self):
+        self.server.stop()
+
+
+@pytest.fixture
+def lab(folder, request):
+    options = getattr(request, "param", {})
+    with Switch(folder) as switch:
+        lab = Lab(switch, folder, options.get("proxy", False))
+        try:
+            yield lab.up(options.get("apart", False))
+        finally:
+            lab.close()
+
+
+def test_homes_on_one_network_reach_each_other_directly(lab):
+    shown = lab.wait_path("direct")
+    assert shown["rtt"] is not None and shown["stream"], shown
+    before = lab.pepper.carried(), lab.host.carried()
+    lab.fetch()
+    assert lab.pepper.carried() - before[0] > BULK
+    assert lab.host.carried() - before[1] < BULK / 10, "the server carried what it should not"
+    assert lab.path("--require", "direct").code == 0
+    row = lab.desk.wait_device("pepper")
+    assert row["path"] == "direct", row
+    # The server is of no consequence to a call from now on.
+    lab.server.stop()
+    assert lab.desk.call("pepper/Peer.concat", "a", 7, "b") == "a7b"
+
+
+@pytest.mark.parametrize("lab", [{"proxy": True, "apart": True}], indirect=True)
+def test_homes_that_share_no_network_use_a_proxy_of_their_server(lab):
+    shown = lab.wait_path("proxy", 60)
+    assert [row for row in shown["candidates"] if row["path"] == "direct" and row["reason"]], shown
+    log = len(lab.server.passed())
+    before = lab.host.carried()
+    lab.fetch()
+    assert lab.host.carried() - before > BULK
+    assert len(lab.server.passed()) - log < BULK / 10, "the bytes went through stanzas"
+    answer = lab.path("--require", "direct")
+    assert answer.code == 8 and "direct" in answer.error["message"], str(answer)
+
+
+@pytest.mark.parametrize("lab", [{"apart": True}], indirect=True)
+def test_without_another_way_calls_go_in_band(lab):
+    lab.fetch(50_000)
+    shown = lab.wait_path("in-band")
+
+    def tried():
+        rows = {row["path"]: row["reason"] for row in lab.path().ok().json["candidates"]}
+        return rows.get("direct") and rows.get("proxy")
+    until(tried, 60, "both better ways tried")
+    assert lab.path().ok().json["advice"], shown
+    text = lab.desk.cli("path", "pepper").ok().out
+    assert "in use   in-band" in text and "direct" in text, text
+
+
+def test_a_direct_path_that_dies_in_silence_loses_no_call(lab):
+    """No packet comes through any more, and nothing says so: the stream goes on in-band, and directly again when that works."""
+    lab.wait_path("direct")
+    waiting = lab.desk.peer("client", "--url", lab.desk.url, "--service", "pepper/Peer", "--across", "--only", "slow_call",
+                            "--slow", "25", name="waiting")
+    waiting.wait_line(lambda line: "connect" in line)
+    lab.part()
+    begin = time.monotonic()
+    answer = lab.desk.cli("call", "pepper/Peer.concat", '"a"', "1", '"b"', "--json", "--timeout", "60", timeout=90).ok()
+    assert answer.json["result"] == "a1b" and time.monotonic() - begin < 35
+    row = json.loads(waiting.wait_line(lambda line: "slow_call" in line, 60))
+    assert row["ok"], row
+    lab.wait_path("in-band")
+    lab.join()
+    lab.wait_path("direct", 90)
+
+
+@pytest.mark.parametrize("lab", [{"apart": True}], indirect=True)
+def test_calls_in_flight_outlive_their_server(lab):
+    """In-band alone: the server is away for 20 s, and both devices log in again."""
+    lab.fetch(1000)
+    waiting = lab.desk.peer("client", "--url", lab.desk.url, "--service", "pepper/Peer", "--across", "--only", "slow_call",
+                            "--slow", "15", name="waiting")
+    waiting.wait_line(lambda line: "connect" in line)
+    until(lambda: lab.desk.call("pepper/Peer.concat", "a", 1, "b") == "a1b", 10, "a call beside the slow one")
+    begin = time.monotonic()
+    lab.server.stop()
+    until(lambda: time.monotonic() - begin > 20, 25, "20 s without a server")
+    lab.server.start()
+    row = json.loads(waiting.wait_line(lambda line: "slow_call" in line, 60))
+    assert row["ok"], row
+    assert lab.desk.call("pepper/Peer.concat", "a", 2, "b") == "a2b"
+    assert lab.path().ok().json["changes"] >= 1
