@@ -3,8 +3,9 @@ import json
 import time
 
 import pytest
+import yaml
 from homes.boards import Switch, run
-from homes.home import meet
+from homes.home import Home, binary, meet
 from homes.processes import until
 from homes.prosody import Prosody
 
@@ -154,3 +155,42 @@ def test_calls_in_flight_outlive_their_server(lab):
     assert row["ok"], row
     assert lab.desk.call("pepper/Peer.concat", "a", 2, "b") == "a2b"
     assert lab.path().ok().json["changes"] >= 1
+
+
+@pytest.fixture
+def narrow(folder):
+    """`(pepper, desk, server)` with nothing but a server as it is shipped between them."""
+    with Prosody(folder, ACCOUNTS, stanzas=True, rate="10kb/s") as server:
+        with Home(folder, "pepper") as pepper, Home(folder, "desk") as desk:
+            for home in (pepper, desk):
+                home.write_account(server, home.name)
+                content = yaml.safe_load(home.config.read_text())
+                home.write_config(xmpp=content["xmpp"], paths={"order": ["in-band"], "in-band-max": "2MB"})
+                home.let_contacts_do_everything(server).up().wait_online()
+            meet(desk, pepper, server)
+            pepper.host("Peer")
+            yield pepper, desk, server
+
+
+def test_small_calls_pass_a_large_answer_on_a_server_with_its_stock_limits(narrow):
+    """Of ten calls beside one answer of 500 kB, seven used to fail within 10 s."""
+    pepper, desk, server = narrow
+    assert desk.call("pepper/Peer.concat", "a", 0, "b", timeout=60) == "a0b"
+    bulk = desk.start("bulk", [binary(), "call", "pepper/Peer.bytes_of", "500000", "--json", "--timeout", "300"])
+    begin = len(server.passed())
+    until(lambda: len(server.passed()) - begin > 40_000, 30, "bulk on its way")
+    times = []
+    for number in range(10):
+        begin = time.monotonic()
+        assert desk.call("pepper/Peer.concat", "a", number, "b", timeout=60) == "a%db" % number
+        times.append(round(time.monotonic() - begin, 2))
+    print("calls beside bulk took", times)
+    assert bulk.running, "the bulk was over before the calls: nothing was shown"
+    # The caller goes, and its bytes with it.
+    bulk.kill()
+    begin = time.monotonic()
+    until(lambda: time.monotonic() - begin > 3, 5, "3 s")
+    before = len(server.passed())
+    begin = time.monotonic()
+    until(lambda: time.monotonic() - begin > 4, 6, "4 s more")
+    assert len(server.passed()) - before < 12_000, "the answer still comes"

@@ -1,14 +1,14 @@
 import Foundation
 import Testing
 
-/// The inputs to a directory's connections, and to one at the outer door, that fuzzing found, and some to begin with (`.ci/fuzz`).
+/// The inputs to a directory's connections, to one at the outer door, and to a device stream, that fuzzing found, and some to begin with (`.ci/fuzz`).
 @Suite(.timeLimit(.minutes(3)))
 struct FuzzReplayTests {
     private static let targets: [String: @Sendable ([UInt8]) throws -> Void] = [
-        "directory": DirectoryFuzz.run, "sequence": SequenceFuzz.run,
+        "directory": DirectoryFuzz.run, "sequence": SequenceFuzz.run, "stream": StreamFuzz.run,
     ]
 
-    @Test(arguments: ["directory", "sequence"]) func keptInputsAreNoHarm(_ target: String) throws {
+    @Test(arguments: ["directory", "sequence", "stream"]) func keptInputsAreNoHarm(_ target: String) throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("FailCases/\(target)")
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         #expect(!files.isEmpty)

@@ -86,7 +86,7 @@ final class NodeControl: MeshControl {
 
     func rows() async throws -> [DeviceRow] {
         let links = try await server.deviceLinks()
-        let counts = await learn(from: links.outgoing.filter(\.isUp).map(\.device))
+        let counts = await learn(from: links.outgoing.filter(\.hasPath).map(\.device))
         return try await rows(counts)
     }
 
@@ -134,7 +134,7 @@ final class NodeControl: MeshControl {
                 for device in open where !isStale(device) {
                     group.addTask { [self] in
                         do throws(QiError) {
-                            let count = try await server.services(of: device).count
+                            let count = try await server.services(of: device, within: .seconds(2)).count
                             counts.value.withLock { $0[device] = count }
                         } catch {
                             server.loop.logger.debug("services of a device not counted", metadata: ["error": "\(error)"])

@@ -83,11 +83,13 @@ extension DirectoryServer {
         directory.deviceConnected(connection)
     }
 
-    /// The services of a device, through its tunnel. 30 s.
-    public func services(of device: String) async throws(QiError) -> [ServiceInfo] {
+    /// The services of a device, through its tunnel, which is opened within 30 s if there is none.
+    ///
+    /// - Parameter limit: how long the device may take to answer.
+    public func services(of device: String, within limit: Duration = .seconds(10)) async throws(QiError) -> [ServiceInfo] {
         let directory = self.directory
         return try await loop.run { (_) async throws(QiError) in
-            try await directory.value.requireGateway().link(named: device).list()
+            try await directory.value.requireGateway().link(named: device).list(within: TimeAmount(limit))
         }
     }
 

@@ -163,14 +163,14 @@ final class DeviceLink: ConnectionOwner {
     }
 
     /// All services there that we may know of.
-    nonisolated(nonsending) func list() async throws(QiError) -> [ServiceInfo] {
-        try await remote.join().listedServices(until: .now() + .seconds(10))
+    nonisolated(nonsending) func list(within limit: TimeAmount = .seconds(10)) async throws(QiError) -> [ServiceInfo] {
+        try await remote.join().listedServices(until: .now() + limit)
     }
 
     /// What the node reports of this link.
     var status: DeviceLinkStatus {
         DeviceLinkStatus(
-            device: device, isUp: connection != nil, callsInFlight: connection?.callsInFlight ?? 0, services: servicesInUse,
+            device: device, isUp: connection != nil, hasPath: connection.map { $0.stream.map { $0.path != nil } ?? true } ?? false, callsInFlight: connection?.callsInFlight ?? 0, services: servicesInUse,
             upFor: connectedAt.map { Duration.nanoseconds((NIODeadline.now() - $0).nanoseconds) })
     }
 }

@@ -4,6 +4,8 @@ public struct DeviceLinkStatus: Sendable {
     public let device: String
     /// Whether its tunnel is open.
     public let isUp: Bool
+    /// Whether something can be sent there now: a stream goes on without a path for a time.
+    public let hasPath: Bool
     /// Calls that wait for an answer from there.
     public let callsInFlight: Int
     /// Its services that are in use here.

@@ -1,4 +1,5 @@
 import NIOCore
+import QiWire
 
 /// Frames as bytes.
 enum StreamFrameCoding {

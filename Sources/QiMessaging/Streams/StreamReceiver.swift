@@ -58,6 +58,9 @@ struct StreamReceiver {
     /// Whether messages wait for their reader.
     var hasReady: Bool { !ready.isEmpty }
 
+    /// Bytes that are kept: of messages that have begun, and of those that wait for their reader.
+    var heldBytes: Int { unfinishedBytes + ready.reduce(0) { $0 + $1.message.readableBytes } }
+
     /// A new path, on which the peer begins with this frame.
     mutating func resume(from number: UInt64) {
         next = number

@@ -29,6 +29,7 @@ import Testing
                 ca-file: ~/ca.pem
                 accept: ["*@robots.example", OP@lab.example]
               - jid: second@robots.example
+            paths: { order: [proxy, in-band], resume: 5m, in-band-max: 1MB, interfaces: [eth0], internal: true }
             limits: { calls-per-peer: 7, payload: 1MB, path-loss: 2m, stop: 0s }
             log: { level: debug }
             """)
@@ -47,6 +48,8 @@ import Testing
         #expect(account.accept.map(\.description) == ["*@robots.example", "op@lab.example"])
         #expect(configuration.passwordSource(of: account) == .file("/etc/qimesh/pepper.pw"))
         #expect(configuration.passwordSource(of: configuration.xmpp[1]) == .environment("QIMESH_XMPP_PASSWORD"))
+        #expect(configuration.paths.order == [.proxy, .inBand] && configuration.paths.resume == .seconds(300))
+        #expect(configuration.paths.inBandMax == 1_000_000 && configuration.paths.interfaces == ["eth0"] && configuration.paths.reachesInternal)
         #expect(configuration.limits == .init(callsPerPeer: 7, payload: 1_000_000, pathLoss: .seconds(120), stop: .zero))
         #expect(configuration.log.level == .debug)
     }
@@ -132,6 +135,9 @@ import Testing
         ("limits:\n  calls-per-peer: 0\n", "qimesh.yaml:2: limits.calls-per-peer: 0 is not between 1 and 65536"),
         ("limits:\n  payload: 50\n", #"qimesh.yaml:2: limits.payload: "50" is not a size between 1kB and 2GB, such as 50MB"#),
         ("limits:\n  payload: 5 MB\n", #"qimesh.yaml:2: limits.payload: "5 MB" is not a size between 1kB and 2GB, such as 50MB"#),
+        ("paths:\n  order: [fast, in-band]\n", #"qimesh.yaml:2: paths.order[0]: "fast" is not one of direct, proxy, in-band, each once"#),
+        ("paths:\n  order: [in-band, direct]\n", "qimesh.yaml:2: paths.order: in-band has to be the last: the others are found by way of it"),
+        ("paths:\n  order: []\n", "qimesh.yaml:2: paths.order: in-band has to be the last: the others are found by way of it"),
         ("limits:\n  stop: soon\n", #"qimesh.yaml:2: limits.stop: "soon" is not a time between 0s and 1h, such as 5s"#),
         ("limits:\n  path-loss: 30\n", #"qimesh.yaml:2: limits.path-loss: "30" is not a time between 1s and 1h, such as 30s"#),
         (

@@ -71,9 +71,39 @@ struct StreamMachineTests {
             _ = sender.append(StreamSample.message(.call, id: UInt32(id), service: UInt32(id), bytes: 972))
             _ = sender.append(StreamSample.message(.call, id: UInt32(id), service: UInt32(id), bytes: 972))
             if let frame = sender.next(1000), !name(frame).hasPrefix("\(MessageKind.call)") { bulk += 1 }
+            try sender.confirm(sender.cursor)
         }
         // Weights of 8 and 2.
         #expect((150...250).contains(bulk), "\(bulk) of 1000 pieces were bulk")
+    }
+
+    @Test func aCallThatComesToAnIdleMomentDoesNotWaitForBulkToCatchUp() throws {
+        var sender = try sender()
+        for id in 1..<500 {
+            _ = sender.append(StreamSample.message(.call, id: UInt32(id), bytes: 972))
+            _ = sender.next(1000)
+            try sender.confirm(sender.cursor)
+        }
+        // Bulk begins while no call is there.
+        _ = sender.append(StreamSample.message(.reply, id: 1000, bytes: 100_000))
+        _ = sender.append(StreamSample.message(.reply, id: 1001, bytes: 100_000))
+        for _ in 0..<4 { _ = sender.next(1000) }
+        _ = sender.append(StreamSample.message(.call, id: 2000))
+        #expect([sender.next(1000), sender.next(1000)].compactMap { $0.map(name) }.contains("\(MessageKind.call) 2000"))
+    }
+
+    @Test func noMoreMessagesBeginThanAPeerKeeps() throws {
+        var sender = try sender()
+        var receiver = StreamReceiver(StreamReceiver.Limits(), longest: 50_000_028)
+        for id in 1...3 { _ = sender.append(StreamSample.message(.reply, id: UInt32(id), bytes: 25_000_000)) }
+        for id in 4...1200 { _ = sender.append(StreamSample.message(.reply, id: UInt32(id), bytes: 3000)) }
+        while let frame = sender.next(1000) {
+            try receiver.take(frame)
+            try sender.confirm(sender.cursor)
+        }
+        var taken = 0
+        while receiver.popReady() != nil { taken += 1 }
+        #expect(taken == 1200)
     }
 
     // MARK: Withdrawing

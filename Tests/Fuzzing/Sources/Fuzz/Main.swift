@@ -11,6 +11,7 @@ enum Main {
         "handshake": HandshakeFuzz.run,
         "directory": DirectoryFuzz.run,
         "sequence": SequenceFuzz.run,
+        "stream": StreamFuzz.run,
         "stanzas": StanzaFuzz.run,
         "jingle": JingleFuzz.run,
         "socks5": SOCKS5Fuzz.run,
