@@ -74,6 +74,9 @@ final class DeviceLink: ConnectionOwner {
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? { nil }
 
     func closed(_ connection: Connection, _ reason: CloseReason) {
+        // It leads to the gateway, which leads here.
+        ladder?.encourage()
+        ladder = nil
         guard remote.closed(connection, reason.error) else { return }
         connectedAt = nil
         // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
