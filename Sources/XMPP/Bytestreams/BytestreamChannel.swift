@@ -33,13 +33,18 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
     private var isDelivering = false
     /// Blocks given to the handlers and not reported to the link yet.
     private var unreported = 0
+    /// A block of so many bytes at most is short: its acknowledgement may wait for company.
+    private static let short = 1024
+    private let acknowledgementDelay: TimeAmount
+    private var lateAcknowledgement: Scheduled<Void>?
     private var isGivingWrites = false
     // A pipeline is made from its channel, so it cannot be a `let`; set in `init` and never again.
     private var ownPipeline: ChannelPipeline!
 
     /// A channel that is not active yet.
-    init(link: BytestreamLink) {
+    init(link: BytestreamLink, acknowledgementDelay: TimeAmount) {
         self.link = link
+        self.acknowledgementDelay = acknowledgementDelay
         eventLoop = link.eventLoop
         closePromise = link.eventLoop.makePromise()
         ownPipeline = ChannelPipeline(channel: self)
@@ -59,11 +64,11 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
     /// Makes a channel on its event loop and lets `initializer` add the handlers; completes with an active channel, or with
     /// what went wrong, in which case the channel is closed.
     static func start(
-        link: BytestreamLink, initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
+        link: BytestreamLink, acknowledgementDelay: TimeAmount = .zero, initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
         completion: @escaping @Sendable (Result<any Channel, XMPPError>) -> Void
     ) {
         link.eventLoop.execute {
-            let channel = BytestreamChannel(link: link)
+            let channel = BytestreamChannel(link: link, acknowledgementDelay: acknowledgementDelay)
             initializer(channel).hop(to: link.eventLoop).whenComplete { result in
                 switch result {
                 case .success: completion(channel.activate().map { channel })
@@ -124,6 +129,8 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
         activeFlag.store(false, ordering: .relaxed)
         writableFlag.store(false, ordering: .relaxed)
         for promise in pendingWrites.removeAll() { promise.fail(pendingWritesError) }
+        lateAcknowledgement?.cancel()
+        lateAcknowledgement = nil
         reportDelivered()
         link.closed(close)
         if wasActive {
@@ -149,6 +156,7 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
             guard !arrivals.blocks.isEmpty else { break }
             isReadWanted = false
             isDelivering = true
+            let isShort = arrivals.blocks.count == 1 && arrivals.blocks.allSatisfy { $0.readableBytes <= Self.short }
             for block in arrivals.blocks where phase == .active {
                 unreported += 1
                 ownPipeline.syncOperations.fireChannelRead(NIOAny(block))
@@ -157,9 +165,20 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
             if phase == .active { ownPipeline.syncOperations.fireChannelReadComplete() }
             if phase == .active, autoRead { ownPipeline.syncOperations.read() }
             isDelivering = false
-            link.wakeStanzaThread()
+            acknowledge(isShort: isShort)
         }
         followEnd()
+    }
+
+    /// Lets the acknowledgements go out; that of a single short block later, unless something goes out before.
+    private func acknowledge(isShort: Bool) {
+        guard isShort, acknowledgementDelay > .zero, phase == .active else { return link.wakeStanzaThread() }
+        link.wakeStanzaThread(unlessDelivered: 1)
+        guard lateAcknowledgement == nil else { return }
+        lateAcknowledgement = eventLoop.assumeIsolated().scheduleTask(in: acknowledgementDelay) { [weak self] in
+            self?.lateAcknowledgement = nil
+            self?.link.wakeStanzaThread()
+        }
     }
 
     private func reportDelivered() {

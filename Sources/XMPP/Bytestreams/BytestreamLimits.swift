@@ -17,6 +17,9 @@ public struct BytestreamLimits: Hashable, Sendable {
     public var maximumWindow = 16
     /// Most blocks received and not yet read by the channel's handlers; a peer that sends more loses the bytestream.
     public var receiveWindow = 16
+    /// How long the acknowledgement of a single short block may wait for something to travel behind, such as the answer to what it brought:
+    /// alone it would keep the server busy just when that answer comes.
+    public var acknowledgementDelay: Duration = .milliseconds(5)
     /// Bytes of stanzas with blocks under way on the connection at the start, over all bytestreams.
     public var initialBudget = 4096
     /// Most bytes of stanzas with blocks under way on the connection, whatever was measured.

@@ -198,11 +198,11 @@ final class BytestreamLink: Sendable {
         wakeStanzaThread()
     }
 
-    /// Lets the stanza thread look, if there is anything and it has not been told yet.
-    func wakeStanzaThread() {
+    /// Lets the stanza thread look, if there is anything and it has not been told yet. `delivered`: that many blocks alone are no reason.
+    func wakeStanzaThread(unlessDelivered delivered: Int = 0) {
         let mustWake = state.withLock { state in
             guard !state.isStanzaThreadWoken else { return false }
-            guard state.delivered > 0 || state.outbound.readableBytes > 0 || state.close != nil else { return false }
+            guard state.delivered > delivered || state.outbound.readableBytes > 0 || state.close != nil else { return false }
             state.isStanzaThreadWoken = true
             return true
         }

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOEmbedded
 import Testing
 
 @testable import XMPP
@@ -44,6 +45,38 @@ import Testing
         pair.settle()
         #expect(pair.conversation == ["robot: data 0", "desk: data 0", "desk: result", "robot: result"])
         #expect(robot.receivedText == "ping")
+    }
+
+    @Test func theAcknowledgementOfAShortBlockTravelsBehindTheAnswerOrLeavesAfterAWhile() throws {
+        let pair = try JoinedPair(delaysAcknowledgements: true)
+        let ends = try pair.open()
+        pair.forgetConversation()
+        ends.robot.write("question")
+        pair.settle()
+        #expect(pair.conversation == ["robot: data 0"])
+        ends.desk.write("answer")
+        pair.settle()
+        #expect(pair.conversation == ["robot: data 0", "desk: data 0", "desk: result"])
+        pair.robot.loop.advanceTime(by: .milliseconds(4))
+        pair.settle()
+        #expect(pair.conversation.count == 3)
+        pair.robot.loop.advanceTime(by: .milliseconds(1))
+        pair.settle()
+        #expect(pair.conversation.suffix(1) == ["robot: result"])
+    }
+
+    @Test func aSecondBlockAndALongOneAreAcknowledgedAtOnce() throws {
+        let pair = try JoinedPair(delaysAcknowledgements: true)
+        let ends = try pair.open()
+        pair.forgetConversation()
+        ends.robot.write("one")
+        pair.settle()
+        ends.robot.write("two")
+        pair.settle()
+        #expect(pair.conversation == ["robot: data 0", "robot: data 1", "desk: result", "desk: result"])
+        ends.robot.channel?.writeAndFlush(ByteBuffer(repeating: 1, count: 1025), promise: nil)
+        pair.settle()
+        #expect(pair.conversation.suffix(2) == ["robot: data 2", "desk: result"])
     }
 
     @Test func writesOfOneFlushShareABlock() throws {

@@ -70,7 +70,10 @@ final class JoinedPair {
     private let clock = Locked(NIODeadline.uptimeNanoseconds(1_000_000_000))
     private var wire: [(from: String, to: JID, TravellingStanza)] = []
 
-    init(limits: BytestreamLimits = BytestreamLimits()) throws {
+    /// - Parameter delaysAcknowledgements: as the limits say; else each leaves at once, since ``settle()`` lets no time pass.
+    init(limits: BytestreamLimits = BytestreamLimits(), delaysAcknowledgements: Bool = false) throws {
+        var limits = limits
+        if !delaysAcknowledgements { limits.acknowledgementDelay = .zero }
         robot = Side(try #require(JID("robot@mesh.test/r1")), limits: limits, clock: clock)
         desk = Side(try #require(JID("desk@mesh.test/d1")), limits: limits, clock: clock)
         robot.sink.transmit = { [unowned self] to, stanza in self.wire.append(("robot", to, stanza)) }
