@@ -1,5 +1,7 @@
 // The raw C baseline: an epoll echo of whole frames over unix, TCP or TLS 1.3.
 //
+// An ADDRESS is unix:PATH, tcp:PORT or tls:PORT on loopback, or tcp:IPv4:PORT and so on.
+//
 //   Baseline serve ADDRESS [CERTIFICATE KEY]     prints "ready {…}"; ends with standard input
 //   Baseline drive ADDRESS WORK COUNT [SIZE]     prints "result {…}"; WORK: latency bulk inflight connect fanout
 #include "wire.h"

@@ -46,8 +46,16 @@ static int openUnix(const char *path, int listening) {
     return fd;
 }
 
-static int openTCP(int port, int listening) {
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+// PORT on loopback, or IPv4:PORT.
+static int openTCP(const char *text, int listening) {
+    const char *colon = strchr(text, ':');
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon ? colon + 1 : text)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (colon) {
+        char host[INET_ADDRSTRLEN] = "";
+        if ((size_t)(colon - text) >= sizeof host) die(text);
+        memcpy(host, text, (size_t)(colon - text));
+        if (inet_pton(AF_INET, host, &name.sin_addr) != 1) die(text);
+    }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     if (fd < 0) die("socket");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -59,7 +67,7 @@ static int openTCP(int port, int listening) {
 int openSocket(const char *address, int listening) {
     const char *rest = strchr(address, ':');
     if (!rest) die(address);
-    int fd = strncmp(address, "unix:", 5) == 0 ? openUnix(rest + 1, listening) : openTCP(atoi(rest + 1), listening);
+    int fd = strncmp(address, "unix:", 5) == 0 ? openUnix(rest + 1, listening) : openTCP(rest + 1, listening);
     if (listening && listen(fd, 512)) die("listen");
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return fd;

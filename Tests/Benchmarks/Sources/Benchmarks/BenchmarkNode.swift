@@ -4,7 +4,25 @@ import NIOPosix
 import QiMesh
 import QiMeshTesting
 import QiMessaging
+import QiWire
 import XMPP
+
+/// Where the accounts of a benchmark are.
+struct BenchmarkAccounts: Sendable {
+    let domain: String
+    let host: String
+    let port: UInt16
+    let caFile: String
+
+    init(_ server: ProsodyServer) { self.init(domain: server.domain, host: server.host, port: server.port, caFile: server.caFile) }
+
+    init(domain: String, host: String, port: UInt16, caFile: String) {
+        self.domain = domain
+        self.host = host
+        self.port = port
+        self.caFile = caFile
+    }
+}
 
 /// A whole node inside this process, in a home of its own, with an `Echo` service.
 final class BenchmarkNode: Sendable {
@@ -15,7 +33,10 @@ final class BenchmarkNode: Sendable {
     private let directory: String
     private let servers = AsyncStream.makeStream(of: DirectoryServer.self)
 
-    init(user: String, password: String, xmpp: ProsodyServer, home: URL) throws {
+    /// - Parameter order: the ways to other nodes, best first; nil: as a configuration that says nothing of them.
+    init(
+        user: String, password: String, xmpp: BenchmarkAccounts, home: URL, order: [MeshConfiguration.Paths.Kind]? = nil
+    ) throws {
         self.user = user
         self.password = password
         jid = "\(user)@\(xmpp.domain)"
@@ -33,6 +54,8 @@ final class BenchmarkNode: Sendable {
         account.accept = [JIDGlob("*@\(xmpp.domain)")].compactMap { $0 }
         var configuration = MeshConfiguration()
         configuration.xmpp = [account]
+        if let order { configuration.paths.order = order }
+        configuration.paths.inBandMax = 16_000_000
         configuration.internal.listen = ["unix:" + paths.directorySocket]
         directory = "unix:" + paths.directorySocket
         let servers = self.servers
@@ -42,6 +65,7 @@ final class BenchmarkNode: Sendable {
         } onServer: { server in
             var echo = ObjectBuilder()
             echo.advertiseMethod("echo", "(s)", returns: "s") { arguments, _ in arguments[0] }
+            echo.advertiseMethod("raw", "(r)", returns: "r") { arguments, _ in arguments[0] }
             _ = try await server.register(echo, as: "Echo")
             servers.continuation.yield(server)
         }
@@ -55,20 +79,22 @@ final class BenchmarkNode: Sendable {
     }
 
     /// Makes the two contacts of each other, through the node's own control interface, and waits until `other` is online.
-    func invite(_ other: BenchmarkNode) async throws {
+    func invite(_ other: BenchmarkNode) async throws { try await invite(user: other.user, jid: other.jid) }
+
+    func invite(user: String, jid other: String) async throws {
         try await retrying {
             try await Session.with(self.directory) { session in
                 let control = try await session.service("MeshControl2")
-                let answer = try await control.call("invite", arguments: [.string(other.jid), .optional(.string(other.user))])
+                let answer = try await control.call("invite", arguments: [.string(QiString(other)), .optional(.string(QiString(user)))])
                 // A value, or why there is none.
                 guard case .tuple(let parts) = answer, parts.count == 2, case .optional(nil) = parts[1] else {
-                    throw BenchmarkFailure("\(other.user) was not invited: \(answer)")
+                    throw BenchmarkFailure("\(user) was not invited: \(answer)")
                 }
             }
         }
         try await retrying {
             try await Session.with(self.directory) { session in
-                _ = try await session.service("\(other.user)/Echo", deadline: .seconds(30))
+                _ = try await session.service("\(user)/Echo", deadline: .seconds(30))
             }
         }
     }
@@ -84,8 +110,20 @@ final class BenchmarkNode: Sendable {
         }
     }
 
+    /// Waits until calls to `other` go by that kind of path.
+    func settle(on kind: MeshConfiguration.Paths.Kind, to other: String) async throws {
+        try await Session.with(directory) { session in
+            let control = try await session.service("MeshControl2")
+            let answer = try await control.call(
+                "path", arguments: [.string(QiString(other)), .string(QiString(kind.rawValue))], deadline: .seconds(60))
+            guard case .tuple(let parts) = answer, case .optional(.some(.tuple(let row))) = parts.first, row.count > 1,
+                case .optional(.some(.string(let name))) = row[1], name.description == kind.rawValue
+            else { throw BenchmarkFailure("no \(kind) path to \(other): \(answer)") }
+        }
+    }
+
     /// A second connection of the same account, for the baseline.
-    func pingClient(_ xmpp: ProsodyServer) throws -> XMPPClient {
+    func pingClient(_ xmpp: BenchmarkAccounts) throws -> XMPPClient {
         guard let address = JID(jid) else { throw BenchmarkFailure("no address") }
         var configuration = XMPPConfiguration(jid: address, password: password, resource: "ping")
         configuration.server = .init(host: xmpp.host, port: xmpp.port)

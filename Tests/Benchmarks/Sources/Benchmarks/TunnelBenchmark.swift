@@ -10,8 +10,9 @@ import XMPP
 enum TunnelBenchmark {
     static func run(_ arguments: [String]) async throws {
         guard let count = arguments.first.flatMap({ Int($0) }) else { throw BenchmarkFailure("usage: tunnel COUNT") }
-        let xmpp = try ProsodyServer.start(accounts: [("pepper", "secret-p"), ("desk", "secret-d")])
-        defer { xmpp.stop() }
+        let prosody = try ProsodyServer.start(accounts: [("pepper", "secret-p"), ("desk", "secret-d")])
+        defer { prosody.stop() }
+        let xmpp = BenchmarkAccounts(prosody)
         let home = FileManager.default.temporaryDirectory.appendingPathComponent("qimesh-benchmark-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: home) }
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -30,7 +31,7 @@ enum TunnelBenchmark {
     }
 
     private static func pings(
-        from desk: BenchmarkNode, to pepper: BenchmarkNode, _ xmpp: ProsodyServer, _ count: Int
+        from desk: BenchmarkNode, to pepper: BenchmarkNode, _ xmpp: BenchmarkAccounts, _ count: Int
     ) async throws -> Samples {
         try await withThrowingTaskGroup(of: Void.self) { group in
             let clients = try [desk, pepper].map { try $0.pingClient(xmpp) }
