@@ -208,7 +208,8 @@ final class StreamChannel: Channel, @unchecked Sendable {
         case .pathIsDead:
             guard let path else { return }
             path.channel.close(promise: nil)
-            pathEnded(path.channel, "nothing came for 15 s, with something unanswered")
+            let silence = machine.limits.liveness.death.nanoseconds / 1_000_000_000
+            pathEnded(path.channel, "nothing came for \(silence) s, with something unanswered")
         case .expired:
             fail(QiError(.disconnected, "there was no path to the other side for \(machine.limits.resume.nanoseconds / 1_000_000_000) s"))
         }
@@ -285,6 +286,7 @@ final class StreamChannel: Channel, @unchecked Sendable {
             if phase == .active, autoRead { ownPipeline.syncOperations.read() }
         }
         isDelivering = false
+        if machine.receiver.hasReady { machine.keepReady() }
         guard let reason = machine.receiver.ended, phase == .closing || !machine.receiver.hasReady else { return }
         logger.debug("stream ended by the peer", metadata: metadata([LogKeys.error: "\(reason)"]))
         // It waits for this confirmation only.

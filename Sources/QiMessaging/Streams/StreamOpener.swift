@@ -38,6 +38,8 @@ final class StreamOpener: StreamPathHandler.Side {
             })
         case .refused(let refusal):
             done(.failure(Self.error(refusal)))
+        case .welcome(let welcome) where welcome.stream == stream.id:
+            done(.failure(QiError(.disconnected, "the stream was closed while it was to go on over this path")))
         default:
             done(.failure(QiError(.disconnected, "the other side does not answer as a device stream has to")))
         }

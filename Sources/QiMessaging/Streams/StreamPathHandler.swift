@@ -24,7 +24,8 @@ final class StreamPathHandler: ChannelInboundHandler {
 
     private let side: any Side
     private var stream: StreamChannel?
-    private var unread = ByteBuffer()
+    /// The beginning of a frame that has not come whole.
+    private(set) var unread = ByteBuffer()
     private var watchdog: Scheduled<Void>?
     private var isGreeted = false
     private var isOver = false
@@ -74,7 +75,8 @@ final class StreamPathHandler: ChannelInboundHandler {
             stream?.fail(reason)
             fail(reason, on: context.channel)
         }
-        if unread.readableBytes == 0 { unread = ByteBuffer() }
+        // Without this a peer whose writes never end with a frame would have everything kept that it ever sent.
+        if unread.readableBytes == 0 { unread = ByteBuffer() } else { unread.discardReadBytes() }
     }
 
     private func greeted(_ frame: StreamFrame, _ context: ChannelHandlerContext) {
@@ -89,6 +91,8 @@ final class StreamPathHandler: ChannelInboundHandler {
         }
         self.stream = stream
         attach()
+        // The answer may have met a socket that was closed: then the stream was not told of the end of this path, and is now.
+        if isOver { stream.pathEnded(context.channel, "the path was closed at once") }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

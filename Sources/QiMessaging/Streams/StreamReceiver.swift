@@ -5,7 +5,8 @@ import QiWire
 /// The incoming half of a device stream: takes numbered frames once, puts messages together, and says how far it has come. A pure value.
 ///
 /// What it holds is bounded: behind the first complete message that waits for its reader no frame is confirmed, so no more comes than the
-/// window, which the peer may not overrun; incomplete messages are bounded by their number and bytes.
+/// window, which the peer may not overrun; incomplete messages are bounded by their number and bytes. Until the peer has logged in these
+/// are the bytes of one of the longest.
 struct StreamReceiver {
     struct Limits {
         /// Bytes of frames that the peer may send without a confirmation.
@@ -14,7 +15,7 @@ struct StreamReceiver {
         var message = 50_000_000 + MessageHeader.length
         /// Messages that have begun and not ended.
         var unfinished = 1024
-        /// Bytes of them beyond those of one of the longest.
+        /// Bytes of them beyond those of one of the longest, once the peer has logged in.
         var unfinishedBytes = 8 << 20
     }
 
@@ -24,7 +25,7 @@ struct StreamReceiver {
     }
 
     private struct Ready {
-        let message: ByteBuffer
+        var message: ByteBuffer
         /// Frames, and bytes of them, received before the one that completed it.
         let before: (frames: UInt64, bytes: UInt64)
     }
@@ -33,6 +34,8 @@ struct StreamReceiver {
     private var unfinished: [UInt32: Unfinished] = [:]
     private var unfinishedBytes = 0
     private var ready = Deque<Ready>()
+    /// How many of them, from the first, keep nothing but their own bytes.
+    private var keptReady = 0
     /// The number of the next frame on the path in use.
     private var next: UInt64 = 0
     /// Frames received.
@@ -97,6 +100,8 @@ struct StreamReceiver {
         }
     }
 
+    private var mostUnfinished: Int { longest < limits.message ? longest : longest + limits.unfinishedBytes }
+
     private mutating func begin(_ number: UInt32, _ length: Int, _ bytes: ByteBuffer) throws(StreamFault) {
         guard length <= longest else { throw StreamFault("a message of \(length) bytes was announced; \(longest) are allowed") }
         guard unfinished[number] == nil else { throw StreamFault("it begins a message a second time") }
@@ -115,8 +120,8 @@ struct StreamReceiver {
         let present = message.bytes.readableBytes + bytes.readableBytes
         guard present <= message.length else { throw StreamFault("it sends more of a message than it announced") }
         unfinishedBytes += bytes.readableBytes
-        guard unfinishedBytes <= longest + limits.unfinishedBytes else {
-            throw StreamFault("more than \(limits.unfinishedBytes) bytes of messages have begun and not ended")
+        guard unfinishedBytes <= mostUnfinished else {
+            throw StreamFault("more than \(mostUnfinished) bytes of messages have begun and not ended")
         }
         // Storage grows with what has come: the announcement alone costs nothing.
         if present > message.bytes.capacity { message.bytes.reserveCapacity(min(message.length, 4 * present)) }
@@ -130,12 +135,26 @@ struct StreamReceiver {
         guard message.readableBytes <= longest else {
             throw StreamFault("a message of \(message.readableBytes) bytes came; \(longest) are allowed")
         }
+        guard let header = try? message.peekMessageHeader(),
+            MessageHeader.length + Int(header.payloadLength) == message.readableBytes
+        else { throw StreamFault("what came whole is no message") }
         ready.append(Ready(message: message, before: (received - 1, receivedBytes - cost)))
     }
 
     /// The next message for the reader.
     mutating func popReady() -> ByteBuffer? {
-        ready.popFirst()?.message
+        keptReady = max(0, keptReady - 1)
+        return ready.popFirst()?.message
+    }
+
+    /// What is ready goes on waiting: a small message would keep all of the buffer in which it came (32 KiB behind TLS).
+    mutating func keepReady() {
+        for index in keptReady..<ready.count where ready[index].message.storageCapacity > 2 * ready[index].message.readableBytes {
+            var own = ByteBuffer()
+            own.writeImmutableBuffer(ready[index].message)
+            ready[index].message = own
+        }
+        keptReady = ready.count
     }
 
     /// Frames whose messages were taken: what the peer may be told. Pieces of a message that has not ended count as taken.

@@ -55,7 +55,7 @@ struct StreamStateMachine {
     /// - Parameters:
     ///   - peer: frames of ours that the peer has, and the bytes that it takes unconfirmed.
     ///   - first: the number of the first frame that the peer sends on it.
-    ///   - question: after how much silence it is asked, with something unanswered; nil: as the limits say.
+    ///   - question: after how much silence it is asked, with something unanswered, if that is less than the limits say.
     /// - Throws: when the peer cannot be right.
     mutating func attached(
         peer: (received: UInt64, window: Int), first: UInt64, question: TimeAmount? = nil, at now: NIODeadline
@@ -65,7 +65,7 @@ struct StreamStateMachine {
         receiver.resume(from: first)
         if receiver.hasNews { confirmationDue = now }
         var times = limits.liveness
-        times.question = question ?? times.question
+        times.question = min(question ?? times.question, times.question)
         path = .attached(StreamLiveness(times, at: now))
         pong = nil
         ping = nil
@@ -154,6 +154,9 @@ struct StreamStateMachine {
     }
 
     mutating func popReady() -> ByteBuffer? { receiver.popReady() }
+
+    /// What is ready goes on waiting for its reader.
+    mutating func keepReady() { receiver.keepReady() }
 
     /// The peer has logged in: messages may be as long as the limits say.
     mutating func loggedIn() { receiver.longest = limits.receiving.message }

@@ -170,7 +170,7 @@ struct StreamMachineTests {
         limits.unfinishedBytes = 500
         func piece(_ count: Int) -> StreamBytes { StreamBytes(ByteBuffer(repeating: 0, count: count)) }
         var flooded = StreamReceiver(limits, longest: 2000)
-        #expect(throws: StreamFault.self) { for _ in 0..<80 { try flooded.take(.whole(piece(900))) } }
+        #expect(throws: StreamFault.self) { for _ in 0..<80 { try flooded.take(.whole(StreamSample.message(.call, bytes: 872).bytes)) } }
         var long = StreamReceiver(limits, longest: 2000)
         #expect(throws: StreamFault.self) { try long.take(.begin(1, length: 2001, piece(10))) }
         var many = StreamReceiver(limits, longest: 2000)
@@ -186,6 +186,48 @@ struct StreamMachineTests {
         var after = StreamReceiver(limits, longest: 2000)
         try after.take(.end("done"))
         #expect(throws: StreamFault.self) { try after.take(.whole(piece(30))) }
+    }
+
+    @Test func whatCameWholeHasToBeOneMessage() throws {
+        let call = StreamSample.message(.call, bytes: 100).bytes.joined
+        func piece(_ count: Int) throws -> StreamBytes { StreamBytes(try #require(call.getSlice(at: 0, length: count))) }
+        for count in [1, 27, 28, 127] {
+            var receiver = StreamReceiver(StreamReceiver.Limits(), longest: 2000)
+            #expect(throws: StreamFault.self, "\(count) bytes of 128") { try receiver.take(.whole(piece(count))) }
+        }
+        var receiver = StreamReceiver(StreamReceiver.Limits(), longest: 2000)
+        try receiver.take(.begin(0, length: 129, StreamBytes(call)))
+        #expect(throws: StreamFault.self) { try receiver.take(.more(0, piece(1))) }
+    }
+
+    @Test func noMoreIsBegunBeforeTheLoginThanOneOfTheLongest() throws {
+        func begin(_ receiver: inout StreamReceiver) throws {
+            let piece = StreamBytes(ByteBuffer(repeating: 0, count: 900))
+            for number in UInt32(0)..<3 { try receiver.take(.begin(number, length: 2000, piece)) }
+        }
+        var receiver = StreamReceiver(StreamReceiver.Limits(), longest: 2000)
+        #expect(throws: StreamFault.self) { try begin(&receiver) }
+        receiver = StreamReceiver(StreamReceiver.Limits(), longest: 2000)
+        receiver.longest = StreamReceiver.Limits().message
+        try begin(&receiver)
+    }
+
+    @Test func aMessageThatGoesOnWaitingKeepsNoMoreThanItself() throws {
+        var receiver = StreamReceiver(StreamReceiver.Limits(), longest: 2000)
+        for id in 1...3 {
+            // As it comes out of TLS: a slice of a buffer that is much larger.
+            var buffer = ByteBuffer()
+            buffer.reserveCapacity(32 * 1024)
+            StreamSample.message(.call, id: UInt32(id)).bytes.write(to: &buffer)
+            try receiver.take(.whole(StreamBytes(buffer)))
+            if id != 2 { receiver.keepReady() }
+        }
+        for id in 1...3 {
+            let popped = receiver.popReady()
+            let message = try #require(popped)
+            #expect(message.storageCapacity <= 64)
+            #expect(try StreamSample.header(message).id == UInt32(id))
+        }
     }
 
     @Test func anUnreadMessageIsNotConfirmed() throws {

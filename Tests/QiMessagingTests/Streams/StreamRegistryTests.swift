@@ -129,6 +129,43 @@ struct StreamRegistryTests {
         #expect(!peer.channel.isActive)
     }
 
+    @Test func whatCameBeforeIsForgottenThoughNoWriteEndsWithAFrame() throws {
+        let registry = registry()
+        let peer = try Peer(registry, loop)
+        try peer.send(hello(.open))
+        var ping = ByteBuffer()
+        StreamFrameCoding.write(.ping(1), to: &ping)
+        let (start, rest) = (try #require(ping.getSlice(at: 0, length: 5)), try #require(ping.getSlice(at: 5, length: 7)))
+        var turn = rest
+        turn.writeImmutableBuffer(start)
+        try peer.send(start)
+        for _ in 0..<10_000 { try peer.channel.writeInbound(turn) }
+        let handler = try peer.channel.pipeline.syncOperations.handler(type: StreamPathHandler.self)
+        #expect(peer.channel.isActive && handler.unread.readableBytes == 5 && handler.unread.storageCapacity < 1000)
+    }
+
+    /// Closes the channel while it is written to, as a socket does whose peer has gone.
+    private final class Breaking: ChannelOutboundHandler {
+        typealias OutboundIn = ByteBuffer
+        func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            context.close(promise: nil)
+        }
+    }
+
+    @Test func aStreamKnowsOfAPathThatBrokeUnderItsGreeting() throws {
+        let registry = registry()
+        let peer = try Peer(registry, loop)
+        try peer.channel.pipeline.syncOperations.addHandler(Breaking(), position: .first)
+        try peer.send(hello(.open))
+        let stream = try #require(registry.streams(of: "a@x").first)
+        #expect(stream.path == nil && !stream.machine.isAttached)
+        // It goes on on another path, and else is given up in its time.
+        let next = try Peer(registry, loop)
+        try next.send(hello(.resume))
+        #expect(isWelcome(try next.frames()) && stream.path?.channel === next.channel)
+    }
+
     @Test func aProcessThatWasStartedAgainEndsTheStreamsOfTheOneBefore() throws {
         let registry = registry()
         let first = try Peer(registry, loop)
