@@ -5,10 +5,10 @@ import Testing
 @Suite(.timeLimit(.minutes(3)))
 struct FuzzReplayTests {
     private static let targets: [String: @Sendable ([UInt8]) throws -> Void] = [
-        "directory": DirectoryFuzz.run, "sequence": SequenceFuzz.run, "stream": StreamFuzz.run,
+        "directory": DirectoryFuzz.run, "sequence": SequenceFuzz.run, "stream": StreamFuzz.run, "exchange": ExchangeFuzz.run(_:),
     ]
 
-    @Test(arguments: ["directory", "sequence", "stream"]) func keptInputsAreNoHarm(_ target: String) throws {
+    @Test(arguments: targets.keys.sorted()) func keptInputsAreNoHarm(_ target: String) throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("FailCases/\(target)")
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         #expect(!files.isEmpty)

@@ -1,7 +1,7 @@
 import NIOCore
-@testable import QiMessaging
 import QiWire
-import Testing
+
+@testable import QiMessaging
 
 /// Makes messages of the qi protocol.
 enum StreamSample {
@@ -19,7 +19,8 @@ enum StreamSample {
 
     /// What is in a message, as it came.
     static func header(_ message: ByteBuffer) throws -> MessageHeader {
-        try #require(try message.peekMessageHeader())
+        guard let header = try message.peekMessageHeader() else { throw FuzzFinding("a message without a header") }
+        return header
     }
 }
 
@@ -67,6 +68,21 @@ struct StreamPair {
         opener.inbound.clear()
         try opener.machine.attached(peer: (received, Int(other)), first: first, at: now)
         isAttached = true
+    }
+
+    /// A new path that dies before the opener has its welcome: the answerer has gone over to it, and what it sends there is lost.
+    ///
+    /// - Parameter most: how many bytes the answerer sends there, and how many of the path before still reach the opener.
+    mutating func attachInVain(piece: Int, most: Int) throws {
+        let told = opener.machine.receiver.received
+        answerer.machine.detached(at: now)
+        answerer.inbound.clear()
+        try answerer.machine.attached(
+            peer: (told, Int(opener.machine.receiver.window)), first: answerer.machine.receiver.received, at: now)
+        var lost = ByteBuffer()
+        answerer.machine.write(to: &lost, piece: piece, most: most, at: now)
+        if isAttached { try Self.deliver(&opener, at: now, most: most) }
+        cut()
     }
 
     /// The path dies, with what is under way.
@@ -118,7 +134,7 @@ struct StreamPair {
             Self.take(&answerer)
             if before == (false, false), !opener.machine.sender.isAwaiting, !answerer.machine.sender.isAwaiting { return }
         }
-        Issue.record("the two sides do not come to rest")
+        throw FuzzFinding("the two sides do not come to rest")
     }
 }
 

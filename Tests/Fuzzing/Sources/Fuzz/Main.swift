@@ -1,7 +1,7 @@
 import CFuzzer
 import Glibc
 
-/// `Fuzz TARGET [libFuzzer's arguments…]`. Ends 0 when no input was found that a target objects to.
+/// `Fuzz TARGET [libFuzzer's arguments…]`, or `Fuzz seeds FIRST COUNT`. Ends 0 when no input was found that a target objects to.
 @main
 enum Main {
     static let targets: [String: @Sendable ([UInt8]) throws -> Void] = [
@@ -12,6 +12,7 @@ enum Main {
         "directory": DirectoryFuzz.run,
         "sequence": SequenceFuzz.run,
         "stream": StreamFuzz.run,
+        "exchange": ExchangeFuzz.run(_:),
         "stanzas": StanzaFuzz.run,
         "jingle": JingleFuzz.run,
         "socks5": SOCKS5Fuzz.run,
@@ -20,14 +21,33 @@ enum Main {
     nonisolated(unsafe) static var target: ([UInt8]) throws -> Void = { _ in }
 
     static func main() {
+        if CommandLine.arguments.dropFirst().first == "seeds" { exit(seeds(CommandLine.arguments.dropFirst(2).compactMap { UInt64($0) })) }
         guard let name = CommandLine.arguments.dropFirst().first, let found = targets[name] else {
-            say("usage: Fuzz \(targets.keys.sorted().joined(separator: "|")) [ARGUMENT…]")
+            say("usage: Fuzz \(targets.keys.sorted().joined(separator: "|")) [ARGUMENT…] | seeds FIRST COUNT")
             exit(2)
         }
         target = found
         var count = CommandLine.argc - 1
         var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv + 1
         exit(LLVMFuzzerRunDriver(&count, &arguments) { data, size in Main.one(data, size) })
+    }
+
+    /// Runs of a device stream whose steps a seed gives (``ExchangeFuzz``): so many, from that seed.
+    private static func seeds(_ numbers: [UInt64]) -> CInt {
+        guard numbers.count == 2, numbers[0] <= .max - numbers[1] else {
+            say("usage: Fuzz seeds FIRST COUNT")
+            return 2
+        }
+        for seed in numbers[0]..<numbers[0] + numbers[1] {
+            do {
+                try ExchangeFuzz.run(seed: seed)
+            } catch {
+                say("found: \(error)")
+                return 1
+            }
+        }
+        say("\(numbers[1]) runs from seed \(numbers[0]): nothing found")
+        return 0
     }
 
     private static func say(_ text: String) {

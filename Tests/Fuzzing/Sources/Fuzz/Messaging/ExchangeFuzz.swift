@@ -1,0 +1,1 @@
+../../../../QiMessagingTests/Fuzz/ExchangeFuzz.swift

@@ -1,0 +1,1 @@
+../../../../QiMessagingTests/Streams/StreamPair.swift
