@@ -12,6 +12,35 @@ enum StanzaFuzz {
     private static let own = JID(node: "pepper", domain: "mesh.test", resource: "qimesh")
     private static let bytes = 8192
     private static let depth = 16
+    private static var quiet: Logger { Logger(label: "fuzz", factory: { _ in SwiftLogNoOpLogHandler() }) }
+
+    /// What we have asked: each result that comes is the answer to the oldest question.
+    private final class Questions: StanzaSink {
+        let ownJID: JID?
+        private(set) var count = 0
+        private var open: [(Result<Element?, XMPPError>) -> Void] = []
+
+        init(_ own: JID) { ownJID = own }
+
+        func sendIQ(
+            _ kind: IQRequest.Kind, to peer: JID, payload: Element, timeout: Duration,
+            completion: @escaping (Result<Element?, XMPPError>) -> Void
+        ) {
+            count += 1
+            open.append(completion)
+        }
+
+        func answer(to requester: JID, id: String, with answer: Result<Element?, StanzaError>) {}
+
+        func sendData(
+            to peer: JID, sid: String, sequence: UInt16, base64: UnsafeRawBufferPointer, timeout: Duration,
+            completion: @escaping (Result<Void, XMPPError>) -> Void
+        ) {}
+
+        func answered(_ payload: Element?) {
+            if !open.isEmpty { open.removeFirst()(.success(payload)) }
+        }
+    }
 
     static func run(_ bytes: [UInt8]) throws {
         guard let own else { throw FuzzFinding("our own address cannot be read") }
@@ -22,11 +51,16 @@ enum StanzaFuzz {
         var roster = Element("query", namespace: Namespaces.roster)
         roster.children = [Element("item", namespace: nil, attributes: ["jid": "desk@mesh.test", "subscription": "both"])]
         _ = book.loaded(roster)
+        let questions = Questions(own)
+        let discovery = ProxyDiscovery(sink: questions, logger: quiet, clock: { .uptimeNanoseconds(1) })
+        discovery.begin()
         for text in bytes.split(separator: 0, omittingEmptySubsequences: true) {
             guard let stanza = try parse(Array(text), context) else { continue }
             try isStable(stanza, context)
             try take(stanza, own, book)
+            if stanza.name == "iq", stanza["type"] == "result" { try answered(stanza.children.first, own, questions) }
         }
+        try proxies(discovery, questions)
         try FuzzFinding.expect(book.items().count <= XMPPLimits().contacts, "more contacts than there is room for")
     }
 
@@ -56,6 +90,28 @@ enum StanzaFuzz {
         try FuzzFinding.expect(again.description == text, "\(text) became \(again)")
     }
 
+    /// An answer to something of ours: of the contact list, of what a device or an item of the server is, of where a proxy is reached.
+    private static func answered(_ payload: Element?, _ own: JID, _ questions: Questions) throws {
+        questions.answered(payload)
+        var limits = XMPPLimits()
+        limits.contacts = 4
+        let book = ContactBook(limits: limits)
+        _ = book.loaded(payload)
+        try FuzzFinding.expect(book.items().count <= limits.contacts, "more contacts are loaded than there is room for")
+        if let info = try? EntityCapabilities.parse(payload, strictly: false) { _ = EntityCapabilities.version(info) }
+    }
+
+    private static func proxies(_ discovery: ProxyDiscovery, _ questions: Questions) throws {
+        var found: [ProxyHost] = []
+        // At the end of its time it tells what it knows.
+        discovery.whenKnown(by: .uptimeNanoseconds(0)) { found = $0 }
+        discovery.tick()
+        try FuzzFinding.expect(found.count <= ProxyDiscoveryStateMachine.mostProxies, "\(found.count) proxies are kept")
+        try FuzzFinding.expect(found.allSatisfy { $0.host.utf8.count <= SOCKS5Candidate.longestHost }, "a proxy's host is too long")
+        let most = 1 + ProxyDiscoveryStateMachine.mostItems + ProxyDiscoveryStateMachine.mostProxies
+        try FuzzFinding.expect(questions.count <= most, "\(questions.count) questions are asked")
+    }
+
     private static func take(_ stanza: Element, _ own: JID, _ book: ContactBook) throws {
         let address = stanza["from"].flatMap { JID($0) }
         // A broken address; none is the server's.
@@ -82,7 +138,7 @@ enum StanzaFuzz {
         let router = StanzaRouter([
             PingExtension(), VersionExtension(configuration.software), RosterExtension(book) { _ in },
             DiscoveryExtension(
-                configuration, others: [], handlers: handlers, logger: Logger(label: "fuzz", factory: { _ in SwiftLogNoOpLogHandler() })),
+                configuration, others: [], handlers: handlers, logger: quiet),
         ], handlers: handlers)
         let answer = router.route(payload, from: sender)(IQRequest(id: "1", from: own, kind: kind, payload: payload))
         if sender == .stranger {
