@@ -139,8 +139,8 @@ private final class StreamDialer: StreamChannelOwner {
                 self.opened = nil
                 opened.fail(error)
             }
-            // The other side is gone for good in a test.
-            stream.fail(error)
+            // The other side is gone for good in a test; a path that was cut at that moment learns it at the next, as on a ladder.
+            stream.fail(error.code == .conflict ? QiError(.disconnected, "the other side gave the stream up", cause: error) : error)
         }
     }
 
