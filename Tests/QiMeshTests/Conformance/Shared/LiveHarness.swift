@@ -1,0 +1,1 @@
+../../../XMPPTests/Live/LiveHarness.swift
