@@ -36,19 +36,26 @@ final class LivePaths: Sendable {
     let desk: Party
     let record = Mutex(Record())
     private let identity: DeviceIdentity
+    /// What answers on direct connections and is not the device; nil: the device does.
+    private let liar: PathLie?
+    private let otherIdentity: DeviceIdentity
 
-    private init(robot: Party, desk: Party, identity: DeviceIdentity) {
+    private init(robot: Party, desk: Party, identities: (own: DeviceIdentity, other: DeviceIdentity), liar: PathLie?) {
         self.robot = robot
         self.desk = desk
-        self.identity = identity
+        self.liar = liar
+        (identity, otherIdentity) = identities
     }
 
     /// Runs a test with two devices that are contacts.
-    static func with(_ body: @Sendable @escaping (LivePaths) async throws -> Void) async throws {
+    ///
+    /// - Parameter liar: what answers on direct connections.
+    static func with(liar: PathLie? = nil, _ body: @Sendable @escaping (LivePaths) async throws -> Void) async throws {
         try await withTemporaryDirectory { folder in
-            let identity = try DeviceIdentity.loadOrCreate(directory: folder + "/identity")
+            let own = try DeviceIdentity.loadOrCreate(directory: folder + "/identity")
+            let other = try DeviceIdentity.loadOrCreate(directory: folder + "/other")
             try await withFriends(proxyFor: []) { robot, desk in
-                try await body(LivePaths(robot: robot, desk: desk, identity: identity))
+                try await body(LivePaths(robot: robot, desk: desk, identities: (own, other), liar: liar))
             }
         }
     }
@@ -68,7 +75,11 @@ final class LivePaths: Sendable {
                     let kind = Kind(report)
                     try kind.prepare(channel)
                     let key = PeerKey()
-                    try TunnelTLS(identity: self.identity).addServerHandlers(to: channel, peer: key)
+                    let liar = kind == .direct ? self.liar : nil
+                    guard liar == nil || liar == .anotherKey else {
+                        return try channel.pipeline.syncOperations.addHandler(LyingHandler(liar == .garbage))
+                    }
+                    try TunnelTLS(identity: liar == nil ? self.identity : self.otherIdentity).addServerHandlers(to: channel, peer: key)
                     try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
                     try install(channel, kind, key)
                 }
@@ -84,11 +95,15 @@ final class LivePaths: Sendable {
         let opened = try await robot.client.openBytestream(
             to: desk.full(), application: kind.application, over: kind == .inBand ? .inBand : .socks5(Self.options(kind)), on: eventLoop,
             timeout: .seconds(20)
-        ) { [self] channel in
+        ) { [identity] channel in
             channel.eventLoop.makeCompletedFuture {
                 try kind.prepare(channel)
                 try outer(channel)
-                try TunnelTLS(identity: self.identity).addClientHandlers(to: channel, peer: PeerKey())
+                let known = identity.fingerprint
+                let key = PeerKey { (shown) throws(MeshError) in
+                    guard shown == known else { throw MeshError(.trust, "it shows another key") }
+                }
+                try TunnelTLS(identity: identity).addClientHandlers(to: channel, peer: key)
                 try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())
                 try install(channel)
             }

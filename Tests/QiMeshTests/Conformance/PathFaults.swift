@@ -62,3 +62,26 @@ final class CutHandler: ChannelDuplexHandler {
         promise?.succeed(())
     }
 }
+
+/// What answers at an address that is not the device's, after an impeccable SOCKS5 handshake.
+enum PathLie: CaseIterable {
+    /// TLS with a key of its own.
+    case anotherKey
+    /// Bytes that are no TLS.
+    case garbage
+    /// Nothing.
+    case nothing
+}
+
+/// No TLS: answers whatever comes with bytes of its own, or with nothing.
+final class LyingHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let talks: Bool
+
+    init(_ talks: Bool) { self.talks = talks }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard talks else { return }
+        context.writeAndFlush(NIOAny(ByteBuffer(string: "HTTP/1.1 200 OK\r\n\r\n")), promise: nil)
+    }
+}

@@ -71,6 +71,18 @@ struct StreamPathTests {
         }
     }
 
+    @Test(arguments: PathLie.allCases) func anAddressThatLiesIsNoPathAndTheOneInUseGoesOn(_ lie: PathLie) async throws {
+        try await LivePaths.with(liar: lie) { paths in
+            let kinds: [LivePaths.Kind] = [.inBand, .direct]
+            try await StreamTraffic(calls: 1000, reply: 1 << 20).run(
+                over: Self.address, PathTransport(paths, kinds, moves: .milliseconds(200)))
+            let record = paths.record.withLock { $0 }
+            #expect(record.taken[.direct] == nil && record.taken[.inBand, default: 0] >= 1, "\(record)")
+            // An address that says nothing is tried for 20 s.
+            #expect(record.failures.isEmpty == (lie == .nothing), "\(record)")
+        }
+    }
+
     /// What the two sides of a stream keep is bounded by the window, and by the one long message that is on its way.
     private static func checkBounds(_ record: LivePaths.Record) {
         let window = StreamReceiver.Limits().window

@@ -2,8 +2,8 @@ import Foundation
 @testable import QiMessaging
 import Testing
 
-/// Whatever two sides send, withdraw, confirm, lose and resume, in whatever order: each message arrives once, whole, and in the order of its
-/// lane.
+/// Whatever two sides send, withdraw, confirm, lose and resume, in whatever order: each message arrives once, whole, and in the order of
+/// its lane.
 @Suite(.timeLimit(.minutes(5)))
 struct StreamPropertyTests {
     /// How many runs: more by hand, as `STREAM_RUNS=20000 swift test --filter StreamPropertyTests`; by the million in release, as
