@@ -79,6 +79,21 @@ import Testing
                 == .ready(Capabilities().with(.done)))
     }
 
+    /// A client of libqi reads what libqi would say.
+    @Test(arguments: [false, true]) func aServerTellsOfEventGapsOnlyToAClientThatKnowsThem(_ knows: Bool) throws {
+        var own = Capabilities.ours
+        own[Capabilities.Name.eventGaps] = QiDynamic(.bool(true))
+        let client = knows ? own : .ours
+        func payload(of action: Handshake.OnMessage) -> ByteBuffer? { if case .reply(let payload) = action { payload } else { nil } }
+        for enforces in [false, true] {
+            var machine = Handshake(role: .server, capabilities: own, enforcesAuthentication: enforces)
+            let action = machine.received(Self.message(.call, .authenticate, try Self.map(client)))
+            let answer = enforces ? try machine.accept() : payload(of: action)
+            #expect(answer == (try Self.map(client.with(.done))))
+            #expect(machine.shared.eventGaps == knows)
+        }
+    }
+
     @Test func anAnswerMayBeDynamic() throws {
         let capabilities = Capabilities.ours.with(.done)
         var plain = try Self.map(capabilities)

@@ -16,7 +16,7 @@ struct Watch: WaitingVerb {
     @Option(name: .customLong("for"), help: "End after this time.")
     var time: TimeSpan?
 
-    @Flag(help: "Skip what happened while a slow reader was busy; print the latest.")
+    @Flag(help: "Only the latest counts: skip what comes faster than the path or the reader takes it. How many is told.")
     var latest = false
 
     @OptionGroup var device: DeviceOptions

@@ -15,7 +15,7 @@ extension NodeSession {
     /// Subscribes to the signals that a pattern means.
     /// - Parameters:
     ///   - known: labels that are watched already.
-    ///   - latest: whether only the newest event is kept for a slow reader.
+    ///   - latest: whether only the newest event counts, for a slow reader and on a slow path.
     func subscribe(
         to found: FoundService, _ pattern: String, except known: Set<String>, device: DeviceName?, latest: Bool
     ) async throws(CommandFailure) -> [WatchedSignal] {
@@ -26,7 +26,7 @@ extension NodeSession {
             let events = try await patience.wait(for: label, atMost: patience.answer, device: device?.text, console) {
                 () async throws(CommandFailure) in
                 do throws(QiError) {
-                    return try await found.proxy.events(of: signal.name, buffer: latest ? 1 : 1_024)
+                    return try await found.proxy.events(of: signal.name, buffering: latest ? .latest : .newest(1_024))
                 } catch {
                     throw CommandFailure(error, device: device?.text)
                 }
@@ -45,14 +45,14 @@ struct SignalWatch: Sendable {
     let count: Int?
     /// Nil for no end.
     let time: Duration?
-    /// Whether a slow reader is shown the newest event only.
+    /// Whether only the newest event counts.
     let latest: Bool
 
     /// How many events wait for a slow reader of stdout; older ones are dropped beyond, and their number told.
     static let waitingLimit = 4_096
 
     private enum Turn: Sendable {
-        /// Of a source, with its number among that source's events.
+        /// Of a source, with its number among that source's events, those included that were left out.
         case event(source: Int, number: Int, [QiValue])
         case ended(CommandFailure?)
     }
@@ -64,9 +64,10 @@ struct SignalWatch: Sendable {
             for (index, source) in sources.enumerated() {
                 group.addTask {
                     var number = 0
-                    for await arguments in source.events {
-                        turns.continuation.yield(.event(source: index, number: number, arguments))
-                        number += 1
+                    for await event in source.events.withGaps {
+                        number &+= event.missed
+                        turns.continuation.yield(.event(source: index, number: number, event.value))
+                        number &+= 1
                     }
                     guard let error = source.events.failure else { return }
                     let message = "\(source.label) ended: \(error.message)"
@@ -94,12 +95,10 @@ struct SignalWatch: Sendable {
             switch turn {
             case .ended(let failure): return failure
             case .event(let index, let number, let arguments):
-                if number > expected[index], !latest {
-                    let missed = number - expected[index]
-                    session.console.note("\(missed) events of \(sources[index].label) were not shown: the reader is slow")
-                }
-                expected[index] = number + 1
-                print(sources[index], arguments)
+                let missed = number &- expected[index]
+                if missed > 0, !latest || !session.console.json { session.console.note(Self.gap(missed, sources[index].label)) }
+                expected[index] = number &+ 1
+                print(sources[index], arguments, missed)
                 shown += 1
                 if shown == count { return nil }
             }
@@ -107,14 +106,20 @@ struct SignalWatch: Sendable {
         return nil
     }
 
-    private func print(_ source: WatchedSignal, _ arguments: [QiValue]) {
+    /// `17 events of pepper/Sonar.distance were left out: they come faster than the path or the reader takes them`.
+    static func gap(_ missed: Int, _ label: String) -> String {
+        let events = missed == 1 ? "1 event of \(label) was" : "\(missed) events of \(label) were"
+        return "\(events) left out: they come faster than the path or the reader takes them"
+    }
+
+    private func print(_ source: WatchedSignal, _ arguments: [QiValue], _ missed: Int) {
         let types = (try? Signature(source.signature))?.type.tupleMembers ?? []
         let values = arguments.enumerated().map { JSONValue($1, as: $0 < types.count ? types[$0] : nil) }
         let now = Date()
         if session.console.json {
             session.console.document(.object([
                 ("time", .number((now.timeIntervalSince1970 * 1_000).rounded() / 1_000)), ("signal", .string(source.label)),
-                ("arguments", .array(values)),
+                ("arguments", .array(values)), ("missed", .number(Double(missed))),
             ]))
         } else {
             let text = values.map(\.text).joined(separator: " ")

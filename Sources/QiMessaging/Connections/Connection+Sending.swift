@@ -112,12 +112,21 @@ extension Connection {
         if isReading { channel.read() }
     }
 
-    func mayQueueEvent(_ bytes: Int) -> Bool {
+    /// Whether one more event may be queued. Any size may when none waits.
+    ///
+    /// - Parameter address: of an event that may take the place of an earlier one, which does not count then.
+    func mayQueueEvent(_ bytes: Int, inPlaceOfOneAt address: ActionAddress? = nil) -> Bool {
         if isClosed { return false }
-        let backlog = stream?.machine.sender.queuedEventBytes ?? backlog
-        if backlog == 0 || backlog + bytes <= limits.maximumEventBacklog { return true }
+        let backlog = stream?.machine.sender.queuedEventBytes(besides: address) ?? backlog
+        if backlog == 0 || backlog + bytes <= min(limits.maximumEventBacklog, PathWidth.leastEventBytes) { return true }
+        if backlog + bytes <= maximumEventBacklog { return true }
         droppedEvent("the subscriber does not read fast enough")
         return false
+    }
+
+    /// Bytes of events that may wait for the peer.
+    private var maximumEventBacklog: Int {
+        stream?.path?.width().eventBytes(limits.maximumEventBacklog) ?? limits.maximumEventBacklog
     }
 
     func droppedEvent(_ reason: String) {

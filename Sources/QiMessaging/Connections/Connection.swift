@@ -243,10 +243,23 @@ final class Connection {
 
     private func eventReceived(_ message: Message) {
         let target = message.address.target
-        if let lastEventSink, lastEventSink.address == target { return lastEventSink.sink.receivedEvent(message) }
-        guard let sink = eventSinks[target] else { return }
-        lastEventSink = (target, sink)
-        sink.receivedEvent(message)
+        let sink: any EventSink
+        if let lastEventSink, lastEventSink.address == target {
+            sink = lastEventSink.sink
+        } else {
+            guard let known = eventSinks[target] else { return }
+            lastEventSink = (target, known)
+            sink = known
+        }
+        guard !message.flags.isDisjoint(with: [.gap, .latest]), shared.eventGaps else {
+            return sink.receivedEvent(message, missed: 0)
+        }
+        var payload = message.payload
+        let missed = message.flags.contains(.gap) ? EventGap.take(from: &payload) : 0
+        guard let missed else { return logger.debug("event dropped: the number of those left out is cut short") }
+        let flags = message.flags.subtracting([.gap, .latest])
+        sink.receivedEvent(
+            Message(kind: .event, id: message.id, address: message.address, flags: flags, payload: payload), missed: missed)
     }
 
     private func callReceived(_ message: Message) {

@@ -26,7 +26,8 @@ extension ObjectReceiver {
 
 /// Events of a remote object are handed to this.
 protocol EventSink: AnyObject {
-    func receivedEvent(_ message: Message)
+    /// - Parameter missed: how many events of the signal were left out before it.
+    func receivedEvent(_ message: Message, missed: Int)
     /// The connection the events came from is gone.
     func lost(_ connection: Connection, error: QiError)
 }

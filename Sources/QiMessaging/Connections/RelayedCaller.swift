@@ -67,6 +67,7 @@ extension Connection {
     /// What we announce on a connection of that origin.
     static func capabilities(_ origin: ConnectionOrigin, limits: ConnectionLimits) -> Capabilities {
         var capabilities = SharedMemoryLink.capabilities(origin, limits: limits)
+        capabilities[Capabilities.Name.eventGaps] = QiDynamic(.bool(true))
         if RelayedCaller.isBelieved(origin) { capabilities[RelayedCaller.capability] = QiDynamic(.bool(true)) }
         return capabilities
     }

@@ -143,7 +143,7 @@ final class DirectoryFollower: ConnectionOwner {
         departures?.end(QiError(.notFound, "\(name) is another than before"))
         let object = RemoteObject(bus: bus, name: Departures.serviceName, connection: connection, address: address, metaObject: metaObject)
         departures = object
-        try await object.confirmedListen(to: Departures.unregistered) { [weak self] payload, _, _ in
+        try await object.confirmedListen(to: Departures.unregistered) { [weak self] payload, _, _, _ in
             if let self, let (id, _) = payload.idAndName { removed(id, isOrderly: true) }
         }
     }

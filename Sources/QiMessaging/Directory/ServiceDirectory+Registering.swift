@@ -115,7 +115,7 @@ extension ServiceDirectory {
 
     func onChange(_ observation: ServicesObservation, _ changed: @escaping ([String]) -> Void) {
         observations[observation] = [WellKnownActions.serviceAdded, WellKnownActions.serviceRemoved].map { signal in
-            let token = object.addSink(to: signal) { [weak self] _, _, _ in
+            let token = object.addSink(to: signal) { [weak self] _, _, _, _ in
                 if let self { changed(table.ready.map(\.info.name)) }
             }
             return (signal, token)

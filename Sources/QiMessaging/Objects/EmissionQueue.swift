@@ -10,6 +10,8 @@ struct Emission: Sendable {
     let arguments: [QiValue]
     /// The arguments as bytes; nil when they hold objects, which every connection gets under an address of its own.
     let payload: ByteBuffer?
+    /// Emissions of the signal that were left out before it.
+    var missed = 0
 }
 
 /// Gets the emissions of a queue, on its event loop.
@@ -28,6 +30,8 @@ final class EmissionQueue: Sendable {
         var emissions: Deque<Emission> = []
         var isScheduled = false
         var dropped = 0
+        /// Those that were dropped since the last one that was taken, by signal.
+        var leftOut: [UInt32: Int] = [:]
         /// Signals that somebody on this loop subscribed to.
         var subscribed: Set<UInt32> = []
     }
@@ -55,8 +59,11 @@ final class EmissionQueue: Sendable {
             guard state.subscribed.contains(emission.signal) else { return (false, 0) }
             guard state.emissions.count < Self.capacity else {
                 state.dropped += 1
+                state.leftOut[emission.signal, default: 0] += 1
                 return (false, state.dropped)
             }
+            var emission = emission
+            if !state.leftOut.isEmpty { emission.missed = state.leftOut.removeValue(forKey: emission.signal) ?? 0 }
             state.emissions.append(emission)
             defer { state.isScheduled = true }
             return (!state.isScheduled, 0)

@@ -4,10 +4,12 @@ import Synchronization
 /// Events on their way to one reader, which is on another thread as a rule. Bounded; one reader at a time.
 final class EventQueue<Element: Sendable>: Sendable {
     private struct State {
-        var events: Deque<Element> = []
-        var waiting: UnsafeContinuation<Element?, Never>?
+        var events: Deque<SignalEvent<Element>> = []
+        var waiting: UnsafeContinuation<SignalEvent<Element>?, Never>?
         var isFinished = false
         var dropped = 0
+        /// Those that were left out since the last one that was taken.
+        var missed = 0
         var failure: QiError?
     }
 
@@ -22,9 +24,15 @@ final class EventQueue<Element: Sendable>: Sendable {
     /// Why no more events come; nil while they may, and when the reader ended it.
     var failure: QiError? { state.withLock { $0.failure } }
 
-    func push(_ event: Element) {
-        let waiting = state.withLock { state -> UnsafeContinuation<Element?, Never>? in
+    /// So many were left out on the way before the next one.
+    func leftOut(_ count: Int) { state.withLock { $0.missed = EventGap.sum($0.missed, count) } }
+
+    func push(_ value: Element) {
+        var event = SignalEvent(value: value, missed: 0)
+        let waiting = state.withLock { state -> UnsafeContinuation<SignalEvent<Element>?, Never>? in
             if state.isFinished { return nil }
+            event.missed = state.missed
+            state.missed = 0
             if let waiting = state.waiting {
                 state.waiting = nil
                 return waiting
@@ -34,10 +42,14 @@ final class EventQueue<Element: Sendable>: Sendable {
                 return nil
             }
             state.dropped += 1
-            if case .newest = buffering {
-                state.events.removeFirst()
-                state.events.append(event)
+            if case .oldest = buffering {
+                state.missed = EventGap.sum(event.missed, 1)
+                return nil
             }
+            let oldest = state.events.removeFirst()
+            state.events.append(event)
+            // There is a first one.
+            state.events[0].missed = EventGap.sum(state.events[0].missed, EventGap.sum(oldest.missed, 1))
             return nil
         }
         waiting?.resume(returning: event)
@@ -55,10 +67,10 @@ final class EventQueue<Element: Sendable>: Sendable {
     }
 
     /// The next event; nil at the end and when the task is cancelled.
-    nonisolated(nonsending) func next() async -> Element? {
+    nonisolated(nonsending) func next() async -> SignalEvent<Element>? {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
-                let ready: Element?? = state.withLock { state in
+                let ready: SignalEvent<Element>?? = state.withLock { state in
                     if let event = state.events.popFirst() { return .some(event) }
                     if state.isFinished || Task.isCancelled { return .some(nil) }
                     state.waiting?.resume(returning: nil)

@@ -195,6 +195,10 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
         guard let signalID = arguments[1].asUInt32, let signal = members.signal(signalID) else {
             throw QiError(.notFound, "No such signal")
         }
+        let (link, isLatest) = (arguments[2].asLink, call.header.flags.contains(.latest))
+        if subscriptions.renew(link: link, address: call.address.target, on: call.connection, of: signalID, isLatest: isLatest) {
+            return .uint64(link)
+        }
         try call.connection.checkSubscriptions()
         var wanted: Signature?
         if arguments.count > 3, let text = arguments[3].asString, text != signal.signature.text {
@@ -202,11 +206,11 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
         }
         subscriptions.add(
             SubscriptionTable.Subscriber(
-                connection: call.connection, address: call.address.target, link: arguments[2].asLink, wanted: wanted,
-                ticket: call.subscription),
+                connection: call.connection, address: call.address.target, link: link, wanted: wanted, ticket: call.subscription,
+                isLatest: isLatest),
             to: signalID)
         subscriptionsChanged()
-        return .uint64(arguments[2].asLink)
+        return .uint64(link)
     }
 
     // MARK: - Signals
@@ -224,9 +228,9 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
     func deliver(_ emission: Emission) {
         guard let signature = members.signal(emission.signal)?.signature else { return }
         if let payload = emission.payload {
-            return subscriptions.emit(emission.signal, payload, flags: [], signature: signature)
+            return subscriptions.emit(emission.signal, payload, flags: [], signature: signature, missed: emission.missed)
         }
-        subscriptions.emit(emission.signal, ByteBuffer(), flags: [], signature: signature) { subscriber in
+        subscriptions.emit(emission.signal, ByteBuffer(), flags: [], signature: signature, missed: emission.missed) { subscriber in
             let address = subscriber.address
             var payload = ByteBuffer()
             try subscriber.connection.exporting(

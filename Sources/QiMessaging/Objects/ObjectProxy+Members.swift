@@ -36,9 +36,21 @@ extension ObjectProxy {
     ///
     /// - Parameter buffer: how many events may wait for the reader; the oldest are dropped beyond, and counted.
     public func events(of signal: String, buffer: Int = 256) async throws(QiError) -> SignalEvents {
+        try await events(of: signal, buffering: .newest(buffer))
+    }
+
+    /// Subscribes to a signal or property. As ``events(of:buffer:)``.
+    ///
+    /// - Parameter buffering: which events may be left out, for a reader that is busy, and with ``EventBuffering/latest`` also on a way that
+    ///   is slower than they come.
+    public func events(of signal: String, buffering: EventBuffering) async throws(QiError) -> SignalEvents {
         let found = try self.signal(named: signal)
-        let queue = EventQueue<[QiValue]>(.newest(buffer))
-        let link = try await SignalLink.connect(self, found) { queue.push($0) } ended: { queue.finish($0) }
+        let queue = EventQueue<[QiValue]>(buffering)
+        let link = try await SignalLink.connect(self, found, isLatest: buffering == .latest) { queue.push($0) } leftOut: {
+            queue.leftOut($0)
+        } ended: {
+            queue.finish($0)
+        }
         return SignalEvents(queue, link)
     }
 
@@ -47,7 +59,7 @@ extension ObjectProxy {
     ///
     /// - Throws: as ``events(of:buffer:)``.
     public func connect(_ signal: String, _ handler: @escaping @Sendable ([QiValue]) -> Void) async throws(QiError) -> SignalLink {
-        try await SignalLink.connect(self, try self.signal(named: signal), handler) { _ in }
+        try await SignalLink.connect(self, try self.signal(named: signal), handler, leftOut: { _ in }) { _ in }
     }
 
     /// Asks the owner to emit a signal (wire reference §14).

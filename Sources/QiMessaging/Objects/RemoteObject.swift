@@ -9,10 +9,11 @@ import QiWire
 /// A main object outlives its connection: while the path is down calls fail with `lostError`, and ``attach(to:at:)`` brings
 /// it and its subscriptions back on a new one.
 final class RemoteObject: EventSink {
-    /// How far the subscription of one signal towards the owner is.
+    /// How far the subscription of one signal towards the owner is. `isLatest`: the owner was told that only the last event counts.
     private enum Link {
-        case subscribing(UInt64, waiting: [(QiError?) -> Void])
-        case subscribed(UInt64)
+        /// `isAgain`: it is subscribed, and tells the owner the other thing now.
+        case subscribing(UInt64, isLatest: Bool, isAgain: Bool, waiting: [(QiError?) -> Void])
+        case subscribed(UInt64, isLatest: Bool)
     }
 
     let bus: Bus
@@ -82,11 +83,11 @@ final class RemoteObject: EventSink {
         let pending = links
         links = [:]
         for (signal, link) in pending {
-            if case .subscribed(let link) = link { unsubscribe(signal, link, on: old) }
+            if case .subscribed(let link, _) = link { unsubscribe(signal, link, on: old) }
         }
         connection = nil
         lostError = error
-        for case .subscribing(_, let waiting) in pending.values { for handler in waiting { handler(error) } }
+        for case .subscribing(_, _, _, let waiting) in pending.values { for handler in waiting { handler(error) } }
     }
 
     /// The object is gone for good: calls fail with `error`, and nobody waits for its events any more.
@@ -165,21 +166,25 @@ final class RemoteObject: EventSink {
         if isMain { detach(error) } else { end(error) }
     }
 
-    func receivedEvent(_ message: Message) {
+    func receivedEvent(_ message: Message, missed: Int) {
         let action = message.address.action
         guard let signal = members.signal(action), let connection else { return }
         if !signal.mayHoldObject, message.flags.isEmpty {
-            return subscriptions.emit(action, message.payload, flags: [], signature: signal.signature, from: connection)
+            return subscriptions.emit(
+                action, message.payload, flags: [], signature: signal.signature, from: connection, missed: missed)
         }
         let type: QiType = message.flags.contains(.dynamicPayload) ? .dynamic : signal.signature.type
         let coding = connection.objectCoding
         // An event that does not decode is dropped (wire reference §15).
         guard let holdsObject = try? ReferenceRewriting.holdsObject(message.payload, as: type, objects: coding) else { return }
         guard holdsObject else {
-            return subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature, from: connection)
+            return subscriptions.emit(
+                action, message.payload, flags: message.flags, signature: signal.signature, from: connection, missed: missed)
         }
         let passage = ObjectPassage(from: connection, name: name)
-        subscriptions.emit(action, message.payload, flags: message.flags, signature: signal.signature, from: connection) { subscriber in
+        subscriptions.emit(
+            action, message.payload, flags: message.flags, signature: signal.signature, from: connection, missed: missed
+        ) { subscriber in
             try passage.rewrite(
                 message.payload, as: type, to: subscriber.connection, inService: subscriber.address.service,
                 isPassed: subscriber.address.isPassed)
@@ -189,11 +194,13 @@ final class RemoteObject: EventSink {
     }
 
     /// Listens to a signal in this process. `confirmed` runs when the owner has confirmed, or could not.
+    ///
+    /// - Parameter isLatest: whether only the last event counts.
     func listen(
-        to signal: UInt32, confirmed: @escaping (QiError?) -> Void, ended: @escaping (QiError) -> Void = { _ in },
+        to signal: UInt32, isLatest: Bool = false, confirmed: @escaping (QiError?) -> Void, ended: @escaping (QiError) -> Void = { _ in },
         _ sink: @escaping SubscriptionTable.LocalSink
     ) -> UInt64 {
-        let token = subscriptions.add(to: signal, ended: ended, sink)
+        let token = subscriptions.add(to: signal, isLatest: isLatest, ended: ended, sink)
         subscribeUpstream(signal, confirmed)
         return token
     }
@@ -203,45 +210,66 @@ final class RemoteObject: EventSink {
         unsubscribeIfUnused(signal)
     }
 
+    /// Sees to it that the owner sends the events of a signal to us, as all who listen to it here allow. `confirmed` runs when it does.
     func subscribeUpstream(_ signal: UInt32, _ confirmed: @escaping (QiError?) -> Void) {
         guard let connection else { return confirmed(lostError) }
         switch links[signal] {
-        case .subscribed: return confirmed(nil)
-        case .subscribing(let link, let waiting):
-            links[signal] = .subscribing(link, waiting: waiting + [confirmed])
-            return
-        case nil: break
+        case .subscribed(let link, let isLatest):
+            // What the others allow is taken back before this one is confirmed.
+            guard isLatest, !mayTakeLatest(signal, on: connection) else { return confirmed(nil) }
+            register(signal, link, isAgain: true, on: connection, [confirmed])
+        case .subscribing(let link, let isLatest, let isAgain, let waiting):
+            links[signal] = .subscribing(link, isLatest: isLatest, isAgain: isAgain, waiting: waiting + [confirmed])
+        case nil: register(signal, connection.newLink(), isAgain: false, on: connection, [confirmed])
         }
-        let link = connection.newLink()
-        links[signal] = .subscribing(link, waiting: [confirmed])
-        let deadline = NIODeadline.now() + .seconds(10)
-        call(WellKnownActions.registerEvent, Self.linkPayload(address, signal, link), deadline: deadline) { [self] answer in
-            subscriptionAnswered(signal, link, on: connection, answer)
-        }
+    }
+
+    /// Whether the owner may be told that only the last event of a signal counts.
+    private func mayTakeLatest(_ signal: UInt32, on connection: Connection) -> Bool {
+        connection.shared.eventGaps && subscriptions.isLatest(signal)
+    }
+
+    private func register(
+        _ signal: UInt32, _ link: UInt64, isAgain: Bool, on connection: Connection, _ waiting: [(QiError?) -> Void]
+    ) {
+        let isLatest = mayTakeLatest(signal, on: connection)
+        links[signal] = .subscribing(link, isLatest: isLatest, isAgain: isAgain, waiting: waiting)
+        connection.call(
+            ActionAddress(address, action: WellKnownActions.registerEvent), Self.linkPayload(address, signal, link),
+            flags: isLatest ? .latest : [], deadline: .now() + .seconds(10)
+        ) { [self] answer in subscriptionAnswered(signal, link, on: connection, answer) }
     }
 
     private func subscriptionAnswered(_ signal: UInt32, _ link: UInt64, on connection: Connection, _ answer: CallAnswer) {
         let failure = answer.failure(of: name)
-        guard self.connection === connection, case .subscribing(link, let waiting) = links[signal] else {
+        guard self.connection === connection, case .subscribing(link, let isLatest, let isAgain, let waiting) = links[signal] else {
             // Nobody wants it any more, and it is there.
             if failure == nil { unsubscribe(signal, link, on: connection) }
             return
         }
         if let failure {
-            links[signal] = nil
-            // The owner may have subscribed us all the same.
-            if failure.code == .timedOut { unsubscribe(signal, link, on: connection) }
+            // The owner may have heard it all the same.
+            links[signal] = isAgain ? .subscribed(link, isLatest: true) : nil
+            if failure.code == .timedOut, !isAgain { unsubscribe(signal, link, on: connection) }
             bus.logger.debug("registerEvent failed", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(failure.message)"])
+        } else if isLatest, !subscriptions.isEmpty(signal), !mayTakeLatest(signal, on: connection) {
+            // One came meanwhile that wants all events.
+            return register(signal, link, isAgain: true, on: connection, waiting)
         } else {
-            links[signal] = .subscribed(link)
+            links[signal] = .subscribed(link, isLatest: isLatest)
         }
         for handler in waiting { handler(failure) }
-        if failure == nil { unsubscribeIfUnused(signal) }
+        if failure == nil || isAgain { unsubscribeIfUnused(signal) }
     }
 
-    /// The last listener is gone: the owner need not send any more.
+    /// Listeners of a signal are gone: behind the last one the owner need not send any more, and for those that are left the last event may
+    /// be all that counts.
     func unsubscribeIfUnused(_ signal: UInt32) {
-        guard subscriptions.isEmpty(signal), let connection, case .subscribed(let link) = links[signal] else { return }
+        guard let connection, case .subscribed(let link, let isLatest) = links[signal] else { return }
+        guard subscriptions.isEmpty(signal) else {
+            if !isLatest, mayTakeLatest(signal, on: connection) { register(signal, link, isAgain: true, on: connection, []) }
+            return
+        }
         links[signal] = nil
         unsubscribe(signal, link, on: connection)
     }
@@ -256,7 +284,7 @@ final class RemoteObject: EventSink {
     }
 
     /// The owner sends events of a signal to us already.
-    func subscribed(to signal: UInt32, by link: UInt64) { links[signal] = .subscribed(link) }
+    func subscribed(to signal: UInt32, by link: UInt64) { links[signal] = .subscribed(link, isLatest: false) }
 
     /// The arguments of registerEvent and unregisterEvent.
     static func linkPayload(_ address: ObjectAddress, _ signal: UInt32, _ link: UInt64) -> ByteBuffer {

@@ -27,7 +27,24 @@ public final class SignalEvents: AsyncSequence, Sendable {
 
     public struct AsyncIterator: AsyncIteratorProtocol {
         let events: SignalEvents
-        public mutating func next() async -> [QiValue]? { await events.queue.next() }
+        public mutating func next() async -> [QiValue]? { await events.queue.next()?.value }
+    }
+
+    /// The same events, each with how many were left out before it.
+    public var withGaps: WithGaps { WithGaps(events: self) }
+
+    /// The events of a subscription with their gaps.
+    public struct WithGaps: AsyncSequence, Sendable {
+        public typealias Element = SignalEvent<[QiValue]>
+
+        let events: SignalEvents
+
+        public struct AsyncIterator: AsyncIteratorProtocol {
+            let events: SignalEvents
+            public mutating func next() async -> SignalEvent<[QiValue]>? { await events.queue.next() }
+        }
+
+        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(events: events) }
     }
 
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(events: self) }

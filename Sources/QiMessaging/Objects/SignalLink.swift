@@ -23,17 +23,21 @@ public final class SignalLink: Sendable {
     /// Subscribes; returns when the owner has confirmed.
     ///
     /// - Parameters:
+    ///   - isLatest: whether only the last event counts.
     ///   - sink: gets the arguments of every event, where it arrives.
+    ///   - leftOut: is told how many events were left out, before the one that comes next.
     ///   - ended: runs when no more will come, and says why.
     static func connect(
-        _ proxy: ObjectProxy, _ signal: MemberTable.Signal, _ sink: @escaping @Sendable ([QiValue]) -> Void,
+        _ proxy: ObjectProxy, _ signal: MemberTable.Signal, isLatest: Bool = false,
+        _ sink: @escaping @Sendable ([QiValue]) -> Void, leftOut: @escaping @Sendable (Int) -> Void,
         ended: @escaping @Sendable (QiError) -> Void
     ) async throws(QiError) -> SignalLink {
         let uid = signal.meta.uid
         let decoder = EventDecoder(signal: signal, objectName: "an object of \(proxy.name)")
         return try await connect(
-            proxy, uid,
-            received: { payload, flags, connection in
+            proxy, uid, isLatest: isLatest,
+            received: { payload, flags, connection, missed in
+                if missed > 0 { leftOut(missed) }
                 // An event that does not decode is dropped (wire reference §15).
                 guard let arguments = try? decoder.arguments(payload, flags, connection) else { return }
                 sink(arguments)
@@ -42,8 +46,8 @@ public final class SignalLink: Sendable {
 
     /// As above, with the payload of events that come over a connection.
     static func connect(
-        _ proxy: ObjectProxy, _ uid: UInt32, received: @escaping @Sendable (ByteBuffer, MessageFlags, Connection?) -> Void,
-        sink: @escaping @Sendable ([QiValue]) -> Void, ended: @escaping @Sendable (QiError) -> Void
+        _ proxy: ObjectProxy, _ uid: UInt32, isLatest: Bool,
+        received: @escaping @Sendable (ByteBuffer, MessageFlags, Connection?, _ missed: Int) -> Void, sink: @escaping @Sendable ([QiValue]) -> Void, ended: @escaping @Sendable (QiError) -> Void
     ) async throws(QiError) -> SignalLink {
         switch proxy.handle.target {
         case .local(let object):
@@ -61,7 +65,8 @@ public final class SignalLink: Sendable {
                 if target.value.waitsInGap { try await target.value.attached(until: .now() + .seconds(10)) }
                 var token: UInt64 = 0
                 let failure: QiError? = await withUnsafeContinuation { continuation in
-                    token = target.value.listen(to: uid, confirmed: { continuation.resume(returning: $0) }, ended: ended, received)
+                    token = target.value.listen(
+                        to: uid, isLatest: isLatest, confirmed: { continuation.resume(returning: $0) }, ended: ended, received)
                     // An object that came as a value lives as long as somebody listens to it.
                     if !target.value.isMain { target.value.addHolder() }
                 }

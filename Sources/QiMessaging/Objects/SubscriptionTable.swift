@@ -13,14 +13,23 @@ final class SubscriptionTable {
         let wanted: Signature?
         /// What it counts for under a limit.
         let ticket: SubscriptionTicket?
+        /// Whether only the last event counts for it.
+        fileprivate(set) var isLatest: Bool
+        /// Whether no other subscription of its connection gets the same events: they could not be told apart.
+        fileprivate var isAlone = true
+        /// Events that were left out since the last one that was sent.
+        private var missed = 0
         private let meter: ArgumentMeter?
 
-        init(connection: Connection, address: ObjectAddress, link: UInt64, wanted: Signature?, ticket: SubscriptionTicket?) {
+        init(
+            connection: Connection, address: ObjectAddress, link: UInt64, wanted: Signature?, ticket: SubscriptionTicket?, isLatest: Bool
+        ) {
             self.connection = connection
             self.address = address
             self.link = link
             self.wanted = wanted
             self.ticket = ticket
+            self.isLatest = isLatest && connection.shared.eventGaps
             meter = connection.argumentBytes.meter
             meter?.subscribed()
             connection.subscriptions += 1
@@ -31,9 +40,16 @@ final class SubscriptionTable {
             connection.subscriptions -= 1
         }
 
+        /// Whether a later event may take the place of one that waits: only where events wait in a queue of ours.
+        private var isReplacing: Bool { isLatest && isAlone && connection.stream != nil }
+
+        /// So many events were left out, and its peer is told with the next one.
+        func leftOut(_ count: Int) { missed = EventGap.sum(missed, count) }
+
         /// Whether one more event may go out, by the bounds of its connection and by its own.
-        func mayQueue(_ bytes: Int) -> Bool {
-            guard connection.mayQueueEvent(bytes) else { return false }
+        func mayQueue(_ bytes: Int, of signal: UInt32) -> Bool {
+            let place = isReplacing ? ActionAddress(address, action: signal) : nil
+            guard connection.mayQueueEvent(bytes, inPlaceOfOneAt: place) else { return false }
             guard let ticket else { return true }
             if let queue = ticket.queue, connection.backlog > 0, connection.backlog + bytes > queue {
                 connection.droppedEvent("more than its rule's limit of \(queue) bytes wait")
@@ -45,17 +61,24 @@ final class SubscriptionTable {
         }
 
         func send(_ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags) {
+            let action = ActionAddress(service: address.service, object: address.object, action: signal)
+            let flags = isReplacing ? flags.union(.latest) : flags
+            // What cannot be told to this peer, or not with this event, is as before.
+            guard missed > 0, connection.shared.eventGaps, payload.readableBytes + EventGap.length <= connection.limits.maximumPayload
+            else { return connection.send(.event, id: connection.newEventID(), address: action, flags: flags, payload: payload) }
             connection.send(
-                .event, id: connection.newEventID(),
-                address: ActionAddress(service: address.service, object: address.object, action: signal), flags: flags, payload: payload)
+                .event, id: connection.newEventID(), address: action, flags: flags.union(.gap), payload: EventGap.bytes(missed),
+                tail: payload)
+            missed = 0
         }
     }
 
-    /// Takes an event's payload, and the connection that it came over, if any.
-    typealias LocalSink = (_ payload: ByteBuffer, _ flags: MessageFlags, _ connection: Connection?) -> Void
+    /// Takes an event's payload, the connection that it came over, if any, and how many events were left out before it.
+    typealias LocalSink = (_ payload: ByteBuffer, _ flags: MessageFlags, _ connection: Connection?, _ missed: Int) -> Void
 
     private struct LocalListener {
         let token: UInt64
+        let isLatest: Bool
         let sink: LocalSink
         let ended: (QiError) -> Void
     }
@@ -102,12 +125,38 @@ final class SubscriptionTable {
     /// The signals that have a subscriber.
     var signals: Set<UInt32> { Set(rows.keys) }
 
-    func add(_ subscriber: Subscriber, to signal: UInt32) { rowForAdding(signal).remote.append(subscriber) }
+    func add(_ subscriber: Subscriber, to signal: UInt32) {
+        let row = rowForAdding(signal)
+        for other in row.remote where other.connection === subscriber.connection && other.address == subscriber.address {
+            other.isAlone = false
+            subscriber.isAlone = false
+        }
+        row.remote.append(subscriber)
+    }
+
+    /// A peer of ours registers a link again, to allow that events are left out, or not any more. False when there is no such link.
+    func renew(link: UInt64, address: ObjectAddress, on connection: Connection, of signal: UInt32, isLatest: Bool) -> Bool {
+        guard connection.shared.eventGaps,
+            let known = row(signal)?.remote.first(where: { $0.link == link && $0.connection === connection && $0.address == address })
+        else { return false }
+        known.isLatest = isLatest
+        return true
+    }
+
+    /// Whether only the last event counts for each who listens to a signal.
+    func isLatest(_ signal: UInt32) -> Bool {
+        guard let row = row(signal) else { return false }
+        return row.remote.allSatisfy(\.isLatest) && row.local.allSatisfy(\.isLatest)
+    }
 
     /// `ended` runs when the object is gone for good.
-    func add(to signal: UInt32, ended: @escaping (QiError) -> Void = { _ in }, _ sink: @escaping LocalSink) -> UInt64 {
+    ///
+    /// - Parameter isLatest: whether only the last event counts.
+    func add(
+        to signal: UInt32, isLatest: Bool = false, ended: @escaping (QiError) -> Void = { _ in }, _ sink: @escaping LocalSink
+    ) -> UInt64 {
         defer { nextToken += 1 }
-        rowForAdding(signal).local.append(LocalListener(token: nextToken, sink: sink, ended: ended))
+        rowForAdding(signal).local.append(LocalListener(token: nextToken, isLatest: isLatest, sink: sink, ended: ended))
         return nextToken
     }
 
@@ -152,10 +201,11 @@ final class SubscriptionTable {
     /// - Parameters:
     ///   - payload: the signal's parameters tuple as `signature` says (or a dynamic when `flags` says so).
     ///   - source: the connection that it came over.
+    ///   - missed: how many emissions were left out before it.
     ///   - rewrite: makes the payload for a connection (objects inside are per connection).
     func emit(
         _ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags, signature: Signature?, from source: Connection? = nil,
-        only recipients: [Connection]? = nil, rewrite: ((Subscriber) throws -> ByteBuffer)? = nil,
+        missed: Int = 0, only recipients: [Connection]? = nil, rewrite: ((Subscriber) throws -> ByteBuffer)? = nil,
         hiddenFrom isHidden: ((Connection) -> Bool)? = nil
     ) {
         guard let row = row(signal) else { return }
@@ -164,9 +214,14 @@ final class SubscriptionTable {
         for subscriber in row.remote {
             if let recipients, !recipients.contains(where: { $0 === subscriber.connection }) { continue }
             if let isHidden, isHidden(subscriber.connection) { continue }
-            guard subscriber.mayQueue(payload.readableBytes) else { continue }
+            subscriber.leftOut(missed)
+            guard subscriber.mayQueue(payload.readableBytes, of: signal) else {
+                subscriber.leftOut(1)
+                continue
+            }
             if let rewrite {
                 guard let rewritten = try? rewrite(subscriber) else {
+                    subscriber.leftOut(1)
                     subscriber.connection.droppedEvent("an object in an event could not be passed on")
                     continue
                 }
@@ -179,7 +234,7 @@ final class SubscriptionTable {
                 subscriber.send(signal, payload, flags: flags)
             }
         }
-        if recipients == nil { for entry in local { entry.sink(payload, flags, source) } }
+        if recipients == nil { for entry in local { entry.sink(payload, flags, source, missed) } }
     }
 
     /// The emission as a dynamic of the wanted signature; nil when it cannot be converted, then it goes out as it is.

@@ -132,23 +132,29 @@ extension RemoteObject: ObjectReceiver {
             guard let signalID = arguments[1].asUInt32, let signal = members.signal(signalID) else {
                 return call.fail("No such signal")
             }
-            try call.connection.checkSubscriptions()
-            let link = arguments[2].asLink
-            var wanted: Signature?
-            if arguments.count > 3, let text = arguments[3].asString, text != signal.signature.text { wanted = try Signature(text) }
-            subscriptions.add(
-                SubscriptionTable.Subscriber(
-                    connection: call.connection, address: call.address.target, link: link, wanted: wanted, ticket: call.subscription),
-                to: signalID)
+            let (link, target, isLatest) = (arguments[2].asLink, call.address.target, call.header.flags.contains(.latest))
+            let isAgain = subscriptions.renew(link: link, address: target, on: call.connection, of: signalID, isLatest: isLatest)
+            if !isAgain {
+                try call.connection.checkSubscriptions()
+                var wanted: Signature?
+                if arguments.count > 3, let text = arguments[3].asString, text != signal.signature.text { wanted = try Signature(text) }
+                subscriptions.add(
+                    SubscriptionTable.Subscriber(
+                        connection: call.connection, address: target, link: link, wanted: wanted, ticket: call.subscription,
+                        isLatest: isLatest),
+                    to: signalID)
+            }
             subscribeUpstream(signalID) { [self] error in
                 if let error {
-                    _ = subscriptions.remove(link: link, address: call.address.target, on: call.connection)
+                    if !isAgain { _ = subscriptions.remove(link: link, address: target, on: call.connection) }
                     return call.fail(pathError(error))
                 }
                 var payload = ByteBuffer()
                 payload.writeInteger(link, endianness: .little)
                 call.reply(payload)
             }
+            // It may be the last one to allow that only the last event counts.
+            if isAgain { unsubscribeIfUnused(signalID) }
         } catch {
             call.fail(error.callText)
         }

@@ -284,13 +284,13 @@ final class RemoteDirectory {
     }
 
     private func listen(to directory: RemoteObject) {
-        _ = directory.listen(to: WellKnownActions.serviceRemoved, confirmed: { _ in }) { [weak self] payload, _, _ in
+        _ = directory.listen(to: WellKnownActions.serviceRemoved, confirmed: { _ in }) { [weak self] payload, _, _, _ in
             guard let self, let (id, name) = payload.idAndName else { return }
             removedMeanwhile.remove(id)
             user?.removed(id, name)
         }
         guard options.listensToArrivals else { return }
-        _ = directory.listen(to: WellKnownActions.serviceAdded, confirmed: { _ in }) { [weak self] payload, _, _ in
+        _ = directory.listen(to: WellKnownActions.serviceAdded, confirmed: { _ in }) { [weak self] payload, _, _, _ in
             guard let self, let (id, name) = payload.idAndName else { return }
             removedMeanwhile.add(id)
             user?.added(id, name)

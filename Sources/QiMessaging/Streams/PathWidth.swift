@@ -18,4 +18,14 @@ public struct PathWidth: Sendable {
     public static let wide = PathWidth(piece: 16 * 1024)
 
     var isWide: Bool { piece >= PathWidth.wide.piece }
+
+    static let leastEventBytes = 1 << 20
+
+    /// Bytes of events that may wait for it: on a narrow path what it lets through in a minute, though at least 1 MiB; never more than
+    /// `most`.
+    func eventBytes(_ most: Int) -> Int {
+        guard !isWide else { return most }
+        let minute = rate.map { $0.isFinite ? Int(min(max($0, 0) * 60, Double(most))) : most } ?? 0
+        return min(most, max(Self.leastEventBytes, minute))
+    }
 }

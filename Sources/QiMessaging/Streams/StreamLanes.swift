@@ -7,7 +7,11 @@ import QiWire
 /// Control goes first. The other priorities share the path by their weights, so that none starves: each has a clock that runs by the bytes
 /// it sent over its weight, and the one that is behind goes next; one that had nothing to send does not catch up. Lanes of one priority
 /// take turns, a piece each. What the peer has to keep of messages that have begun is bounded: others wait until one of them has ended,
-/// unless they fit into one piece. A pure value.
+/// unless they fit into one piece.
+///
+/// An event whose subscription allows it takes the place of an earlier one of its signal that waits, and of which nothing has left: the
+/// earlier one is taken out, and the later one waits where it was raised, behind all that was raised before it, so that what is left keeps
+/// its order. It tells how many were left out. A pure value.
 struct StreamLanes {
     /// A message of which more than this is left is bulk.
     static let bulk = 16 * 1024
@@ -34,6 +38,8 @@ struct StreamLanes {
     /// Lengths of the messages that have begun, by number.
     private var begun: [UInt32: Int] = [:]
     private var begunBytes = 0
+    /// Events that wait, and that a later one may take the place of: of each signal the last.
+    private var replaceable: [ActionAddress: (serial: UInt64, bytes: Int)] = [:]
     /// Lanes whose next message may not begin yet.
     private var waiting: [StreamLane] = []
     /// Bytes that wait.
@@ -45,14 +51,53 @@ struct StreamLanes {
 
     var isEmpty: Bool { bytes == 0 }
 
-    mutating func append(_ message: StreamMessage) {
-        let lane = StreamLane(message.header)
+    /// Queues a message. The serial of an earlier one, if that is left out.
+    mutating func append(_ message: StreamMessage) -> UInt64? {
+        let name = StreamLane(message.header)
+        if message.header.kind == .event, let leftOut = replace(by: message, in: name) { return leftOut }
         count(message, message.bytes.count)
-        if lanes[lane]?.messages.append(message) == nil {
-            let priority = Self.priority(of: message, in: lane)
-            lanes[lane] = Lane(messages: [message], priority: priority)
-            enter(lane, priority)
+        if lanes[name]?.messages.append(message) == nil {
+            let priority = Self.priority(of: message, in: name)
+            lanes[name] = Lane(messages: [message], priority: priority)
+            enter(name, priority)
         }
+        return nil
+    }
+
+    /// Queues an event that takes the place of an earlier one: the serial of that one. Nil when there is none, and nothing was queued.
+    private mutating func replace(by message: StreamMessage, in name: StreamLane) -> UInt64? {
+        let address = message.header.address
+        let known = replaceable.removeValue(forKey: address)
+        // One that may not be left out is passed by none.
+        guard message.isReplaceable else { return nil }
+        replaceable[address] = (message.serial, message.bytes.count)
+        // From the end: what stands behind it came since.
+        guard let known, let index = lanes[name]?.messages.lastIndex(where: { $0.serial == known.serial }),
+            var lane = lanes.removeValue(forKey: name)
+        else { return nil }
+        let earlier = lane.messages.remove(at: index)
+        count(earlier, -earlier.bytes.count)
+        var message = message
+        message.leaveOut(earlier)
+        count(message, message.bytes.count)
+        replaceable[address]?.bytes = message.bytes.count
+        lane.messages.append(message)
+        if let first = lane.messages.first, Self.priority(of: first, in: name) != lane.priority, index == 0 {
+            leave(name, lane.priority)
+            goOn(name, &lane)
+        } else {
+            // It keeps its turn: else one whose events come quickly would never have one.
+            lanes[name] = lane
+        }
+        return known.serial
+    }
+
+    /// Bytes of the event that a later one of that signal would take the place of.
+    func replaceableBytes(at address: ActionAddress) -> Int { replaceable[address]?.bytes ?? 0 }
+
+    private mutating func leave(_ name: StreamLane, _ priority: StreamPriority) {
+        rings[priority.rawValue].lanes.removeAll { $0 == name }
+        waiting.removeAll { $0 == name }
     }
 
     private mutating func count(_ message: StreamMessage, _ change: Int) {
@@ -86,21 +131,24 @@ struct StreamLanes {
     /// A piece that may leave now, at most `most` bytes long, and the serial of the message that ends with it.
     mutating func next(_ most: Int) -> (frame: StreamNumbered, done: UInt64?)? {
         while let priority = turn, let name = rings[priority.rawValue].lanes.popFirst() {
-            guard let lane = lanes[name], let message = lane.messages.first else { continue }
+            guard let message = lanes[name]?.messages.first else { continue }
             guard message.number != nil || message.bytes.count <= most || mayBegin(message.bytes.count) else {
                 waiting.append(name)
                 continue
             }
-            return send(message, of: lane, name, priority, most)
+            return send(of: name, priority, most)
         }
         return nil
     }
 
     private mutating func send(
-        _ message: StreamMessage, of lane: Lane, _ name: StreamLane, _ priority: StreamPriority, _ most: Int
-    ) -> (frame: StreamNumbered, done: UInt64?) {
-        var (message, lane) = (message, lane)
-        lane.messages.removeFirst()
+        of name: StreamLane, _ priority: StreamPriority, _ most: Int
+    ) -> (frame: StreamNumbered, done: UInt64?)? {
+        // Taken out, so that what waits in it is not copied for each piece.
+        guard var lane = lanes.removeValue(forKey: name), var message = lane.messages.popFirst() else { return nil }
+        if message.number == nil, replaceable[message.header.address]?.serial == message.serial {
+            replaceable[message.header.address] = nil
+        }
         let length = message.bytes.count
         let piece = message.bytes.take(most)
         count(message, -piece.count)
@@ -159,8 +207,7 @@ struct StreamLanes {
         let message = lane.messages.remove(at: index)
         count(message, -message.bytes.count)
         if index == 0 {
-            rings[lane.priority.rawValue].lanes.removeAll { $0 == name }
-            waiting.removeAll { $0 == name }
+            leave(name, lane.priority)
             goOn(name, &lane)
         } else {
             lanes[name] = lane

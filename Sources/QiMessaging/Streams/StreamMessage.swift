@@ -63,7 +63,7 @@ enum StreamLane: Hashable {
 
 /// A message on its way out.
 struct StreamMessage {
-    let header: MessageHeader
+    var header: MessageHeader
     /// Header included; what was sent of it is gone.
     var bytes: StreamBytes
     /// Counts the messages of a stream.

@@ -32,7 +32,6 @@ struct StreamSender {
     var isAwaiting: Bool { !kept.isEmpty }
     /// Bytes that have not left.
     var queuedBytes: Int { lanes.bytes }
-    var queuedEventBytes: Int { lanes.eventBytes }
     var largestQueued: Int { lanes.largest }
     /// Whether anything waits for the path or for the window.
     var hasMore: Bool { cursor < numbered || !urgent.isEmpty || !lanes.isEmpty || endReason != nil }
@@ -40,11 +39,16 @@ struct StreamSender {
     var maySend: Bool { cursor < numbered || (hasMore && hasRoom) }
     private var hasRoom: Bool { keptBytes < window }
 
+    /// Bytes of events that wait, beside the one, if any, that a later one of that signal would take the place of.
+    func queuedEventBytes(besides address: ActionAddress?) -> Int {
+        lanes.eventBytes - (address.map { lanes.replaceableBytes(at: $0) } ?? 0)
+    }
+
     /// Queues a message. Its serial.
     mutating func append(_ message: StreamMessage) -> UInt64 {
         var message = message
         message.serial = serials.begin()
-        lanes.append(message)
+        if let leftOut = lanes.append(message) { serials.end(leftOut) }
         return message.serial
     }
 

@@ -100,7 +100,7 @@ public final class Signal<each Value: QiConvertible>: Sendable {
     ///
     /// - Throws: `.notFound` when the object has no such signal, `.invalid` when its types cannot become these.
     public func connect(_ handler: @escaping @Sendable (repeat each Value) -> Void) async throws(QiError) -> SignalLink {
-        try await link({ (value: (repeat each Value)) in handler(repeat each value) }) { _ in }
+        try await link({ (value: (repeat each Value)) in handler(repeat each value) }, leftOut: { _ in }, isLatest: false) { _ in }
     }
 
     /// The emissions from now on, as an asynchronous sequence of their arguments. It ends by throwing when the object goes away or its
@@ -111,12 +111,13 @@ public final class Signal<each Value: QiConvertible>: Sendable {
         buffering: EventBuffering = .newest(256)
     ) async throws(QiError) -> SignalSequence<(repeat each Value)> {
         let queue = EventQueue<(repeat each Value)>(buffering)
-        let link = try await link({ queue.push($0) }) { queue.finish($0) }
+        let link = try await link({ queue.push($0) }, leftOut: { queue.leftOut($0) }, isLatest: buffering == .latest) { queue.finish($0) }
         return SignalSequence(queue, link)
     }
 
     private func link(
-        _ handler: @escaping Handler, ended: @escaping @Sendable (QiError) -> Void
+        _ handler: @escaping Handler, leftOut: @escaping @Sendable (Int) -> Void, isLatest: Bool,
+        ended: @escaping @Sendable (QiError) -> Void
     ) async throws(QiError) -> SignalLink {
         guard let remote else { return listen(handler) }
         let name = remote.name
@@ -132,8 +133,9 @@ public final class Signal<each Value: QiConvertible>: Sendable {
         let isExact = signal.signature.type == wanted && !wanted.mayHoldObject
         // An event that does not decode is dropped (wire reference §15).
         return try await SignalLink.connect(
-            remote.object, meta.uid,
-            received: { payload, flags, connection in
+            remote.object, meta.uid, isLatest: isLatest,
+            received: { payload, flags, connection, missed in
+                if missed > 0 { leftOut(missed) }
                 if isExact, flags.isEmpty {
                     Self.deliver(payload, to: handler)
                 } else if let arguments = try? decoder.arguments(payload, flags, connection) {

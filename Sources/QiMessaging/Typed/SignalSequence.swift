@@ -25,17 +25,48 @@ public final class SignalSequence<Element: Sendable>: AsyncSequence, Sendable {
         ///
         /// - Throws: why no more come: `.notFound` when the service was removed, `.disconnected` when its connection was lost.
         public mutating func next() async throws(QiError) -> Element? {
-            if let event = await events.queue.next() { return event }
+            if let event = await events.queue.next() { return event.value }
             if let failure = events.queue.failure { throw failure }
             return nil
         }
 
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(QiError) -> Element? {
-            if let event = await events.queue.next() { return event }
+            if let event = await events.queue.next() { return event.value }
             if let failure = events.queue.failure { throw failure }
             return nil
         }
     }
 
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(events: self) }
+
+    /// The same emissions, each with how many were left out before it.
+    public var withGaps: WithGaps { WithGaps(events: self) }
+
+    /// The emissions of a signal with their gaps. Ends as the sequence itself does.
+    public struct WithGaps: AsyncSequence, Sendable {
+        public typealias Element = SignalEvent<SignalSequence.Element>
+
+        let events: SignalSequence
+
+        public struct AsyncIterator: AsyncIteratorProtocol {
+            let events: SignalSequence
+
+            /// The next emission. As ``SignalSequence/AsyncIterator/next()``.
+            public mutating func next() async throws(QiError) -> SignalEvent<SignalSequence.Element>? {
+                if let event = await events.queue.next() { return event }
+                if let failure = events.queue.failure { throw failure }
+                return nil
+            }
+
+            public mutating func next(
+                isolation actor: isolated (any Actor)?
+            ) async throws(QiError) -> SignalEvent<SignalSequence.Element>? {
+                if let event = await events.queue.next() { return event }
+                if let failure = events.queue.failure { throw failure }
+                return nil
+            }
+        }
+
+        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(events: events) }
+    }
 }

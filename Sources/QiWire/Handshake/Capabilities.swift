@@ -60,6 +60,9 @@ public struct Capabilities: Hashable, Sendable {
         public static let relayedCallers = "QiMeshCaller"
         /// QiMesh: long payloads may go through shared memory.
         public static let sharedMemory = "QiMeshSharedMemory"
+        /// QiMesh: a subscription may allow that events are left out, and the number of those that were is told. A
+        /// server says so to a client that did.
+        public static let eventGaps = "QiMeshEventGaps"
         /// How far authentication has come: 1 error, 2 continue, 3 done.
         public static let authenticationState = "__qi_auth_state"
         /// Why it failed.
@@ -72,7 +75,7 @@ public struct Capabilities: Hashable, Sendable {
         /// What is kept of a peer's map: other keys mean nothing here.
         static let known: Set<String> = [
             clientServerSocket, messageFlags, metaObjectCache, remoteCancelableCalls, objectPtrUID, relativeEndpointURI, relayedCallers,
-            sharedMemory, authenticationState, authenticationErrorReason, credentialPrefix + "user", credentialPrefix + "token",
+            sharedMemory, eventGaps, authenticationState, authenticationErrorReason, credentialPrefix + "user", credentialPrefix + "token",
             credentialPrefix + "newToken", credentialPrefix + "qimesh_from", credentialPrefix + "qimesh_to",
         ]
         /// Longer ones are not even looked up.

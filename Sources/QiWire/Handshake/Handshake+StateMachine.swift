@@ -228,7 +228,7 @@ public struct Handshake: Sendable {
 
     /// Enforcing server: the credentials are good. The result is the payload of the Reply, `adding` included.
     public mutating func accept(adding data: Capabilities = Capabilities()) throws(WireError) -> ByteBuffer {
-        var map = localCapabilities
+        var map = told
         try map.merge(data)
         var payload = ByteBuffer()
         try map.with(.done).write(to: &payload)
@@ -267,9 +267,17 @@ public struct Handshake: Sendable {
         }
     }
 
+    /// What the peer is told. A server keeps to what libqi says, unless the client has said that it knows more.
+    private var told: Capabilities {
+        guard role == .server, !remoteCapabilities.isEnabled(Capabilities.Name.eventGaps) else { return localCapabilities }
+        var map = localCapabilities
+        map[Capabilities.Name.eventGaps] = nil
+        return map
+    }
+
     /// State 3, and our capabilities if they were not sent on this connection yet.
     private mutating func authenticationReply() throws(WireError) -> ByteBuffer {
-        let map = (hasSentCapabilities ? Capabilities() : localCapabilities).with(.done)
+        let map = (hasSentCapabilities ? Capabilities() : told).with(.done)
         hasSentCapabilities = true
         var payload = ByteBuffer()
         try map.write(to: &payload)
@@ -278,7 +286,7 @@ public struct Handshake: Sendable {
 
     private mutating func openBySendingCapabilities() throws(WireError) -> OnMessage {
         var payload = ByteBuffer()
-        try localCapabilities.write(to: &payload)
+        try told.write(to: &payload)
         hasSentCapabilities = true
         state = .open
         return .openBySendingCapabilities(payload)

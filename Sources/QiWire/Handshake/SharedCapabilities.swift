@@ -12,6 +12,8 @@ public struct SharedCapabilities: Hashable, Sendable {
     public var objectPtrUID = false
     /// `qi:` endpoints may be listed.
     public var relativeEndpointURI = false
+    /// QiMesh: subscriptions may allow that events are left out, and the number of those that were is told.
+    public var eventGaps = false
 
     /// Nothing shared, which works with every peer.
     public static let none = SharedCapabilities()
@@ -28,6 +30,7 @@ public struct SharedCapabilities: Hashable, Sendable {
         remoteCancelableCalls = both(Capabilities.Name.remoteCancelableCalls)
         objectPtrUID = both(Capabilities.Name.objectPtrUID)
         relativeEndpointURI = both(Capabilities.Name.relativeEndpointURI)
+        eventGaps = both(Capabilities.Name.eventGaps)
     }
 
     /// How object references are written between the two.

@@ -106,6 +106,121 @@ struct StreamMachineTests {
         #expect(taken == 1200)
     }
 
+    // MARK: Events that are left out
+
+    private func latest(_ id: UInt32, action: UInt32 = 100, service: UInt32 = 10, bytes: Int = 8) -> StreamMessage {
+        StreamSample.message(.event, id: id, service: service, action: action, bytes: bytes, fill: UInt8(truncatingIfNeeded: id), flags: .latest)
+    }
+
+    private func events(_ sender: inout StreamSender, piece: Int = 1000) throws -> [String] {
+        var events: [String] = []
+        while let frame = sender.next(piece) {
+            guard case .whole(let bytes) = frame else { return events + [name(frame)] }
+            let (header, missed, payload) = try StreamSample.event(bytes.joined)
+            #expect(payload == ByteBuffer(repeating: UInt8(truncatingIfNeeded: header.id), count: 8) || header.kind != .event)
+            events.append(missed > 0 ? "\(header.id) after \(missed)" : "\(header.id)")
+        }
+        return events
+    }
+
+    @Test func aLaterEventTakesThePlaceOfOneThatWaitsAndTellsOfIt() throws {
+        var sender = try sender()
+        let serials = (1...5).map { sender.append(latest($0)) }
+        #expect(sender.sentUpTo == serials[4])
+        #expect(try events(&sender) == ["5 after 4"])
+        #expect(sender.queuedBytes == 0 && sender.sentUpTo == serials[4] + 1)
+        _ = sender.append(latest(6))
+        #expect(try events(&sender) == ["6"])
+    }
+
+    @Test func whatAnEventToldOfIsToldByTheOneThatTakesItsPlace() throws {
+        var sender = try sender()
+        func told(_ id: UInt32, _ missed: Int) -> StreamMessage {
+            var header = MessageHeader(
+                id: id, payloadLength: 12, kind: .event, flags: [.latest, .gap], address: ActionAddress(service: 10, object: 1, action: 100))
+            header.payloadLength = 12
+            var (frame, payload) = (ByteBuffer(), EventGap.bytes(missed))
+            payload.writeRepeatingByte(UInt8(id), count: 8)
+            frame.writeMessage(header, payload: payload)
+            return StreamMessage(header, StreamBytes(frame))
+        }
+        _ = sender.append(told(1, 10))
+        _ = sender.append(told(2, 100))
+        _ = sender.append(latest(3))
+        #expect(try events(&sender) == ["3 after 112"])
+        _ = sender.append(told(4, .max))
+        _ = sender.append(latest(5))
+        #expect(try events(&sender) == ["5 after \(UInt32.max)"])
+    }
+
+    @Test func theLaterEventWaitsBehindWhatWasRaisedBeforeIt() throws {
+        var sender = try sender()
+        _ = sender.append(latest(1))
+        _ = sender.append(StreamSample.message(.event, id: 2, action: 101, fill: 2))
+        _ = sender.append(StreamSample.message(.reply, id: 3, action: WellKnownActions.registerEvent))
+        _ = sender.append(latest(4))
+        _ = sender.append(latest(5, action: 102))
+        _ = sender.append(latest(6, service: 11))
+        // Of two objects in turns.
+        #expect(try events(&sender).filter { $0 != "6" } == ["2", "3", "4 after 1", "5"])
+    }
+
+    @Test func anEventThatMayNotBeLeftOutStaysAndNoneBeforeItIsLeftOutAfter() throws {
+        var sender = try sender()
+        _ = sender.append(latest(1))
+        _ = sender.append(StreamSample.message(.event, id: 2, fill: 2))
+        _ = sender.append(StreamSample.message(.event, id: 3, fill: 3))
+        _ = sender.append(latest(4))
+        _ = sender.append(latest(5))
+        #expect(try events(&sender) == ["1", "2", "3", "5 after 1"])
+    }
+
+    @Test func anEventOfWhichSomethingHasLeftStays() throws {
+        var sender = try sender()
+        _ = sender.append(latest(1, bytes: 3000))
+        #expect(sender.next(1000).map(name) == "begin 0 1000/3028")
+        _ = sender.append(latest(2))
+        _ = sender.append(latest(3))
+        #expect(names(&sender) == ["more 0 1000", "more 0 1000", "more 0 28", "\(MessageKind.event) 3"])
+    }
+
+    @Test func anObjectWhoseEventsComeQuicklyHasItsTurn() throws {
+        var sender = try sender()
+        for service in 10..<13 { _ = sender.append(latest(1, service: UInt32(service))) }
+        var served: [UInt32] = []
+        for _ in 0..<3 {
+            for id in 2..<10 { _ = sender.append(latest(UInt32(id), service: 10)) }
+            let frame = sender.next(1000)
+            guard case .whole(let bytes)? = frame else { throw QiError(.invalid, "\(frame.map(name) ?? "nothing") left") }
+            served.append(try StreamSample.header(bytes.joined).address.service)
+        }
+        #expect(served == [10, 11, 12])
+    }
+
+    @Test func anEventInTheClassOfLongOnesGivesItsPlaceToAShortOneAndTheOtherWay() throws {
+        var sender = try sender()
+        _ = sender.append(latest(1, bytes: 100_000))
+        _ = sender.append(latest(2))
+        #expect(try events(&sender) == ["2 after 1"])
+        _ = sender.append(latest(3))
+        _ = sender.append(latest(4, bytes: 100_000))
+        #expect(names(&sender, piece: 60_000) == ["begin 0 60000/100032", "more 0 40032"])
+    }
+
+    @Test func ofASignalOneEventWaitsHoweverManyAreRaised() throws {
+        var sender = try sender()
+        for id in 1...10_000 { _ = sender.append(latest(UInt32(id), action: UInt32(100 + id % 3))) }
+        #expect(sender.queuedBytes == 3 * (28 + 4 + 8))
+        #expect(sender.queuedEventBytes(besides: nil) == sender.queuedBytes)
+        #expect(sender.queuedEventBytes(besides: ActionAddress(service: 10, object: 1, action: 100)) == 2 * 40)
+        var (missed, came) = (0, 0)
+        while case .whole(let bytes)? = sender.next(1000) {
+            missed += try StreamSample.event(bytes.joined).missed
+            came += 1
+        }
+        #expect(came == 3 && missed == 9_997)
+    }
+
     // MARK: Withdrawing
 
     @Test func aCallThatHasNotLeftIsTakenBackWithoutATrace() throws {

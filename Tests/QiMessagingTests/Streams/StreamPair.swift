@@ -7,14 +7,24 @@ import QiWire
 enum StreamSample {
     static func message(
         _ kind: MessageKind, id: UInt32 = 1, service: UInt32 = 10, object: UInt32 = 1, action: UInt32 = 100, bytes: Int = 8,
-        fill: UInt8 = 0
+        fill: UInt8 = 0, flags: MessageFlags = []
     ) -> StreamMessage {
         var header = MessageHeader(
-            id: id, payloadLength: UInt32(bytes), kind: kind, address: ActionAddress(service: service, object: object, action: action))
+            id: id, payloadLength: UInt32(bytes), kind: kind, flags: flags,
+            address: ActionAddress(service: service, object: object, action: action))
         header.payloadLength = UInt32(bytes)
         var frame = ByteBuffer()
         frame.writeMessage(header, payload: ByteBuffer(repeating: fill, count: bytes))
         return StreamMessage(header, StreamBytes(frame))
+    }
+
+    /// An event, the number of those that it says were left out before it, and what is left when that is taken off.
+    static func event(_ message: ByteBuffer) throws -> (header: MessageHeader, missed: Int, payload: ByteBuffer) {
+        var rest = message
+        let header = try #require(try rest.readMessageHeader())
+        #expect(Int(header.payloadLength) == rest.readableBytes)
+        let missed = header.flags.contains(.gap) ? try #require(EventGap.take(from: &rest)) : 0
+        return (header, missed, rest)
     }
 
     /// What is in a message, as it came.

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Whatever two sides send, withdraw, confirm, lose and resume, in whatever order: each message arrives once, whole, and in the order of
-/// its lane.
+/// its lane. Of events that may be left out the last of each signal does, and the number of those that do not is told exactly.
 @Suite(.timeLimit(.minutes(5)))
 struct StreamPropertyTests {
     /// How many runs: more by hand, as `STREAM_RUNS=20000 swift test --filter StreamPropertyTests`; by the million in release, as
