@@ -16,7 +16,7 @@ extension Connection {
     @discardableResult
     func call(
         _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, end: CallEnd,
-        late: LateReply? = nil, for caller: RelayedCaller? = nil, waiter: CallWaiter
+        late: LateReply? = nil, for caller: RelayedCaller? = nil, from client: UInt64 = 0, waiter: CallWaiter
     ) -> UInt32? {
         guard !isClosed else {
             waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
@@ -36,17 +36,17 @@ extension Connection {
         case .within, .by: bus.needPatience()
         }
         if let caller { tell(caller, of: id) }
-        send(.call, id: id, address: address, flags: flags, payload: payload, tail: tail)
+        send(.call, id: id, address: address, flags: flags, payload: payload, tail: tail, from: client)
         return id
     }
 
     func post(
         _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = [],
-        for caller: RelayedCaller? = nil
+        for caller: RelayedCaller? = nil, from client: UInt64 = 0
     ) {
         let id = newEventID()
         if let caller { tell(caller, of: id) }
-        send(.post, id: id, address: address, flags: flags, payload: payload, tail: tail)
+        send(.post, id: id, address: address, flags: flags, payload: payload, tail: tail, from: client)
     }
 
     /// Asks the peer to cancel a call, which still gets its own answer. Nothing is sent to a peer that does not know how.

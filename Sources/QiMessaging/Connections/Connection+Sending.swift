@@ -4,12 +4,14 @@ import QiWire
 
 /// Frames on their way to the peer, and how fast the peer is read.
 extension Connection {
-    /// Appends one frame; it leaves when the current burst ends. `tail` is the rest of the payload.
+    /// Appends one frame; it leaves when the current burst ends. `tail` is the rest of the payload, `client` the connection that a call or
+    /// post came by (``Connection/id``); 0: it is of this process.
     func send(
         _ kind: MessageKind, id: UInt32, address: ActionAddress, flags: MessageFlags = [], payload: ByteBuffer = ByteBuffer(),
-        tail: ByteBuffer? = nil
+        tail: ByteBuffer? = nil, from client: UInt64 = 0
     ) {
         guard !isClosed, !hasInputEnded else { return }
+        stream?.clients.note(client, of: id)
         let length = payload.readableBytes + (tail?.readableBytes ?? 0)
         if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail, on: self) {
             append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags.union(.sharedMemory), address: address), place)

@@ -34,6 +34,8 @@ final class RemoteObject: EventSink {
     var waitsInGap = false
     var attachWaiters = AttachWaiters()
     private var links: [UInt32: Link] = [:]
+    /// Links of signals that the owner has not confirmed to be unregistered.
+    private var leaving: [(signal: UInt32, link: UInt64, connection: Connection)] = []
     /// Of an object that came as a value: under how many addresses others hold it.
     private var holders = 0
 
@@ -128,15 +130,15 @@ final class RemoteObject: EventSink {
     @discardableResult
     func call(
         _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil, for caller: RelayedCaller? = nil,
-        completion: @escaping CallCompletion
+        from client: UInt64 = 0, completion: @escaping CallCompletion
     ) -> (connection: Connection, id: UInt32)? {
-        call(action, payload, flags: flags, end: CallEnd(deadline), for: caller, waiter: .closure(completion))
+        call(action, payload, flags: flags, end: CallEnd(deadline), for: caller, from: client, waiter: .closure(completion))
     }
 
     @discardableResult
     func call(
         _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, end: CallEnd,
-        late: LateReply? = nil, for caller: RelayedCaller? = nil, waiter: CallWaiter
+        late: LateReply? = nil, for caller: RelayedCaller? = nil, from client: UInt64 = 0, waiter: CallWaiter
     ) -> (connection: Connection, id: UInt32)? {
         guard let connection else {
             waiter.ended(.failure(lostError))
@@ -148,14 +150,15 @@ final class RemoteObject: EventSink {
         }
         let id = connection.call(
             ActionAddress(address, action: action), payload, tail: tail, flags: flags, end: end, late: late, for: caller,
-            waiter: waiter)
+            from: client, waiter: waiter)
         return id.map { (connection, $0) }
     }
 
     func post(
-        _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = [], for caller: RelayedCaller? = nil
+        _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = [], for caller: RelayedCaller? = nil,
+        from client: UInt64 = 0
     ) {
-        connection?.post(ActionAddress(address, action: action), payload, tail: tail, flags: flags, for: caller)
+        connection?.post(ActionAddress(address, action: action), payload, tail: tail, flags: flags, for: caller, from: client)
     }
 
     // MARK: - Events
@@ -211,16 +214,33 @@ final class RemoteObject: EventSink {
     }
 
     /// Sees to it that the owner sends the events of a signal to us, as all who listen to it here allow. `confirmed` runs when it does.
-    func subscribeUpstream(_ signal: UInt32, _ confirmed: @escaping (QiError?) -> Void) {
+    ///
+    /// - Parameter client: the connection that asks for it: its calls that follow do not overtake this.
+    func subscribeUpstream(_ signal: UInt32, from client: UInt64 = 0, _ confirmed: @escaping (QiError?) -> Void) {
         guard let connection else { return confirmed(lostError) }
         switch links[signal] {
         case .subscribed(let link, let isLatest):
             // What the others allow is taken back before this one is confirmed.
             guard isLatest, !mayTakeLatest(signal, on: connection) else { return confirmed(nil) }
-            register(signal, link, isAgain: true, on: connection, [confirmed])
+            register(signal, link, isAgain: true, on: connection, from: client, [confirmed])
         case .subscribing(let link, let isLatest, let isAgain, let waiting):
             links[signal] = .subscribing(link, isLatest: isLatest, isAgain: isAgain, waiting: waiting + [confirmed])
-        case nil: register(signal, connection.newLink(), isAgain: false, on: connection, [confirmed])
+            // Said again in the order of this client's calls; the owner knows the link.
+            guard connection.stream != nil, connection.shared.eventGaps else { return }
+            tell(signal, link, on: connection, from: client) { [self] answer in
+                // It may have come behind the end of the subscription.
+                guard answer.failure(of: name) == nil, !isCurrent(link, of: signal, on: connection) else { return }
+                unsubscribe(signal, link, on: connection)
+            }
+        case nil: register(signal, connection.newLink(), isAgain: false, on: connection, from: client, [confirmed])
+        }
+    }
+
+    private func isCurrent(_ link: UInt64, of signal: UInt32, on connection: Connection) -> Bool {
+        guard self.connection === connection else { return false }
+        return switch links[signal] {
+        case .subscribing(link, _, _, _), .subscribed(link, _): true
+        default: false
         }
     }
 
@@ -230,14 +250,26 @@ final class RemoteObject: EventSink {
     }
 
     private func register(
-        _ signal: UInt32, _ link: UInt64, isAgain: Bool, on connection: Connection, _ waiting: [(QiError?) -> Void]
+        _ signal: UInt32, _ link: UInt64, isAgain: Bool, on connection: Connection, from client: UInt64 = 0,
+        _ waiting: [(QiError?) -> Void]
     ) {
-        let isLatest = mayTakeLatest(signal, on: connection)
-        links[signal] = .subscribing(link, isLatest: isLatest, isAgain: isAgain, waiting: waiting)
+        links[signal] = .subscribing(link, isLatest: mayTakeLatest(signal, on: connection), isAgain: isAgain, waiting: waiting)
+        tell(signal, link, on: connection, from: client) { [self] answer in subscriptionAnswered(signal, link, on: connection, answer) }
+    }
+
+    private func tell(
+        _ signal: UInt32, _ link: UInt64, on connection: Connection, from client: UInt64, _ completion: @escaping CallCompletion
+    ) {
+        if connection.stream != nil {
+            // Those of before are on their way in the order of other clients, and each event would come by both.
+            for old in leaving where old.signal == signal && old.connection === connection {
+                unregister(signal, old.link, on: connection, from: client) { _ in }
+            }
+        }
         connection.call(
             ActionAddress(address, action: WellKnownActions.registerEvent), Self.linkPayload(address, signal, link),
-            flags: isLatest ? .latest : [], deadline: .now() + .seconds(10)
-        ) { [self] answer in subscriptionAnswered(signal, link, on: connection, answer) }
+            flags: mayTakeLatest(signal, on: connection) ? .latest : [], end: CallEnd(.now() + .seconds(10)), from: client,
+            waiter: .closure(completion))
     }
 
     private func subscriptionAnswered(_ signal: UInt32, _ link: UInt64, on connection: Connection, _ answer: CallAnswer) {
@@ -276,11 +308,20 @@ final class RemoteObject: EventSink {
 
     private func unsubscribe(_ signal: UInt32, _ link: UInt64, on connection: Connection) {
         guard !connection.isClosed else { return }
-        let action = ActionAddress(address, action: WellKnownActions.unregisterEvent)
-        connection.call(action, Self.linkPayload(address, signal, link), deadline: .now() + .seconds(10)) { [bus, name] answer in
+        leaving.append((signal, link, connection))
+        unregister(signal, link, on: connection, from: 0) { [self] answer in
+            leaving.removeAll { $0.signal == signal && $0.link == link && $0.connection === connection }
             guard let error = answer.failure(of: name) else { return }
             bus.logger.debug("unregisterEvent failed", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error)"])
         }
+    }
+
+    private func unregister(
+        _ signal: UInt32, _ link: UInt64, on connection: Connection, from client: UInt64, _ completion: @escaping CallCompletion
+    ) {
+        connection.call(
+            ActionAddress(address, action: WellKnownActions.unregisterEvent), Self.linkPayload(address, signal, link), flags: [],
+            end: CallEnd(.now() + .seconds(10)), from: client, waiter: .closure(completion))
     }
 
     /// The owner sends events of a signal to us already.

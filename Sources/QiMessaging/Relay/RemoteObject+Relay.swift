@@ -61,8 +61,8 @@ extension RemoteObject: ObjectReceiver {
         do {
             let payload = try outgoing(call, as: call.header.flags.contains(.dynamicPayload) ? .dynamic : parameters, upstream)
             let caller = upstream.relayedCallers.areTold ? call.callerFromOutside : nil
-            if call.isPost { return post(action, payload, flags: call.header.flags, for: caller) }
-            let sent = self.call(action, payload, flags: call.header.flags, for: caller) { [self] answer in
+            if call.isPost { return post(action, payload, flags: call.header.flags, for: caller, from: call.connection.id) }
+            let sent = self.call(action, payload, flags: call.header.flags, for: caller, from: call.connection.id) { [self] answer in
                 answered(call, answer, method, upstream)
             }
             call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }
@@ -144,7 +144,7 @@ extension RemoteObject: ObjectReceiver {
                         isLatest: isLatest),
                     to: signalID)
             }
-            subscribeUpstream(signalID) { [self] error in
+            subscribeUpstream(signalID, from: call.connection.id) { [self] error in
                 if let error {
                     if !isAgain { _ = subscriptions.remove(link: link, address: target, on: call.connection) }
                     return call.fail(pathError(error))

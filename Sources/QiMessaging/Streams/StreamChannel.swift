@@ -54,6 +54,8 @@ final class StreamChannel: Channel, @unchecked Sendable {
     private let writableFlag = Atomic(true)
     private var phase = Phase.starting
     private var splitter: StreamMessageSplitter
+    /// Whom calls and posts are from that are written next.
+    var clients = StreamClients()
     private var promises = Deque<(serial: UInt64, promise: EventLoopPromise<Void>)>()
     private var isReadWanted = false
     private var isDelivering = false
@@ -359,7 +361,11 @@ extension StreamChannel: ChannelCore {
             return
         }
         do throws(WireError) {
-            try splitter.append(bytes) { _ = machine.append($0) }
+            try splitter.append(bytes) { message in
+                var message = message
+                message.client = clients.take(message.header)
+                _ = machine.append(message)
+            }
         } catch {
             promise?.fail(error)
             return fail(QiError(.invalid, "what was written to the stream is not allowed: \(error.message)"))

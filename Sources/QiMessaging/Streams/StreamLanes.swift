@@ -6,8 +6,8 @@ import QiWire
 ///
 /// Control goes first. The other priorities share the path by their weights, so that none starves: each has a clock that runs by the bytes
 /// it sent over its weight, and the one that is behind goes next; one that had nothing to send does not catch up. Lanes of one priority
-/// take turns, a piece each. What the peer has to keep of messages that have begun is bounded: others wait until one of them has ended,
-/// unless they fit into one piece.
+/// take turns, a piece each, and the clients that they are of first (``StreamTurns``). What the peer has to keep of messages that have begun
+/// is bounded: others wait until one of them has ended, unless they fit into one piece.
 ///
 /// An event whose subscription allows it takes the place of an earlier one of its signal that waits, and of which nothing has left: the
 /// earlier one is taken out, and the later one waits where it was raised, behind all that was raised before it, so that what is left keeps
@@ -26,7 +26,7 @@ struct StreamLanes {
     }
 
     private struct Ring {
-        var lanes = Deque<StreamLane>()
+        var turns = StreamTurns()
         var clock = 0.0
     }
 
@@ -53,7 +53,7 @@ struct StreamLanes {
 
     /// Queues a message. The serial of an earlier one, if that is left out.
     mutating func append(_ message: StreamMessage) -> UInt64? {
-        let name = StreamLane(message.header)
+        let name = StreamLane(message.header, client: message.client)
         if message.header.kind == .event, let leftOut = replace(by: message, in: name) { return leftOut }
         count(message, message.bytes.count)
         if lanes[name]?.messages.append(message) == nil {
@@ -96,7 +96,7 @@ struct StreamLanes {
     func replaceableBytes(at address: ActionAddress) -> Int { replaceable[address]?.bytes ?? 0 }
 
     private mutating func leave(_ name: StreamLane, _ priority: StreamPriority) {
-        rings[priority.rawValue].lanes.removeAll { $0 == name }
+        rings[priority.rawValue].turns.remove(name)
         waiting.removeAll { $0 == name }
     }
 
@@ -111,8 +111,8 @@ struct StreamLanes {
     }
 
     private mutating func enter(_ lane: StreamLane, _ priority: StreamPriority) {
-        if rings[priority.rawValue].lanes.isEmpty { rings[priority.rawValue].clock = max(rings[priority.rawValue].clock, virtual) }
-        rings[priority.rawValue].lanes.append(lane)
+        if rings[priority.rawValue].turns.isEmpty { rings[priority.rawValue].clock = max(rings[priority.rawValue].clock, virtual) }
+        rings[priority.rawValue].turns.append(lane)
     }
 
     /// Whether a message of that length may begin in pieces.
@@ -130,7 +130,7 @@ struct StreamLanes {
 
     /// A piece that may leave now, at most `most` bytes long, and the serial of the message that ends with it.
     mutating func next(_ most: Int) -> (frame: StreamNumbered, done: UInt64?)? {
-        while let priority = turn, let name = rings[priority.rawValue].lanes.popFirst() {
+        while let priority = turn, let name = rings[priority.rawValue].turns.popFirst() {
             guard let message = lanes[name]?.messages.first else { continue }
             guard message.number != nil || message.bytes.count <= most || mayBegin(message.bytes.count) else {
                 waiting.append(name)
@@ -178,7 +178,7 @@ struct StreamLanes {
     /// Whose turn it is. Control, else the busy ring whose clock is least.
     private var turn: StreamPriority? {
         var best: StreamPriority?
-        for priority in StreamPriority.allCases where !rings[priority.rawValue].lanes.isEmpty {
+        for priority in StreamPriority.allCases where !rings[priority.rawValue].turns.isEmpty {
             if priority == .control { return .control }
             if let known = best, rings[known.rawValue].clock <= rings[priority.rawValue].clock { continue }
             best = priority
@@ -199,6 +199,11 @@ struct StreamLanes {
         let message: StreamMessage
         /// Tells the peer that the rest of it does not come; nil when nothing of it was sent.
         let drop: StreamNumbered?
+    }
+
+    /// The lanes of calls to an object, of all clients.
+    func calls(to target: ObjectAddress) -> [StreamLane] {
+        lanes.keys.filter { if case .calls(target, _) = $0 { true } else { false } }
     }
 
     /// Takes a message out of a lane. Nil when it is not there: all of it was sent.

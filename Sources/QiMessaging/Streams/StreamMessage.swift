@@ -26,19 +26,20 @@ enum StreamPriority: Int, CaseIterable {
 enum StreamLane: Hashable {
     /// The connection itself, cancellations.
     case control
-    /// Calls and posts to one object, whose order libqi's clients rely on.
-    case calls(ObjectAddress)
+    /// Calls and posts of one client to one object, whose order libqi's clients rely on; 0 is this process.
+    case calls(ObjectAddress, client: UInt64)
     /// Events of one object, and the answers to subscriptions to it: no event may be there before the answer that tells its link.
     case events(ObjectAddress)
     /// One answer: a small one of an object does not wait for a large one of the same object.
     case answer(id: UInt32, ObjectAddress)
 
-    init(_ header: MessageHeader) {
+    /// - Parameter client: whom a call or post is from.
+    init(_ header: MessageHeader, client: UInt64 = 0) {
         let target = header.address.target
         switch header.kind {
         case _ where target == .connection: self = .control
         case .cancel, .capability: self = .control
-        case .call, .post: self = .calls(target)
+        case .call, .post: self = .calls(target, client: client)
         case .event: self = .events(target)
         case _ where target == .serviceDirectory: self = .events(target)
         default:
@@ -49,6 +50,9 @@ enum StreamLane: Hashable {
             }
         }
     }
+
+    /// Who takes turns with others for it.
+    var party: StreamParty { if case .calls(_, let client) = self { .client(client) } else { .peer } }
 
     /// What a short message of this lane is.
     var priority: StreamPriority {
@@ -68,6 +72,8 @@ struct StreamMessage {
     var bytes: StreamBytes
     /// Counts the messages of a stream.
     var serial: UInt64 = 0
+    /// Whom a call or post is from; 0: this process.
+    var client: UInt64 = 0
     /// The name of its pieces; nil until the first of several has left.
     var number: UInt32?
 

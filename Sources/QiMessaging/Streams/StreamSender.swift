@@ -133,7 +133,10 @@ struct StreamSender {
 
     /// Takes a call or post of that id back. Nil when all of it has left; else nothing of it, or not all, reaches the peer's objects.
     mutating func withdraw(callOf id: UInt32, to target: ObjectAddress) -> StreamMessage? {
-        withdraw(from: .calls(target)) { $0.kind == .call && $0.id == id }
+        for lane in lanes.calls(to: target) {
+            if let message = withdraw(from: lane, { $0.kind == .call && $0.id == id }) { return message }
+        }
+        return nil
     }
 
     /// Takes an answer back, if it is `least` bytes or longer.

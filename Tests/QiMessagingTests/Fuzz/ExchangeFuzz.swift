@@ -155,7 +155,7 @@ private struct Exchange {
         return StreamSample.message(
             kind, id: id, service: UInt32(choices.within(10...12)), action: isEvent ? UInt32(choices.within(100...101)) : 100,
             bytes: choices.within(0...most), fill: UInt8(truncatingIfNeeded: id),
-            flags: isEvent && choices.within(0...1) == 1 ? .latest : [])
+            flags: isEvent && choices.within(0...1) == 1 ? .latest : [], client: UInt64(choices.within(0...2)))
     }
 
     /// One of the last messages is taken back, if it can be.
@@ -258,13 +258,15 @@ private struct Exchange {
     /// may be left out are counted where they are.
     private func compare(_ sent: [Sent], _ taken: [ByteBuffer]) throws {
         var expected: [StreamLane: Deque<StreamMessage>] = [:]
-        for message in sent where !message.isWithdrawn {
-            expected[StreamLane(message.message.header), default: []].append(message.message)
+        var clients: [UInt32: UInt64] = [:]
+        for message in sent.filter({ !$0.isWithdrawn }).map(\.message) {
+            clients[message.header.id] = message.client
+            expected[StreamLane(message.header, client: message.client), default: []].append(message)
         }
         var missed: [ActionAddress: Int] = [:]
         for bytes in taken {
             let (header, told, payload) = try StreamSample.event(bytes)
-            let lane = StreamLane(header)
+            let lane = StreamLane(header, client: clients[header.id] ?? 0)
             while let next = expected[lane]?.first, next.header.id != header.id {
                 try FuzzFinding.expect(next.header.flags.contains(.latest), "message \(next.header.id) did not come in its place")
                 missed[next.header.address, default: 0] += 1

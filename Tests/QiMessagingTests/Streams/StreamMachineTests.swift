@@ -55,6 +55,47 @@ struct StreamMachineTests {
         #expect(names(&sender, piece: 20_000).suffix(2) == ["\(MessageKind.reply) 2", "\(MessageKind.event) 3"])
     }
 
+    @Test func aCallPassesTheThousandPostsOfAnotherClientToTheSameObject() throws {
+        var sender = try sender()
+        for id in 1...1000 { _ = sender.append(StreamSample.message(.post, id: UInt32(id), client: 1)) }
+        for id in 2001...2003 { _ = sender.append(StreamSample.message(.call, id: UInt32(id), client: 2)) }
+        let order = names(&sender)
+        let calls = [1, 3, 5]
+        #expect(calls.map { order[$0] } == (2001...2003).map { "\(MessageKind.call) \($0)" })
+        #expect(order.enumerated().filter { !calls.contains($0.offset) }.map(\.element) == (1...1000).map { "\(MessageKind.post) \($0)" })
+    }
+
+    @Test func aClientThatCallsManyObjectsHasNoMoreTurnsThanOneThatCallsOne() throws {
+        var sender = try sender()
+        for id in 1...100 { _ = sender.append(StreamSample.message(.call, id: UInt32(id), service: UInt32(id), client: 1)) }
+        for id in 201...210 { _ = sender.append(StreamSample.message(.call, id: UInt32(id), client: 2)) }
+        for id in 301...310 { _ = sender.append(StreamSample.message(.reply, id: UInt32(id))) }
+        let first = names(&sender).prefix(30)
+        for range in [1...100, 201...210, 301...310] {
+            #expect(first.count { name in range.contains { name.hasSuffix(" \($0)") } } == 10)
+        }
+    }
+
+    @Test func aCallIsTakenBackFromWhicheverClientItIs() throws {
+        var sender = try sender()
+        for client in 0..<3 { _ = sender.append(StreamSample.message(.call, id: UInt32(client), client: UInt64(client))) }
+        #expect(sender.withdraw(callOf: 2, to: ObjectAddress(service: 10, object: 1))?.client == 2)
+        #expect(sender.withdraw(callOf: 2, to: ObjectAddress(service: 10, object: 1)) == nil)
+        #expect(names(&sender) == ["\(MessageKind.call) 0", "\(MessageKind.call) 1"])
+    }
+
+    @Test func aMessageIsOfTheClientThatWasNotedForItsCallOrPost() {
+        var clients = StreamClients()
+        clients.note(7, of: 1)
+        clients.note(8, of: 2)
+        clients.note(0, of: 3)
+        #expect(clients.take(StreamSample.message(.reply, id: 1).header) == 0)
+        #expect(clients.take(StreamSample.message(.post, id: 2).header) == 8)
+        #expect(clients.take(StreamSample.message(.call, id: 1).header) == 7)
+        #expect(clients.take(StreamSample.message(.call, id: 1).header) == 0)
+        #expect(clients.take(StreamSample.message(.call, id: 3).header) == 0)
+    }
+
     @Test func aCancellationGoesFirst() throws {
         var sender = try sender()
         _ = sender.append(StreamSample.message(.call, id: 1))

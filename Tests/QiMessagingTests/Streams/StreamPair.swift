@@ -7,7 +7,7 @@ import QiWire
 enum StreamSample {
     static func message(
         _ kind: MessageKind, id: UInt32 = 1, service: UInt32 = 10, object: UInt32 = 1, action: UInt32 = 100, bytes: Int = 8,
-        fill: UInt8 = 0, flags: MessageFlags = []
+        fill: UInt8 = 0, flags: MessageFlags = [], client: UInt64 = 0
     ) -> StreamMessage {
         var header = MessageHeader(
             id: id, payloadLength: UInt32(bytes), kind: kind, flags: flags,
@@ -15,7 +15,9 @@ enum StreamSample {
         header.payloadLength = UInt32(bytes)
         var frame = ByteBuffer()
         frame.writeMessage(header, payload: ByteBuffer(repeating: fill, count: bytes))
-        return StreamMessage(header, StreamBytes(frame))
+        var message = StreamMessage(header, StreamBytes(frame))
+        message.client = client
+        return message
     }
 
     /// An event, the number of those that it says were left out before it, and what is left when that is taken off.
