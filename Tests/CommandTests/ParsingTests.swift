@@ -37,7 +37,7 @@ struct ParsingTests {
     @Test(
         "wrong usage",
         arguments: [
-            "call", "watch", "watch A.b --count 0", "invite", "no-such-verb", "ls --timeout soon", "ls --color red", "set A.b",
+            "call", "call A.b --path xmpp", "watch", "watch A.b --count 0", "invite", "no-such-verb", "ls --timeout soon", "ls --color red", "set A.b",
         ])
     func refuses(_ line: String) {
         let error = #expect(throws: (any Error).self) { try parse(line, as: (any ParsableCommand).self) }

@@ -95,6 +95,21 @@ def test_homes_on_one_network_reach_each_other_directly(lab):
     assert lab.desk.call("pepper/Peer.concat", "a", 7, "b") == "a7b"
 
 
+def test_a_call_goes_by_the_path_that_it_names_and_says_so(lab):
+    lab.wait_path("direct")
+    before = lab.host.carried()
+    answer = lab.desk.cli("call", "pepper/Peer.bytes_of", "50000", "--path", "in-band", "--json", "--timeout", "60", timeout=90).ok()
+    assert answer.json["path"] == "in-band", str(answer)[-500:]
+    assert lab.host.carried() - before > 50_000, "the server did not carry what was to go in-band"
+    # The command has ended, and with it what it asked for.
+    lab.wait_path("direct")
+    spoken = lab.desk.cli("call", "pepper/Peer.concat", "a", "1", "b", "-v").ok()
+    assert "path: direct, rtt " in spoken.err, str(spoken)
+    refused = lab.desk.cli("call", "pepper/Peer.concat", "a", "1", "b", "--path", "proxy", "--json", timeout=60)
+    assert refused.code == 8 and "proxy does not work to pepper, which is reached direct" in refused.error["message"], str(refused)
+    assert lab.desk.cli("call", "pepper/Peer.concat", "a", "2", "b", "--json").ok().json["path"] == "direct"
+
+
 @pytest.mark.parametrize("lab", [{"proxy": True, "apart": True}], indirect=True)
 def test_homes_that_share_no_network_use_a_proxy_of_their_server(lab):
     shown = lab.wait_path("proxy", 60)

@@ -8,13 +8,36 @@ extension NodeControl {
             if use == "auto" { try await server.freePath(to: device) }
             let kind = try use.isEmpty || use == "auto" ? nil : Self.kind(use)
             let status = try await server.path(to: device, only: kind, within: .seconds(kind == nil ? 5 : 25))
-            return DevicePathRow(
-                jid: status.device, path: status.path?.name, rtt: status.roundTrip.map { $0 / .milliseconds(1) }, up: status.up,
-                down: status.down, changes: status.changes, stream: status.isStream,
-                candidates: status.candidates.map { candidate in
-                    PathCandidateRow(path: candidate.kind.name, reason: candidate.reason, again: candidate.pause.map { $0 / .seconds(1) })
-                }, advice: Self.advice(status))
+            return Self.row(status)
         }
+    }
+
+    func holdPath(to device: String, on kind: String) async -> Answer<DevicePathRow> {
+        await Answer {
+            try gateways.requireOneMeaning(of: device, code: .invalid)
+            let kind = try Self.kind(kind)
+            let asker = try caller()
+            let hold = try await server.holdPath(to: device, on: kind, within: .seconds(25))
+            // The command that asked keeps it: the stream is free again when its connection ends.
+            if hold.status.path == kind { asker.whenConnectionEnds { hold.end() } } else { hold.end() }
+            return Self.row(hold.status)
+        }
+    }
+
+    func currentPath(to device: String) async -> Answer<DevicePathRow> {
+        await Answer {
+            try gateways.requireOneMeaning(of: device, code: .invalid)
+            return Self.row(try await server.currentPath(to: device))
+        }
+    }
+
+    private static func row(_ status: DevicePathStatus) -> DevicePathRow {
+        DevicePathRow(
+            jid: status.device, path: status.path?.name, rtt: status.roundTrip.map { $0 / .milliseconds(1) }, up: status.up,
+            down: status.down, changes: status.changes, stream: status.isStream,
+            candidates: status.candidates.map { candidate in
+                PathCandidateRow(path: candidate.kind.name, reason: candidate.reason, again: candidate.pause.map { $0 / .seconds(1) })
+            }, advice: advice(status))
     }
 
     private static func kind(_ name: String) throws(QiError) -> PathKind {

@@ -6,7 +6,12 @@ import QiWire
 struct Call: WaitingVerb {
     static let configuration = CommandConfiguration(
         commandName: "call", abstract: "Call a method and print its result.",
-        discussion: "An overload is named by its signature: qimesh call 'ALTextToSpeech.say::(s)' hello")
+        discussion: """
+            An overload is named by its signature: qimesh call 'ALTextToSpeech.say::(s)' hello
+
+            With --path, everything to the contact goes by that path until the command ends. With -v, standard error says by which path \
+            the call went.
+            """)
 
     @Argument(help: "[DEVICE/]Service.method")
     var target: String
@@ -17,10 +22,17 @@ struct Call: WaitingVerb {
     @Flag(help: "Do not wait for an answer; nothing tells whether it worked.")
     var post = false
 
+    @Option(help: "Take this path to the contact, and no other: direct, proxy or in-band; exit status 8 when it cannot be had.")
+    var path: String?
+
     @OptionGroup var device: DeviceOptions
     @OptionGroup var wait: WaitOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
+
+    func validate() throws {
+        if let path, !NodeSession.pathKinds.contains(path) { throw ValidationError("--path has to be direct, proxy or in-band") }
+    }
 
     func perform(_ console: Console) async throws(CommandFailure) {
         let target = try Target(target, device: device.name(environment))
@@ -29,6 +41,7 @@ struct Call: WaitingVerb {
         for argument in arguments { typed.append(try CallArgument(argument)) }
         try await withSession(console, waitingFor: target.device) { [typed] (session) async throws(CommandFailure) in
             let session = session.forAllSteps()
+            if let path { try await session.hold(path, to: target.device) }
             let found = try await session.withinLimits { () async throws(CommandFailure) in
                 try await session.find(target, readings: [reading])
             }
@@ -47,13 +60,14 @@ struct Call: WaitingVerb {
             let result = try await session.withinLimits { () async throws(CommandFailure) in
                 try await session.call(found, method, values, device: target.device)
             }
-            Self.show(result, method, session, target, console, took: ContinuousClock.now - start)
+            let took = ContinuousClock.now - start
+            await Self.show(result, method, session, target, console, took: took)
         }
     }
 
     private static func show(
         _ result: QiValue, _ method: MetaMethod, _ session: NodeSession, _ target: Target, _ console: Console, took: Duration
-    ) {
+    ) async {
         // What the signature cannot tell, the value does.
         let type = (try? method.parsedReturn())?.type
         let json = JSONValue(result, as: type)
@@ -61,11 +75,14 @@ struct Call: WaitingVerb {
         guard !console.json else {
             return console.done(.object([
                 ("result", json), ("device", target.device.map { .string($0.text) } ?? .null),
-                ("path", .string(session.path(to: target.device))), ("ms", .number(milliseconds)),
+                ("path", .string(await session.wayTaken(to: target.device).word)), ("ms", .number(milliseconds)),
             ]))
         }
         console.result(json, type: type)
-        console.detail("path: \(session.path(to: target.device))")
+        // Only where it is shown: it is a question to the node.
+        guard console.verbosity > 0 else { return }
+        let way = await session.wayTaken(to: target.device)
+        console.detail("path: \(way.text)")
         console.detail("ok in \(TimeText.milliseconds(milliseconds))")
     }
 }

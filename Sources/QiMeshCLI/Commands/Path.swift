@@ -27,7 +27,7 @@ struct Path: NodeVerb {
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
 
-    private static let ranks = ["direct", "proxy", "in-band"]
+    private static let ranks = NodeSession.pathKinds
 
     func validate() throws {
         if let required, !Self.ranks.contains(required) { throw ValidationError("--require has to be direct, proxy or in-band") }
@@ -59,8 +59,7 @@ struct Path: NodeVerb {
             return CommandFailure(.unmet, "the path to \(device) is \(path), and \(required) is required", hint: "qimesh path \(word: device)")
         }
         guard Self.ranks.contains(use), use != path else { return nil }
-        let reason = status.candidates.first { $0.path == use }?.reason.map { ": \($0)" } ?? ""
-        return CommandFailure(.unmet, "\(use) does not work to \(device), which is reached \(path)\(reason)", hint: "qimesh path \(word: device) --use auto")
+        return NodeSession.unmet(use, status, device: device, hint: "qimesh path \(word: device) --use auto")
     }
 
     private func pause() async throws(CommandFailure) {

@@ -17,7 +17,7 @@ public struct DevicePathStatus: Sendable {
     public let path: PathKind?
     /// Whether it can change its path; a node of before has one tunnel, which cannot.
     public let isStream: Bool
-    /// There and back, as just measured; nil: no answer came.
+    /// There and back, as measured; nil: no answer came, or it was not measured.
     public let roundTrip: Duration?
     /// Bytes per second, the most of two seconds of the last minute.
     public let up: Double
@@ -26,6 +26,21 @@ public struct DevicePathStatus: Sendable {
     public let changes: Int
     /// Best first.
     public let candidates: [Candidate]
+}
+
+/// A stream that is kept on one kind of path for a time.
+public struct PathHold: Sendable {
+    /// The path when the hold began: of another kind where the one that is wanted cannot be had.
+    public let status: DevicePathStatus
+    private let release: @Sendable () -> Void
+
+    init(status: DevicePathStatus, release: @escaping @Sendable () -> Void) {
+        self.status = status
+        self.release = release
+    }
+
+    /// The stream chooses its path again as before the hold.
+    public func end() { release() }
 }
 
 extension DirectoryServer {
@@ -48,6 +63,36 @@ extension DirectoryServer {
         }
     }
 
+    /// Keeps the stream to a device on one kind of path until the hold is ended, whatever ``path(to:only:within:)`` says of it; a stream is
+    /// opened if there is none.
+    ///
+    /// - Parameter patience: how long to wait for the path.
+    /// - Throws: `.unsupported` for a kind that is off, or that the device does not know; `.limit` when 64 commands do so already; else as
+    ///   ``path(to:only:within:)``. That the path cannot be had is no error: the status says so.
+    public func holdPath(to device: String, on kind: PathKind, within patience: Duration) async throws(QiError) -> PathHold {
+        let directory = self.directory
+        return try await loop.run { (bus) async throws(QiError) in
+            let link = try directory.value.requireGateway().link(named: device)
+            let end = NIODeadline.now() + TimeAmount(patience)
+            _ = try await link.list(within: TimeAmount(patience))
+            guard let ladder = try link.ladder(with: kind) else { return PathHold(status: link.pathStatus()) {} }
+            let number = try ladder.hold(on: kind)
+            let held = NIOLoopBound(ladder, eventLoop: bus.eventLoop)
+            await ladder.settled(on: kind, until: end)
+            return PathHold(status: link.pathStatus()) { [loop] in loop.submit { _ in held.value.endHold(number) } }
+        }
+    }
+
+    /// The path to a device as it is: nothing is opened, and nothing is measured.
+    ///
+    /// - Throws: as ``DevicePaths/device(named:)``.
+    public func currentPath(to device: String) async throws(QiError) -> DevicePathStatus {
+        let directory = self.directory
+        return try await loop.run { (_) async throws(QiError) in
+            try directory.value.requireGateway().link(named: device).pathStatus()
+        }
+    }
+
     /// Lets the stream to a device choose its path by itself again.
     public func freePath(to device: String) async throws(QiError) {
         let directory = self.directory
@@ -58,35 +103,54 @@ extension DirectoryServer {
 extension DeviceLink {
     /// Keeps the stream on one kind of path, and returns when it is there, or cannot be.
     ///
-    /// - Throws: `.unsupported` for a kind that is not there for this device.
+    /// - Throws: as ``ladder(with:)``.
     nonisolated(nonsending) func keep(to kind: PathKind, until end: NIODeadline) async throws(QiError) {
+        guard let ladder = try ladder(with: kind) else { return }
+        ladder.keep(to: kind)
+        await ladder.settled(on: kind, until: end)
+    }
+
+    /// What can keep the stream on a kind of path; nil for a device that is reached by that kind and no other.
+    ///
+    /// - Throws: `.unsupported` for a kind that is not there for this device.
+    func ladder(with kind: PathKind) throws(QiError) -> PathLadder? {
         guard let ladder else {
-            if connection?.origin.path == kind { return }
+            if connection?.origin.path == kind { return nil }
             throw QiError(.unsupported, "\(device) is a node of before, which is reached \(PathKind.inBand) only")
         }
         guard ladder.machine.rungs.contains(where: { $0.kind == kind }) else {
             throw QiError(
                 .unsupported, "the path \(kind) is off: paths.order has \(ladder.machine.rungs.map(\.kind.name).joined(separator: ", "))")
         }
-        ladder.keep(to: kind)
-        await ladder.settled(on: kind, until: end)
+        return ladder
+    }
+
+    /// What the path is like now, measured.
+    nonisolated(nonsending) func measured(until end: NIODeadline) async -> DevicePathStatus {
+        var roundTrip: TimeAmount?
+        if let ladder {
+            roundTrip = await ladder.stream.measured(until: end)
+        } else {
+            let begin = NIODeadline.now()
+            if (try? await list()) != nil { roundTrip = .now() - begin }
+        }
+        return pathStatus(roundTrip: .some(roundTrip))
     }
 
     /// What the path is like now.
-    nonisolated(nonsending) func measured(until end: NIODeadline) async -> DevicePathStatus {
+    ///
+    /// - Parameter roundTrip: as just measured; left out: as it was measured last on this path.
+    func pathStatus(roundTrip: TimeAmount?? = nil) -> DevicePathStatus {
         guard let ladder else {
-            let begin = NIODeadline.now()
-            var roundTrip: TimeAmount?
-            if (try? await list()) != nil { roundTrip = .now() - begin }
             return DevicePathStatus(
-                device: device, path: connection?.origin.path, isStream: false, roundTrip: roundTrip.map(Duration.init), up: 0, down: 0,
-                changes: 0, candidates: [])
+                device: device, path: connection?.origin.path, isStream: false, roundTrip: (roundTrip ?? nil).map(Duration.init), up: 0,
+                down: 0, changes: 0, candidates: [])
         }
-        let roundTrip = await ladder.stream.measured(until: end)
         let (up, down) = ladder.stream.rates
         let now = NIODeadline.now()
         return DevicePathStatus(
-            device: device, path: ladder.stream.path?.kind, isStream: true, roundTrip: roundTrip.map(Duration.init), up: up, down: down,
+            device: device, path: ladder.stream.path?.kind, isStream: true,
+            roundTrip: (roundTrip ?? ladder.stream.machine.roundTrip).map(Duration.init), up: up, down: down,
             changes: ladder.stream.resumptions,
             candidates: ladder.machine.rungs.filter { $0.kind != ladder.stream.path?.kind }.map { rung in
                 DevicePathStatus.Candidate(

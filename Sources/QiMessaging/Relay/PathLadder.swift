@@ -9,6 +9,7 @@ final class PathLadder {
     private let source: any StreamPathSource
     private let device: String
     private(set) var machine: PathLadderStateMachine
+    private var holds = PathHolds()
     private var first: ((Result<Void, QiError>) -> Void)?
     private var sleeper: UnsafeContinuation<Void, Never>?
     private var hasNews = false
@@ -49,7 +50,29 @@ final class PathLadder {
 
     /// Keeps the stream on one kind of path; nil: it chooses for itself again.
     func keep(to kind: PathKind?) {
-        machine.keep(to: kind)
+        holds.keep(to: kind)
+        followHolds()
+    }
+
+    /// Keeps the stream on one kind of path until ``endHold(_:)``.
+    ///
+    /// - Throws: `.limit` when too many commands do so at one time.
+    func hold(on kind: PathKind) throws(QiError) -> UInt64 {
+        guard let number = holds.begin(kind) else {
+            throw QiError(.limit, "\(PathHolds.most) commands keep the stream to \(device) on a path already: wait for one to end")
+        }
+        followHolds()
+        return number
+    }
+
+    func endHold(_ number: UInt64) {
+        let before = holds.kind
+        holds.end(number)
+        if holds.kind != before { followHolds() }
+    }
+
+    private func followHolds() {
+        machine.keep(to: holds.kind)
         wake()
     }
 
