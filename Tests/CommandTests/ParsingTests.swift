@@ -25,6 +25,8 @@ struct ParsingTests {
     }
 
     @Test func others() throws {
+        #expect(try parse("call A.b --max-size 4M", as: Call.self).maxSize == ByteCount(argument: "4000kB"))
+        #expect(try parse("call A.b --max-size 64KiB", as: Call.self).maxSize?.bytes == 65_536)
         #expect(try parse("invite p@x --name pepper", as: Invite.self).name == "pepper")
         #expect(try parse("trust p@x --accept", as: Trust.self).accept)
         #expect(try parse("tunnel pepper", as: Tunnel.self).listen == "tcp://127.0.0.1:0")
@@ -37,7 +39,7 @@ struct ParsingTests {
     @Test(
         "wrong usage",
         arguments: [
-            "call", "call A.b --path xmpp", "watch", "watch A.b --count 0", "invite", "no-such-verb", "ls --timeout soon", "ls --color red", "set A.b",
+            "call", "call A.b --path xmpp", "call A.b --max-size 4T", "call A.b --max-size 0", "watch", "watch A.b --count 0", "invite", "no-such-verb", "ls --timeout soon", "ls --color red", "set A.b",
         ])
     func refuses(_ line: String) {
         let error = #expect(throws: (any Error).self) { try parse(line, as: (any ParsableCommand).self) }

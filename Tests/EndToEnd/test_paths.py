@@ -209,3 +209,25 @@ def test_small_calls_pass_a_large_answer_on_a_server_with_its_stock_limits(narro
     begin = time.monotonic()
     until(lambda: time.monotonic() - begin > 4, 6, "4 s more")
     assert len(server.passed()) - before < 12_000, "the answer still comes"
+
+
+def test_a_result_that_takes_longer_than_the_caller_waits_is_refused_at_once(narrow):
+    pepper, desk, server = narrow
+
+    def fetch(count, *options):
+        begin = time.monotonic()
+        answer = desk.cli("call", "pepper/Peer.bytes_of", str(count), "--json", *options, timeout=120)
+        return answer, time.monotonic() - begin
+    # How fast the path is shows once it carries something.
+    answer, _ = fetch(60_000, "--timeout", "90")
+    assert len(answer.ok().out) > 60_000
+    answer, took = fetch(150_000, "--max-size", "1M", "--timeout", "12")
+    assert answer.code == 1 and answer.error["code"] == "limit" and took < 6, (took, str(answer)[-800:])
+    message = answer.error["message"]
+    assert "the result is 150.0 kB, too much for the path in-band" in message and "and the caller waits 1" in message, message
+    answer, took = fetch(60_000, "--max-size", "50k", "--timeout", "90")
+    assert answer.code == 1 and took < 6, (took, str(answer)[-800:])
+    assert "the result is 60.0 kB, and the caller accepts 50.0 kB" in answer.error["message"], str(answer)
+    # In its time it is not refused.
+    answer, took = fetch(60_000, "--max-size", "1M", "--timeout", "90")
+    assert len(answer.ok().out) > 60_000

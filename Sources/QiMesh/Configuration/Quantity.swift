@@ -1,7 +1,7 @@
 /// Sizes and times as people write them in the configuration: digits, then a unit, nothing else.
-enum Quantity {
+package enum Quantity {
     /// `512`, `50MB` (10⁶), `64MiB` (2²⁰); `nil` for anything else, and for what does not fit.
-    static func bytes(_ text: String) -> Int? {
+    package static func bytes(_ text: String) -> Int? {
         parse(
             text,
             units: [

@@ -11,6 +11,9 @@ struct Call: WaitingVerb {
 
             With --path, everything to the contact goes by that path until the command ends. With -v, standard error says by which path \
             the call went.
+
+            Over a path that is known to be slow, arguments or a result that would take longer than --timeout are refused at once, those up \
+            to paths.in-band-max only with --max-size.
             """)
 
     @Argument(help: "[DEVICE/]Service.method")
@@ -24,6 +27,9 @@ struct Call: WaitingVerb {
 
     @Option(help: "Take this path to the contact, and no other: direct, proxy or in-band; exit status 8 when it cannot be had.")
     var path: String?
+
+    @Option(help: "The longest result to accept, e.g. 500kB, 4M; between devices instead of paths.in-band-max there.")
+    var maxSize: ByteCount?
 
     @OptionGroup var device: DeviceOptions
     @OptionGroup var wait: WaitOptions
@@ -58,7 +64,7 @@ struct Call: WaitingVerb {
             }
             let start = ContinuousClock.now
             let result = try await session.withinLimits { () async throws(CommandFailure) in
-                try await session.call(found, method, values, device: target.device)
+                try await session.call(found, method, values, device: target.device, most: maxSize?.bytes)
             }
             let took = ContinuousClock.now - start
             await Self.show(result, method, session, target, console, took: took)

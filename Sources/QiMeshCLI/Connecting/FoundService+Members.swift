@@ -85,12 +85,15 @@ extension FoundService {
 
 extension NodeSession {
     /// Calls a method.
+    /// - Parameter most: the longest result to accept, in bytes; nil: any that its node sends.
     func call(
-        _ found: FoundService, _ method: MetaMethod, _ arguments: [QiValue], device: DeviceName?
+        _ found: FoundService, _ method: MetaMethod, _ arguments: [QiValue], device: DeviceName?, most: Int? = nil
     ) async throws(CommandFailure) -> QiValue {
         let limit = patience.answer
+        let isFar = device?.contact != nil
         return try await asking(found, method.name, device) { (proxy) async throws(QiError) in
-            try await proxy.call(method.fullName, arguments: arguments, deadline: limit)
+            guard isFar || most != nil else { return try await proxy.call(method.fullName, arguments: arguments, deadline: limit) }
+            return try await proxy.call(method.fullName, arguments: arguments, deadline: limit, mostBytes: most)
         }
     }
 

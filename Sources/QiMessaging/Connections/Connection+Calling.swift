@@ -16,13 +16,14 @@ extension Connection {
     @discardableResult
     func call(
         _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, end: CallEnd,
-        late: LateReply? = nil, for caller: RelayedCaller? = nil, from client: UInt64 = 0, waiter: CallWaiter
+        late: LateReply? = nil, for caller: RelayedCaller? = nil, terms: CallTerms? = nil, from client: UInt64 = 0, waiter: CallWaiter
     ) -> UInt32? {
         guard !isClosed else {
             waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
             return nil
         }
-        if let refusal = stream?.path?.refusal(of: "the arguments", bytes: payload.readableBytes + (tail?.readableBytes ?? 0)) {
+        let bytes = payload.readableBytes + (tail?.readableBytes ?? 0)
+        if let refusal = stream?.path?.refusal(of: "the arguments", bytes: bytes, under: terms, at: .now()) {
             waiter.ended(.failure(refusal))
             return nil
         }
@@ -35,6 +36,7 @@ extension Connection {
         case .at: bus.needTimer()
         case .within, .by: bus.needPatience()
         }
+        if let terms, callTerms.areTold { tell(terms, of: id) }
         if let caller { tell(caller, of: id) }
         send(.call, id: id, address: address, flags: flags, payload: payload, tail: tail, from: client)
         return id

@@ -87,6 +87,7 @@ final class Connection {
     /// Only on unix sockets between processes of one user.
     private(set) var sharedMemory: SharedMemoryLink?
     var relayedCallers = RelayedCallers()
+    var callTerms = CallTermsTable()
     /// What the peer listens to, on all objects.
     var subscriptions = 0
 
@@ -292,7 +293,12 @@ final class Connection {
             let most = limits.maximumCallsInFlight
             return refuse(message, QiError(.limit, "too many calls in flight on your connections (\(most)): wait for answers").wireText)
         }
-        if filter == nil, message.flags.isEmpty, relayedCallers.announced == nil, receiver.serveAtOnce(message, on: self) { return }
+        // A stream has a bound on results, which is looked at where a call is answered in the usual way.
+        if filter == nil, message.flags.isEmpty, stream == nil, callTerms.isEmpty, relayedCallers.announced == nil,
+            receiver.serveAtOnce(message, on: self)
+        {
+            return
+        }
         if let reason = refusal(ofArguments: message.payload.readableBytes) { return refuse(message, reason) }
         let call = incomingCall(message)
         hand(call, to: receiver)
@@ -437,6 +443,7 @@ final class Connection {
         authenticationDeadline = nil
         sharedMemory?.opened(handshake.remoteCapabilities)
         relayedCallers.areTold = tellsCallers(handshake.remoteCapabilities)
+        callTerms.areTold = Self.announcesTerms(origin) && handshake.remoteCapabilities.isEnabled(CallTermsTable.capability)
         owner?.opened(self)
         let handlers = openHandlers
         openHandlers = []

@@ -9,6 +9,8 @@ final class IncomingCall {
     let payload: ByteBuffer
     /// Who makes the call, when the peer passes it on for somebody.
     let relayed: RelayedCaller?
+    /// What the caller accepts of the answer, if it said so.
+    let terms: CallTerms?
     private(set) var isAnswered: Bool
     /// Whether its connection holds it until it is answered.
     var isAwaited = false
@@ -34,6 +36,7 @@ final class IncomingCall {
         payload = message.payload
         isAnswered = message.header.kind == .post
         relayed = connection.takeRelayedCaller(of: message.id)
+        terms = connection.callTerms.take(message.id)
     }
 
     deinit { meter?.callEnded(owing: owed) }
@@ -47,9 +50,11 @@ final class IncomingCall {
     var address: ActionAddress { header.address }
 
     func reply(_ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) {
-        if let path = connection.stream?.path {
+        if terms != nil || connection.stream != nil {
             let bytes = payload.readableBytes + (tail?.readableBytes ?? 0)
-            if let refusal = path.refusal(of: "the result", bytes: bytes) { return fail(refusal.wireText) }
+            let refusal = terms?.refusal(ofResult: bytes)
+                ?? connection.stream?.path?.refusal(of: "the result", bytes: bytes, under: terms, at: .now())
+            if let refusal { return fail(refusal.wireText) }
         }
         answer(.reply, payload, tail, flags)
     }

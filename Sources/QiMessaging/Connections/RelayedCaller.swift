@@ -69,6 +69,7 @@ extension Connection {
         var capabilities = SharedMemoryLink.capabilities(origin, limits: limits)
         capabilities[Capabilities.Name.eventGaps] = QiDynamic(.bool(true))
         if RelayedCaller.isBelieved(origin) { capabilities[RelayedCaller.capability] = QiDynamic(.bool(true)) }
+        if announcesTerms(origin) { capabilities[CallTermsTable.capability] = QiDynamic(.bool(true)) }
         return capabilities
     }
 
@@ -87,6 +88,7 @@ extension Connection {
 
     /// A Post about the connection itself.
     func receivedAboutItself(_ message: Message) {
+        if message.address.action == CallTermsTable.action { return receivedTerms(message.payload) }
         guard message.address.action == RelayedCaller.action else {
             sharedMemory?.received(message, on: self)
             return

@@ -26,8 +26,20 @@ extension ObjectProxy {
         try await call(try resolve(method, arguments), arguments, deadline)
     }
 
+    /// The same, with what is accepted of the answer told to the nodes on the way: between devices an argument or a result that would take
+    /// longer than `deadline` on the path there is refused at once, with its size and the path's rate. Within this process it is not looked at.
+    ///
+    /// - Parameter mostBytes: the longest result to accept, encoded, whatever `paths.in-band-max` says there; nil: what that says.
+    /// - Throws: as ``call(_:arguments:deadline:)``; `.limit` for what is refused.
+    public nonisolated(nonsending) func call(
+        _ method: String, arguments: [QiValue], deadline: Duration = .seconds(10), mostBytes: Int?
+    ) async throws(QiError) -> QiValue {
+        let terms = CallTerms(mostBytes: mostBytes, end: .now() + TimeAmount(deadline))
+        return try await call(try resolve(method, arguments), arguments, deadline, under: terms)
+    }
+
     nonisolated(nonsending) func call(
-        _ method: MemberTable.Method, _ arguments: [QiValue], _ deadline: Duration
+        _ method: MemberTable.Method, _ arguments: [QiValue], _ deadline: Duration, under terms: CallTerms? = nil
     ) async throws(QiError) -> QiValue {
         let label = CallLabel(object: name, method: method.meta.name)
         switch handle.target {
@@ -35,7 +47,7 @@ extension ObjectProxy {
             return try await handle.requireLocal(object).call(method, arguments, label, deadline: deadline, through: handle)
         case .remote(let path):
             let content = try encode(arguments, for: method)
-            switch await Self.send(method.meta.uid, content, method.returns.type, deadline, path) {
+            switch await Self.send(method.meta.uid, content, method.returns.type, deadline, under: terms, path) {
             case .value(let result): return try result.get()
             case .answer(.reply(let payload, let flags)):
                 do {
@@ -107,15 +119,16 @@ extension ObjectProxy {
 
     /// Sends a call and waits for its end. Whoever waits on the loop itself goes on there, without any other thread.
     nonisolated(nonsending) private static func send(
-        _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, _ path: RemotePath
+        _ action: UInt32, _ content: CallContent, _ returns: QiType, _ deadline: Duration, under terms: CallTerms?,
+        _ path: RemotePath
     ) async -> CallFlight.Outcome {
         guard !Task.isCancelled else { return .answer(.failure(CallFlight.cancellation)) }
         let begun: CallFlight.Begun = await withUnsafeContinuation { task in
             if path.loop.eventLoop.inEventLoop {
-                begin(task, action, content, returns, .within(deadline), path.object.value, path.loop.bus)
+                begin(task, action, content, returns, .within(deadline), under: terms, path.object.value, path.loop.bus)
             } else {
                 let end = CallEnd.by(.now() + TimeAmount(deadline))
-                path.loop.submit { bus in begin(task, action, content, returns, end, path.object.value, bus) }
+                path.loop.submit { bus in begin(task, action, content, returns, end, under: terms, path.object.value, bus) }
             }
         }
         return await end(of: begun, path)
@@ -139,15 +152,15 @@ extension ObjectProxy {
 
     private static func begin(
         _ task: UnsafeContinuation<CallFlight.Begun, Never>, _ action: UInt32, _ content: CallContent, _ returns: QiType,
-        _ end: CallEnd, _ target: RemoteObject, _ bus: Bus
+        _ end: CallEnd, under terms: CallTerms? = nil, _ target: RemoteObject, _ bus: Bus
     ) {
-        if case .bytes(let payload, let flags) = content, !returns.mayHoldObject, target.connection != nil {
+        if terms == nil, case .bytes(let payload, let flags) = content, !returns.mayHoldObject, target.connection != nil {
             target.call(action, payload, flags: flags, end: end, waiter: .task(task))
         } else {
             let flight = CallFlight()
             task.resume(returning: .lasting(flight))
             let now = NIODeadline.now()
-            start(flight, action, content, returns, end.deadline(at: now) ?? now, target, bus)
+            start(flight, action, content, returns, end.deadline(at: now) ?? now, under: terms, target, bus)
         }
     }
 
@@ -164,12 +177,12 @@ extension ObjectProxy {
 
     private static func start(
         _ flight: CallFlight, _ action: UInt32, _ content: CallContent, _ returns: QiType, _ end: NIODeadline,
-        _ target: RemoteObject, _ bus: Bus
+        under terms: CallTerms?, _ target: RemoteObject, _ bus: Bus
     ) {
         if target.connection == nil, target.waitsInGap {
             let token = target.whenAttached(until: end) { failure in
                 if let failure { return flight.complete(.failure(failure)) }
-                start(flight, action, content, returns, end, target, bus)
+                start(flight, action, content, returns, end, under: terms, target, bus)
             }
             guard let token else { return }
             let waiting = NIOLoopBound(target, eventLoop: bus.eventLoop)
@@ -184,14 +197,24 @@ extension ObjectProxy {
                 let type = flags.contains(.dynamicPayload) ? .dynamic : returns
                 ObjectPassage(from: connection, name: target.name).releaseUnused(in: payload, as: type)
             }
-            waiter = .closure { answer in
+            waiter = .closure { [late] answer in
+                // One of before may not have kept to the terms.
+                if let refusal = answer.refusal(under: terms) {
+                    if case .reply(let payload, let flags) = answer { late?(payload, flags) }
+                    return flight.complete(.answer(.failure(refusal)))
+                }
                 let value = answer.adoptedValue(of: returns, by: target.connection, named: target.name)
                 flight.complete(value.map { .value($0) } ?? .answer(answer))
             }
         }
+        if let terms, !returns.mayHoldObject {
+            waiter = .closure { answer in
+                flight.complete(.answer(answer.refusal(under: terms).map { .failure($0) } ?? answer))
+            }
+        }
         do {
             let (payload, tail, flags) = try Self.payload(content, for: target)
-            let sent = target.call(action, payload, tail: tail, flags: flags, end: .at(end), late: late, waiter: waiter)
+            let sent = target.call(action, payload, tail: tail, flags: flags, end: .at(end), late: late, terms: terms, waiter: waiter)
             if let sent, !flight.sent(sent.connection.id, sent.id) { abandon((sent.connection.id, sent.id), bus) }
         } catch {
             flight.complete(.failure(error))
@@ -240,6 +263,12 @@ extension ObjectProxy {
 }
 
 extension CallAnswer {
+    /// Why a reply is not taken; nil for one that may be, and for what is none.
+    fileprivate func refusal(under terms: CallTerms?) -> QiError? {
+        guard case .reply(let payload, _) = self else { return nil }
+        return terms?.refusal(ofResult: payload.readableBytes)
+    }
+
     /// The value of a reply with a proxy for every object in it; nil when it is none. On the loop.
     fileprivate func adoptedValue(of type: QiType, by connection: Connection?, named name: String) -> Result<QiValue, QiError>? {
         guard case .reply(let payload, let flags) = self, let connection else { return nil }

@@ -130,15 +130,15 @@ final class RemoteObject: EventSink {
     @discardableResult
     func call(
         _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil, for caller: RelayedCaller? = nil,
-        from client: UInt64 = 0, completion: @escaping CallCompletion
+        terms: CallTerms? = nil, from client: UInt64 = 0, completion: @escaping CallCompletion
     ) -> (connection: Connection, id: UInt32)? {
-        call(action, payload, flags: flags, end: CallEnd(deadline), for: caller, from: client, waiter: .closure(completion))
+        call(action, payload, flags: flags, end: CallEnd(deadline), for: caller, terms: terms, from: client, waiter: .closure(completion))
     }
 
     @discardableResult
     func call(
         _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, end: CallEnd,
-        late: LateReply? = nil, for caller: RelayedCaller? = nil, from client: UInt64 = 0, waiter: CallWaiter
+        late: LateReply? = nil, for caller: RelayedCaller? = nil, terms: CallTerms? = nil, from client: UInt64 = 0, waiter: CallWaiter
     ) -> (connection: Connection, id: UInt32)? {
         guard let connection else {
             waiter.ended(.failure(lostError))
@@ -149,7 +149,7 @@ final class RemoteObject: EventSink {
             return nil
         }
         let id = connection.call(
-            ActionAddress(address, action: action), payload, tail: tail, flags: flags, end: end, late: late, for: caller,
+            ActionAddress(address, action: action), payload, tail: tail, flags: flags, end: end, late: late, for: caller, terms: terms,
             from: client, waiter: waiter)
         return id.map { (connection, $0) }
     }

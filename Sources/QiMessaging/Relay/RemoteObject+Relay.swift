@@ -62,7 +62,9 @@ extension RemoteObject: ObjectReceiver {
             let payload = try outgoing(call, as: call.header.flags.contains(.dynamicPayload) ? .dynamic : parameters, upstream)
             let caller = upstream.relayedCallers.areTold ? call.callerFromOutside : nil
             if call.isPost { return post(action, payload, flags: call.header.flags, for: caller, from: call.connection.id) }
-            let sent = self.call(action, payload, flags: call.header.flags, for: caller, from: call.connection.id) { [self] answer in
+            let sent = self.call(
+                action, payload, flags: call.header.flags, for: caller, terms: call.terms, from: call.connection.id
+            ) { [self] answer in
                 answered(call, answer, method, upstream)
             }
             call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }

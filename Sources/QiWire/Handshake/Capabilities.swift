@@ -58,6 +58,8 @@ public struct Capabilities: Hashable, Sendable {
         public static let relativeEndpointURI = "RelativeEndpointURI"
         /// QiMesh: the peer wants to be told for whom calls are passed on.
         public static let relayedCallers = "QiMeshCaller"
+        /// QiMesh: the peer wants to be told what callers accept of their answers.
+        public static let callTerms = "QiMeshTerms"
         /// QiMesh: long payloads may go through shared memory.
         public static let sharedMemory = "QiMeshSharedMemory"
         /// QiMesh: a subscription may allow that events are left out, and the number of those that were is told. A
@@ -75,7 +77,8 @@ public struct Capabilities: Hashable, Sendable {
         /// What is kept of a peer's map: other keys mean nothing here.
         static let known: Set<String> = [
             clientServerSocket, messageFlags, metaObjectCache, remoteCancelableCalls, objectPtrUID, relativeEndpointURI, relayedCallers,
-            sharedMemory, eventGaps, authenticationState, authenticationErrorReason, credentialPrefix + "user", credentialPrefix + "token",
+            callTerms, sharedMemory, eventGaps, authenticationState, authenticationErrorReason, credentialPrefix + "user",
+            credentialPrefix + "token",
             credentialPrefix + "newToken", credentialPrefix + "qimesh_from", credentialPrefix + "qimesh_to",
         ]
         /// Longer ones are not even looked up.
