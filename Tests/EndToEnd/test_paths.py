@@ -110,6 +110,25 @@ def test_a_call_goes_by_the_path_that_it_names_and_says_so(lab):
     assert lab.desk.cli("call", "pepper/Peer.concat", "a", "2", "b", "--json").ok().json["path"] == "direct"
 
 
+def test_a_device_whose_calls_come_directly_is_not_asked_by_xmpp_whether_it_is_alive(lab):
+    lab.wait_path("direct")
+
+    def questions():
+        return sum("urn:xmpp:ping" in line and "@" in line for line in lab.server.passed().splitlines())
+    watch = lab.desk.start("watch", [binary(), "devices", "--watch", "--json"])
+    until(watch.lines, 10, "a line of the watch")
+    # What had been asked before is answered.
+    assert lab.desk.call("pepper/Peer.concat", "a", 0, "b") == "a0b"
+    before, begin = questions(), time.monotonic()
+    number = 0
+    while time.monotonic() - begin < 20:
+        number += 1
+        assert lab.desk.call("pepper/Peer.concat", "a", number, "b") == "a%db" % number
+    assert number > 10 and questions() == before, "asked %d times beside %d calls" % (questions() - before, number)
+    # Without calls it is asked.
+    until(lambda: questions() > before, 15, "a question to a silent device")
+
+
 @pytest.mark.parametrize("lab", [{"proxy": True, "apart": True}], indirect=True)
 def test_homes_that_share_no_network_use_a_proxy_of_their_server(lab):
     shown = lab.wait_path("proxy", 60)

@@ -80,6 +80,9 @@ struct DeviceProbesStateMachine: Sendable {
     /// Something came from a connection. Returns whether it is stale no more, as the other events do.
     mutating func heard(_ connection: JID, at now: Instant) -> Bool { connections[connection]?.heard(at: now) ?? false }
 
+    /// Something came from a connection then, by another way than XMPP.
+    mutating func wasHeard(_ connection: JID, at then: Instant) -> Bool { connections[connection]?.wasHeard(at: then) ?? false }
+
     // MARK: - Asking
 
     /// These are looked at now. Returns those of which an answer can be waited for.
@@ -91,6 +94,12 @@ struct DeviceProbesStateMachine: Sendable {
     private mutating func want(_ connection: JID, _ now: Instant) {
         guard connections[connection]?.mayBeAsked(at: now) == true, isWanted.insert(connection).inserted else { return }
         wanted.append(connection)
+    }
+
+    /// Whether a turn would ask anything now: what else is known of the devices' lives is worth looking at before.
+    func wouldAsk(watched: [JID], now: Instant) -> Bool {
+        guard nextBatch.map({ $0 <= now }) ?? true else { return false }
+        return (wanted + watched).contains { connections[$0]?.mayBeAsked(at: now) == true }
     }
 
     /// The time is now.

@@ -17,6 +17,8 @@ final class DeviceProbes: Sendable {
     private let time: Time
     /// The round trip of one question that may be answered for so long (XEP-0199).
     private let ping: @Sendable (JID, Duration) async throws(XMPPError) -> Duration
+    /// How long ago something came from connections by another way than XMPP.
+    private let silences: @Sendable () async -> [JID: Duration]
     /// Our own server, which is asked in the same way.
     private let server: JID
     /// The next turn is due at another time than before.
@@ -33,8 +35,14 @@ final class DeviceProbes: Sendable {
     /// How long our own server may take, when the fault may be ours.
     private static let checkLimit: Duration = .seconds(5)
 
-    init(server: JID, time: Time = Time(), ping: @escaping @Sendable (JID, Duration) async throws(XMPPError) -> Duration) {
+    /// - Parameter silences: how long ago something came from connections by another way than XMPP; asked when a question would be sent, or
+    ///   judged, and not otherwise.
+    init(
+        server: JID, time: Time = Time(), silences: @escaping @Sendable () async -> [JID: Duration] = { [:] },
+        ping: @escaping @Sendable (JID, Duration) async throws(XMPPError) -> Duration
+    ) {
         self.server = server
+        self.silences = silences
         self.time = time
         self.ping = ping
     }
@@ -53,6 +61,7 @@ final class DeviceProbes: Sendable {
                 let wakes = self.wakes.changes()
                 for await _ in wakes { break }
                 let seen = watched()
+                if machine.withLock({ $0.wouldAsk(watched: seen, now: time.now()) }), await hear() { changed() }
                 let turn = machine.withLock { $0.turn(watched: seen, now: time.now()) }
                 for probe in turn.probes { group.addTask { [self] in told(await send(probe), changed) } }
                 if turn.checks { group.addTask { [self] in told(await check(), changed) } }
@@ -94,7 +103,17 @@ final class DeviceProbes: Sendable {
             // One that knows no pings has answered as well.
             isAnswered = error.stanzaError != nil
         }
-        return machine.withLock { $0.checked(isAnswered: isAnswered) }
+        let isNews = await hear()
+        return machine.withLock { $0.checked(isAnswered: isAnswered) } || isNews
+    }
+
+    /// Notes what came by other ways. Returns whether a connection is stale no more.
+    private func hear() async -> Bool {
+        let silences = await silences()
+        let now = time.now()
+        return machine.withLock { machine in
+            silences.reduce(false) { isNews, silence in machine.wasHeard(silence.key, at: now - silence.value) || isNews }
+        }
     }
 
     /// Whether a server says that the device is not there (RFC 6121 §8.5.3.2.3, RFC 6120 §8.3.3). Whatever else is answered says nothing.

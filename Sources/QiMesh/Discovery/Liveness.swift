@@ -89,6 +89,15 @@ struct Liveness: Hashable, Sendable {
         return staleSince != nil
     }
 
+    /// Something came from it then by another way, of which we learn only now: what was asked after that is not answered by it.
+    mutating func wasHeard(at then: Instant) -> Bool {
+        if let heard, heard >= then { return false }
+        heard = then
+        guard let since = staleSince, then >= since else { return false }
+        staleSince = nil
+        return true
+    }
+
     /// It is asked.
     mutating func asked(_ number: UInt64, at now: Instant) { question = .asked(number, at: now) }
 

@@ -14,6 +14,8 @@ final class PeerDirectory: Sendable {
         /// The account is no more: nothing will be seen here.
         var hasEnded = false
         var onlineSince: ContinuousClock.Instant?
+        /// Connections that were there and went within the time after a login: what comes from them is no repetition of the server's.
+        var leftWhileSettling: Set<JID> = []
 
         mutating func saw(_ device: JID) {
             if lastSeen.count >= 20_000 { lastSeen.removeAll() }
@@ -29,10 +31,17 @@ final class PeerDirectory: Sendable {
     /// Told after every change of what is known here.
     let observers: PeerObservers
 
-    init(client: XMPPClient, contacts: AccountContacts) {
+    /// - Parameter silences: how long ago something came from programs of devices by another way than XMPP, by their full addresses.
+    init(client: XMPPClient, contacts: AccountContacts, silences: @escaping @Sendable () async -> [String: Duration] = { [:] }) {
         self.client = client
         self.contacts = contacts
-        let probes = DeviceProbes(server: client.configuration.jid.server) { (address, limit) async throws(XMPPError) in
+        let probes = DeviceProbes(
+            server: client.configuration.jid.server,
+            silences: {
+                let known = await silences()
+                return Dictionary(known.compactMap { program, silence in JID(program).map { ($0, silence) } }) { min($0, $1) }
+            }
+        ) { (address, limit) async throws(XMPPError) in
             try await client.ping(address, timeout: limit)
         }
         self.probes = probes
@@ -83,7 +92,10 @@ final class PeerDirectory: Sendable {
     // MARK: - Presence
 
     func wentOnline() {
-        state.withLock { $0.onlineSince = .now }
+        state.withLock {
+            $0.onlineSince = .now
+            $0.leftWhileSettling = []
+        }
         observers.notify()
     }
 
@@ -117,7 +129,7 @@ final class PeerDirectory: Sendable {
     ///
     /// - Parameter isPresence: whether it may be what the server repeats at our login.
     func heard(_ connection: JID, isPresence: Bool) {
-        if isPresence, isSettling { return }
+        if isPresence, mayBeRepeated(connection) { return }
         state.withLock { $0.saw(connection.bare) }
         if probes.heard(connection) { observers.notify() }
     }
@@ -144,7 +156,12 @@ final class PeerDirectory: Sendable {
 
     func presenceChanged(_ resource: PresenceResource) {
         let device = resource.jid.bare
-        if resource.isAvailable { probes.present(resource.jid, isLive: !isSettling) } else { probes.gone(resource.jid) }
+        if resource.isAvailable {
+            probes.present(resource.jid, isLive: !mayBeRepeated(resource.jid))
+        } else {
+            if isSettling, probes.liveness(of: resource.jid) != nil { left(resource.jid) }
+            probes.gone(resource.jid)
+        }
         let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
             state.saw(device)
             guard resource.isAvailable else {
@@ -155,6 +172,20 @@ final class PeerDirectory: Sendable {
         }
         for waiter in waiters { waiter.resume() }
         observers.notify()
+    }
+
+    /// A connection that was there goes while presences are still on their way: it is repeated no more.
+    private func left(_ connection: JID) {
+        state.withLock { state in
+            if state.leftWhileSettling.count >= 20_000 { state.leftWhileSettling.removeAll() }
+            state.leftWhileSettling.insert(connection)
+        }
+    }
+
+    /// Whether a presence may be what the server repeats at our login. One of a connection that went since then is the device's own: a
+    /// presence that flaps right after a login is not asked about at each turn.
+    private func mayBeRepeated(_ connection: JID) -> Bool {
+        isSettling && !state.withLock { $0.leftWhileSettling.contains(connection) }
     }
 
     /// Whether presences may still be on their way after a login.
@@ -303,6 +334,10 @@ final class PeerDirectory: Sendable {
             peer.model = state.withLock { $0.descriptions[resource.jid] }?.text ?? ""
             peer.note = resource.status
             peer.roundTrip = liveness?.roundTrip
+            // What came by another way than XMPP is known there only.
+            if let heard = liveness?.heard {
+                peer.lastSeen = max(peer.lastSeen ?? .distantPast, Date(timeIntervalSinceNow: -((.now - heard) / .seconds(1))))
+            }
             if let since = liveness?.staleSince {
                 peer.state = .stale
                 peer.staleFor = .now - since

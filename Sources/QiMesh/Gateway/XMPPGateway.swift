@@ -72,7 +72,12 @@ final class XMPPGateway: Sendable {
             configuration: configuration, delegate: events, admits: { contacts.isContact($0) },
             expects: { contacts.expects($0, listed: $1) }, logger: logger, eventLoopGroup: server.loop.eventLoop)
         shared = GatewayAccount(
-            own: jid.bare, client: client, contacts: contacts, peers: PeerDirectory(client: client, contacts: contacts), trust: trust,
+            own: jid.bare, client: client, contacts: contacts, peers: PeerDirectory(
+                client: client, contacts: contacts,
+                silences: { [server] in
+                    // A directory that has ended has no streams.
+                    (try? await server.silences()) ?? [:]
+                }), trust: trust,
             keys: TunnelKeys(trust: trust, logger: logger, audit: server.access), identity: identity, enrollments: enrollments,
             server: server, logger: logger)
         admission = ContactAdmission(shared)

@@ -10,7 +10,7 @@ final class StreamPaths: StreamPathSource {
     private let device: JID
     private let key: PeerKey
     /// The program that the first path leads to: another one of the same account knows nothing of the stream.
-    private let program = Mutex<JID?>(nil)
+    private let reached = Mutex<JID?>(nil)
 
     /// - Parameter key: takes the key that the device shows on the first path; on others it has to show the same.
     init(to device: JID, over gateway: XMPPGateway, key: PeerKey) {
@@ -23,6 +23,8 @@ final class StreamPaths: StreamPathSource {
     private var name: String { "\(device)" }
 
     let kinds: [PathKind]
+
+    var program: String? { reached.withLock { $0.map { "\($0)" } } }
 
     var refusal: QiError? { key.refusal.map { QiError(.denied, $0.message, hint: $0.hint) } }
 
@@ -65,7 +67,7 @@ final class StreamPaths: StreamPathSource {
     /// The program to reach.
     private func resource() async throws(QiError) -> PresenceResource {
         let found = try await gateway.peers.awaitTunnelResource(of: device, name: name)
-        guard let known = program.withLock({ known in
+        guard let known = reached.withLock({ known in
             known = known ?? found.jid
             return known
         }), known != found.jid else { return found }

@@ -93,6 +93,20 @@ extension DirectoryServer {
         }
     }
 
+    /// How long ago something last came over streams, ours and those that devices opened, by the full address of the program at the other
+    /// end: a sign of life that the device's key vouches for. Only of streams that have a path.
+    ///
+    /// - Throws: `.disconnected` when this directory has ended.
+    public func silences() async throws(QiError) -> [String: Duration] {
+        let directory = self.directory
+        return try await loop.run { (_) async throws(QiError) in
+            let now = NIODeadline.now()
+            let ours = directory.value.gateway?.links.values.compactMap { $0.ladder?.lastHeard } ?? []
+            let heard = (ours + directory.value.streams.lastHeard).map { ($0.program, Duration(now - $0.at)) }
+            return Dictionary(heard) { min($0, $1) }
+        }
+    }
+
     /// Lets the stream to a device choose its path by itself again.
     public func freePath(to device: String) async throws(QiError) {
         let directory = self.directory

@@ -42,6 +42,12 @@ final class PathLadder {
         try result?.get()
     }
 
+    /// The program at the other end, and when something last came from it; nil while there is no path.
+    var lastHeard: (program: String, at: NIODeadline)? {
+        guard let program = source.program, let at = stream.machine.lastHeard else { return nil }
+        return (program, at)
+    }
+
     /// Something has changed: what failed is tried again at once.
     func encourage() {
         machine.encouraged()

@@ -16,7 +16,8 @@ struct StreamLiveness {
     }
 
     private let times: Times
-    private var heard: NIODeadline
+    /// When something last came.
+    private(set) var heard: NIODeadline
     /// Since when something is unanswered; nil when nothing is.
     private var unanswered: NIODeadline?
     private var asked: (token: UInt64, at: NIODeadline)?

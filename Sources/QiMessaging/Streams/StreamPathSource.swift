@@ -5,6 +5,9 @@ public protocol StreamPathSource: Sendable {
     /// The kinds that may be tried, best first; the last is the fallback, which is opened first.
     var kinds: [PathKind] { get }
 
+    /// The full address of the program that the paths lead to; nil until the first was opened.
+    var program: String? { get }
+
     /// Opens a path of that kind: a channel with TLS of its own, on which the device's key was compared with the one known. Within 20 s.
     /// `install` adds the stream's handler behind those that encrypt, before the first byte.
     ///

@@ -48,6 +48,9 @@ struct StreamStateMachine {
     /// The round trip that was measured on the path in use.
     var roundTrip: TimeAmount? { if case .attached(let liveness) = path { liveness.roundTrip } else { nil } }
 
+    /// When something last came on the path in use; nil while there is none.
+    var lastHeard: NIODeadline? { if case .attached(let liveness) = path { liveness.heard } else { nil } }
+
     // MARK: Paths
 
     /// A path is there: both sides have told how far they have come.

@@ -23,6 +23,21 @@ import XMPP
         #expect(machine.turn(watched: [], now: at(1_000)).probes.map(\.connection) == [one])
     }
 
+    @Test func otherSignsOfLifeAreLookedForOnlyWhenAQuestionIsDue() throws {
+        let (one, two) = (try jid(1), try jid(2))
+        var machine = machine([one, two], isLive: true)
+        #expect(!machine.wouldAsk(watched: [one], now: at(7)))
+        #expect(machine.wouldAsk(watched: [one], now: at(8)) && !machine.wouldAsk(watched: [], now: at(8)))
+        #expect(machine.wasHeard(one, at: at(6)) == false)
+        #expect(!machine.wouldAsk(watched: [one], now: at(8)) && machine.wouldAsk(watched: [one], now: at(14)))
+        #expect(machine.turn(watched: [one], now: at(8)).probes.isEmpty)
+        // One that is wanted is as good as asked, until a turn finds that it was heard.
+        #expect(machine.look(at: [two], now: at(8)) == [two] && machine.wouldAsk(watched: [], now: at(8)))
+        #expect(machine.wasHeard(two, at: at(7)) == false)
+        let turn = machine.turn(watched: [], now: at(8))
+        #expect(turn.probes.isEmpty && turn.isSettled && machine.isSettled([two]))
+    }
+
     @Test func anAnswerIsGoodForEightSecondsHoweverManyLook() throws {
         let one = try jid(1)
         var machine = machine([one])

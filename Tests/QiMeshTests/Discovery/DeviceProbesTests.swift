@@ -19,6 +19,9 @@ import XMPP
         let conduct = Mutex<[JID: Conduct]>([:])
         let asked = Mutex<[JID]>([])
         let isWatched = Atomic(false)
+        /// How long ago something came by another way, and how often that was asked.
+        let silences = Mutex<[JID: Duration]>([:])
+        let silencesAsked = Atomic(0)
         let changes = Atomic(0)
 
         func ping(_ device: JID) async throws(XMPPError) -> Duration {
@@ -54,7 +57,13 @@ import XMPP
         let (script, time) = (Script(), ManualTime())
         script.conduct.withLock { $0 = conduct }
         let server = try #require(script.server)
-        let probes = DeviceProbes(server: server, time: time.time) { (device, _) async throws(XMPPError) in try await script.ping(device) }
+        let probes = DeviceProbes(
+            server: server, time: time.time,
+            silences: {
+                script.silencesAsked.add(1, ordering: .relaxed)
+                return script.silences.withLock { $0 }
+            }
+        ) { (device, _) async throws(XMPPError) in try await script.ping(device) }
         for device in conduct.keys { probes.present(device, isLive: isLive) }
         let devices = Array(conduct.keys)
         try await withThrowingTaskGroup { group in
@@ -77,6 +86,37 @@ import XMPP
             #expect(script.count == 2 && script.changes.load(ordering: .relaxed) == 0)
             await probes.look(at: [one, two])
             #expect(script.count == 2)
+        }
+    }
+
+    @Test func aDeviceThatIsHeardByAnotherWayIsNotAsked() async throws {
+        let (one, two) = (try jid("one"), try jid("two"))
+        try await withProbes([one: .silence, two: .answer(.milliseconds(5))]) { probes, script, time in
+            script.silences.withLock { $0 = [one: .seconds(3), two: .seconds(30)] }
+            await probes.look(at: [one, two])
+            #expect(script.asked.withLock { $0 } == [two])
+            #expect(probes.liveness(of: one)?.heard == time.now - .seconds(3))
+            #expect(script.silencesAsked.load(ordering: .relaxed) == 1)
+            // Nothing is due: nothing is looked at.
+            await probes.look(at: [one, two])
+            #expect(script.silencesAsked.load(ordering: .relaxed) == 1)
+        }
+    }
+
+    @Test func aDeviceThatIsHeardByAnotherWayWhileAQuestionWaitsIsNotStale() async throws {
+        let one = try jid("one")
+        try await withProbes([one: .silence]) { probes, script, time in
+            async let look: Void = probes.look(at: [one])
+            await time.sleeping(1, for: .seconds(5))
+            await time.sleeping(2, for: .seconds(1))
+            time.advance(.seconds(1))
+            await look
+            script.silences.withLock { $0 = [one: .seconds(2)] }
+            await time.sleeping(1, for: .seconds(4))
+            time.advance(.seconds(4))
+            while script.checked.load(ordering: .relaxed) == 0 { await Task.yield() }
+            while probes.liveness(of: one)?.isLate != false { await Task.yield() }
+            #expect(probes.liveness(of: one)?.staleSince == nil && script.count == 1)
         }
     }
 

@@ -35,6 +35,20 @@ import Testing
         }
     }
 
+    @Test func whatCameByAnotherWayCountsFromThenOn() {
+        var liveness = Liveness(heard: nil)
+        #expect(!liveness.wasHeard(at: start + .seconds(5)) && liveness.heard == start + .seconds(5))
+        #expect(!liveness.mayBeAsked(at: start + .seconds(12)) && liveness.mayBeAsked(at: start + .seconds(13)))
+        // Older news changes nothing.
+        #expect(!liveness.wasHeard(at: start + .seconds(3)) && liveness.heard == start + .seconds(5))
+        liveness.asked(1, at: start + .seconds(20))
+        liveness.late()
+        #expect(liveness.judged(isOurPathUp: true) && liveness.staleSince != nil)
+        // What came before the question is no answer to it.
+        #expect(!liveness.wasHeard(at: start + .seconds(19)) && liveness.staleSince != nil)
+        #expect(liveness.wasHeard(at: start + .seconds(21)) && liveness.staleSince == nil)
+    }
+
     @Test func itsServersWordIsBelievedUntilAQuestionIsNotAnswered() {
         #expect(states([(100, .judged), (100, .ask(1)), (104, .judged), (105, .late), (105, .judged)], heard: false) == [
             false, false, false, false, true,
