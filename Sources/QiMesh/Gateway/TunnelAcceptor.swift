@@ -12,6 +12,8 @@ struct TunnelAcceptor: Sendable {
     let contacts: AccountContacts
     let keys: TunnelKeys
     let callsPerPeer: Int
+    /// The kinds of path that are on.
+    let ways: PathNetworks
     /// What a path lets through now.
     let width: @Sendable (PathKind) -> PathWidth
 
@@ -21,8 +23,17 @@ struct TunnelAcceptor: Sendable {
         // Answers that are on their way may need another path.
         if server.isStopping, !isStream || !server.hasStream(of: device) { return .decline(reason: "this node is stopping") }
         if let refusal = refusalByPolicy(of: device) { return .decline(reason: refusal) }
+        let wanted: BytestreamTransport?
+        do throws(QiError) { wanted = try isStream ? ways.wanted(by: offer) : nil } catch { return .decline(reason: error.message) }
+        let initializer = initializer(offer, device, isStream: isStream)
+        return wanted.map { .acceptOver($0, initializer) } ?? .acceptReporting(initializer)
+    }
+
+    private func initializer(
+        _ offer: BytestreamOffer, _ device: String, isStream: Bool
+    ) -> @Sendable (any Channel, BytestreamReport) -> EventLoopFuture<Void> {
         let key = keys.incoming(device)
-        return .acceptReporting { channel, report in
+        return { channel, report in
             channel.eventLoop.makeCompletedFuture {
                 try identity.tls.addServerHandlers(to: channel, peer: key)
                 try channel.pipeline.syncOperations.addHandler(TunnelEndHandler())

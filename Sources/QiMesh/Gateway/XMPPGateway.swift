@@ -96,7 +96,7 @@ final class XMPPGateway: Sendable {
         client.setDiscoNode(MeshNamespaces.device) { [weak self] _ in await self?.description }
         client.setSOCKS5Options(ways.options())
         let acceptor = TunnelAcceptor(
-            own: own, server: server, identity: identity, contacts: contacts, keys: keys, callsPerPeer: callsPerPeer,
+            own: own, server: server, identity: identity, contacts: contacts, keys: keys, callsPerPeer: callsPerPeer, ways: ways,
             width: { [weak self] in self?.width(of: $0) ?? .wide })
         for application in [MeshNamespaces.tunnel, MeshNamespaces.stream] {
             client.setBytestreamHandler(applicationNamespace: application, on: server.loop.eventLoop) { acceptor.decide($0) }

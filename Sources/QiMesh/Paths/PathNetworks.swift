@@ -28,6 +28,15 @@ struct PathNetworks: Sendable {
         return options.isOn ? options : nil
     }
 
+    /// What the opener of a path wants of a SOCKS5 bytestream, by the kind that it names; nil when it names none, or none that is known.
+    ///
+    /// - Throws: `.unsupported` when that kind is off here.
+    func wanted(by offer: BytestreamOffer) throws(QiError) -> BytestreamTransport? {
+        guard offer.transport == .socks5, let kind = MeshConfiguration.Paths.Kind(wantedBy: offer.application) else { return nil }
+        guard let options = options(for: kind) else { throw QiError(.unsupported, "\(kind.rawValue) is off here (paths.order)") }
+        return .socks5(options)
+    }
+
     /// The machine's addresses now; none when they cannot be listed, and then nothing is offered or dialled.
     private static var current: InternalInterfaces? {
         // Why is of no use here: the next attempt looks again.

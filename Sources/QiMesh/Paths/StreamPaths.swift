@@ -111,6 +111,12 @@ extension MeshConfiguration.Paths.Kind {
 
     init?(_ path: PathKind) { self.init(rawValue: path.name) }
 
+    /// The kind that the opener of a path names; nil when it names none, or none that is known here.
+    init?(wantedBy application: Element) {
+        guard let kind = application[Self.attribute].flatMap({ Self(rawValue: $0) }) else { return nil }
+        self = kind
+    }
+
     /// What a bytestream came to be; in-band for all that says nothing, since its bound on bytes is the narrowest.
     init(_ report: BytestreamReport) { self = (report.kind?.rawValue).flatMap { Self(rawValue: $0) } ?? .inBand }
 

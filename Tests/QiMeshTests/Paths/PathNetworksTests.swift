@@ -46,6 +46,33 @@ struct PathNetworksTests {
         #expect(Self.networks().refusal(of: address, nil) != nil)
     }
 
+    private static func wanted(
+        _ path: String?, over transport: BytestreamTransport.Kind = .socks5, order: [MeshConfiguration.Paths.Kind] = [.direct, .proxy, .inBand]
+    ) throws -> String {
+        var application = Element("description", namespace: MeshNamespaces.stream)
+        application["path"] = path
+        let offer = BytestreamOffer(from: try #require(JID("pepper@x/qimesh")), application: application, sid: "s", transport: transport)
+        switch try networks({ $0.paths.order = order }).wanted(by: offer) {
+        case nil: return "all"
+        case .inBand: return "in-band"
+        case .socks5(let options): return (options.allowsDirect ? "direct " : "") + (options.allowsProxy ? "proxy" : "")
+        }
+    }
+
+    @Test func onlyTheKindIsOfferedThatTheOpenerNames() throws {
+        #expect(try Self.wanted("direct") == "direct ")
+        #expect(try Self.wanted("proxy") == "proxy")
+        // Openers of before, and of later.
+        #expect(try Self.wanted(nil) == "all" && Self.wanted("carrier-pigeon") == "all")
+        #expect(try Self.wanted("in-band", over: .inBand) == "all")
+    }
+
+    @Test func aKindThatIsOffIsDeclined() throws {
+        let error = #expect(throws: QiError.self) { _ = try Self.wanted("proxy", order: [.direct, .inBand]) }
+        #expect(error?.message == "proxy is off here (paths.order)")
+        #expect(throws: QiError.self) { _ = try Self.wanted("in-band") }
+    }
+
     @Test func theOwnerMayAllowTheRobotsOwnNetwork() throws {
         #expect(Self.networks { $0.paths.reachesInternal = true }.refusal(of: "10.0.1.9", try Self.machine()) == nil)
     }

@@ -160,7 +160,9 @@ extension InBandBytestreams: JingleTransport {
         add(number, peer, transport.sid, .offered(transport))
     }
 
-    func accept(_ number: UInt64, on loop: any EventLoop, completion: @escaping (Element?) -> Void) {
+    func accept(
+        _ number: UInt64, as choice: BytestreamTransport?, on loop: any EventLoop, completion: @escaping (Element?) -> Void
+    ) {
         completion(streams[number]?.negotiation.accept()?.element)
     }
 

@@ -104,11 +104,12 @@ extension JingleSessions {
                 tell: JingleReason("decline", text: text))
         case .accept(let initializer): accepted(session, application, on: eventLoop) { channel, _ in initializer(channel) }
         case .acceptReporting(let initializer): accepted(session, application, on: eventLoop, initializer)
+        case .acceptOver(let choice, let initializer): accepted(session, application, as: choice, on: eventLoop, initializer)
         }
     }
 
     private func accepted(
-        _ session: JingleSession, _ application: Element, on eventLoop: any EventLoop,
+        _ session: JingleSession, _ application: Element, as choice: BytestreamTransport? = nil, on eventLoop: any EventLoop,
         _ initializer: @escaping @Sendable (any Channel, BytestreamReport) -> EventLoopFuture<Void>
     ) {
         guard session.machine.accepted() else { return }
@@ -118,7 +119,7 @@ extension JingleSessions {
             logger.debug("bytestream failed to start", metadata: [LogKeys.reason: "\(error)"])
         }
         let number = session.number
-        session.transport.accept(number, on: eventLoop) { [weak self] transport in
+        session.transport.accept(number, as: choice, on: eventLoop) { [weak self] transport in
             guard let self, let session = self.sessions[number] else { return }
             guard let transport else {
                 return self.end(session, XMPPError(.streamClosed, "its transport is gone"), tell: JingleReason("failed-transport"))

@@ -28,7 +28,10 @@ protocol JingleTransport: AnyObject {
     func take(_ number: UInt64, _ transport: Element, of peer: JID) throws(JingleReason)
     /// Our application accepts what the peer offered: it may open its stream now. `completion` gets what goes into session-accept, as for
     /// ``offer(_:to:as:on:completion:)``; nil when the stream is gone.
-    func accept(_ number: UInt64, on loop: any EventLoop, completion: @escaping (Element?) -> Void)
+    ///
+    /// - Parameter choice: what the application wants of the transport, if it is of its kind; nil: what the client's owner allows.
+    func accept(
+        _ number: UInt64, as choice: BytestreamTransport?, on loop: any EventLoop, completion: @escaping (Element?) -> Void)
     /// The peer accepts our offer, with this `<transport/>`: opens the stream. False when that is not what was offered.
     func peerAccepted(_ number: UInt64, _ transport: Element) -> Bool
     /// The peer says something about the transport (transport-info). `answer` is called once, before anything follows from it.

@@ -156,9 +156,7 @@ extension SOCKS5Bytestreams {
     private func dial(_ candidate: SOCKS5Candidate, of stream: SOCKS5Stream) {
         let (number, cid) = (stream.number, candidate.cid)
         guard let loop = stream.loop else { return }
-        let isAllowed = candidate.kind == .proxy ? stream.options.allowsProxy : stream.options.allowsDirect
-        let host: DialTargets.Host =
-            isAllowed ? DialTargets.host(candidate, ownAddresses: stream.options.addresses()) : .refused("its kind is switched off here")
+        let host = host(of: candidate, stream)
         let target = SOCKS5Dial.Target(host: host, port: candidate.port, digest: stream.theirDigest)
         stream.dials[cid] = SOCKS5Dial.start(
             target, on: loop, limits: limits, lookUps: lookUps, permits: stream.options.permits
@@ -177,8 +175,19 @@ extension SOCKS5Bytestreams {
         }
     }
 
+    /// Where a candidate of the peer is dialled, or why it is not.
+    private func host(of candidate: SOCKS5Candidate, _ stream: SOCKS5Stream) -> DialTargets.Host {
+        guard candidate.kind == .proxy ? stream.options.allowsProxy : stream.options.allowsDirect else {
+            return .refused("its kind is switched off here")
+        }
+        let host = DialTargets.host(candidate, ownAddresses: stream.options.addresses())
+        if case .refused = host { return host }
+        return budget.take(for: stream.peer.bare, at: clock()).map { .refused($0) } ?? host
+    }
+
     private func dialled(_ channel: any Channel, _ cid: String, of stream: SOCKS5Stream) {
         stream.dials[cid] = nil
+        budget.giveBack(to: stream.peer.bare, at: clock())
         switch stream.machine?.dialled(cid: cid) {
         case .tell(let candidate):
             stream.dialled[cid] = channel

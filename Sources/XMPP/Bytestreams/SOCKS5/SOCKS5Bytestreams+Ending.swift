@@ -103,6 +103,11 @@ extension SOCKS5Bytestreams {
 
     func detach(_ number: UInt64) -> Bool {
         guard let stream = streams[number], stream.channel != nil else { return false }
+        // Sessions that come with the next connection are counted without these.
+        let others = streams.values.filter(\.isDetached)
+        guard others.count < limits.detached,
+            others.count(where: { $0.peer.bare == stream.peer.bare }) < limits.detachedPerContact
+        else { return false }
         stream.isDetached = true
         return true
     }

@@ -22,6 +22,7 @@ final class SOCKS5Bytestreams: XMPPExtension, @unchecked Sendable {
     let lookUps: HostLookUps
 
     var streams: [UInt64: SOCKS5Stream] = [:]
+    var budget: DialBudget
 
     init(
         sink: any StanzaSink, executor: any StanzaExecutor, limits: SOCKS5Limits, handlers: ClientHandlers, lookUps: HostLookUps,
@@ -34,6 +35,7 @@ final class SOCKS5Bytestreams: XMPPExtension, @unchecked Sendable {
         self.lookUps = lookUps
         self.logger = logger
         self.clock = clock
+        budget = DialBudget(limits.dials)
         discovery = ProxyDiscovery(sink: sink, logger: logger, clock: clock)
     }
 
@@ -92,10 +94,20 @@ extension SOCKS5Bytestreams: JingleTransport {
         guard !streams.values.contains(where: { $0.key == key }) else {
             throw JingleReason("failed-transport", text: "that sid is in use")
         }
+        if let text = refusal(of: peer) { throw JingleReason("busy", text: text) }
         let stream = SOCKS5Stream(
             number: number, peer: peer, sid: transport.sid, ownJID: ownJID, isInitiator: false, options: options, now: clock())
         stream.offered = transport
         streams[number] = stream
+    }
+
+    /// Why one more session that a peer offers is not negotiated now; nil when it is.
+    private func refusal(of peer: JID) -> String? {
+        let negotiated = streams.values.filter { !$0.isInitiator && $0.channel == nil }
+        guard negotiated.count(where: { $0.peer.bare == peer.bare }) < limits.negotiationsPerContact else {
+            return "\(limits.negotiationsPerContact) SOCKS5 bytestreams of yours are being negotiated: try again when one of them is"
+        }
+        return negotiated.count < limits.negotiations ? nil : "too many SOCKS5 bytestreams are being negotiated: try again later"
     }
 
     private func read(_ element: Element) throws(JingleReason) -> SOCKS5Transport {
@@ -107,8 +119,11 @@ extension SOCKS5Bytestreams: JingleTransport {
         }
     }
 
-    func accept(_ number: UInt64, on loop: any EventLoop, completion: @escaping (Element?) -> Void) {
+    func accept(
+        _ number: UInt64, as choice: BytestreamTransport?, on loop: any EventLoop, completion: @escaping (Element?) -> Void
+    ) {
         guard let stream = streams[number], let offered = stream.offered else { return completion(nil) }
+        if case .socks5(let options) = choice { stream.options = options }
         stream.loop = loop
         prepare(stream, on: loop) { [weak self] transport in
             completion(transport.element)

@@ -3,8 +3,17 @@ import NIOCore
 /// Bounds of SOCKS5 bytestreams while they are negotiated. Every number a peer could push is here.
 struct SOCKS5Limits: Sendable {
     var candidates = SOCKS5CandidatesStateMachine.Limits()
+    /// Candidates of peers that are dialled.
+    var dials = DialBudget.Limits()
     /// Most addresses of ours that are offered for one session.
     var addresses = 8
+    /// Most sessions of one contact (bare address), and of all, that it offered and that have no socket yet: each has up to so many
+    /// listening sockets.
+    var negotiationsPerContact = 4
+    var negotiations = 32
+    /// Most sockets with one contact, and with all, that outlive their sessions when the XMPP connection is lost.
+    var detachedPerContact = 4
+    var detached = 64
     /// How long a dial may take, from the look-up of a proxy's name to the end of the SOCKS5 handshake.
     var dial: TimeAmount = .seconds(2)
     /// Most addresses of one candidate that are dialled, and the pause between their beginnings.

@@ -19,7 +19,8 @@ final class SOCKS5Stream {
     /// Ours, when the session began.
     let ownJID: JID
     let isInitiator: Bool
-    let options: SOCKS5Options
+    /// Those of the client, until the application has decided.
+    var options: SOCKS5Options
     /// Where its sockets live; known once the application has decided.
     var loop: (any EventLoop)?
     /// From the moment on at which our candidates are known.
