@@ -7,6 +7,7 @@ extension Connection {
     /// Takes an object away; what the peer had of it, subscriptions and objects sent as values, ends.
     func unbind(_ address: ObjectAddress) {
         lastContext = nil  // it may hold the object
+        offered.remove(address)
         receivers.removeValue(forKey: address)?.released(address, on: self)
     }
 
@@ -31,7 +32,13 @@ extension Connection {
     /// The peer dropped its last reference to an object sent as a value (reference §17). A main object cannot be released.
     func release(_ address: ObjectAddress) {
         guard address.object != 1, let receiver = receivers.removeValue(forKey: address) else { return }
+        offered.remove(address)
         receiver.released(address, on: self)
+    }
+
+    /// The same for objects of a message that the peer never gets.
+    func release(_ addresses: [ObjectAddress]) {
+        for address in addresses { release(address) }
     }
 
     /// Objects of the peer that this side holds or listens to.

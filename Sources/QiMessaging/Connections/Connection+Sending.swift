@@ -49,7 +49,14 @@ extension Connection {
     /// answered in its place.
     func withdrawAnswer(to id: UInt32, of target: ObjectAddress) {
         guard let answer = stream?.withdraw(answerTo: id, of: target, longerThan: StreamLanes.bulk) else { return }
+        release(answerObjects.take(ofAnswerTo: id, target))
         send(.canceled, id: id, address: answer.address)
+    }
+
+    /// Remembers the objects in an answer that was sent just now, as long as it may be taken back.
+    func sent(_ objects: [ObjectAddress], inAnswerTo id: UInt32, of target: ObjectAddress) {
+        guard !objects.isEmpty, let stream else { return }
+        answerObjects.keep(objects, ofAnswerTo: id, target) { stream.machine.sender.holds(answerTo: $0, of: $1) }
     }
 
     /// Hands what was appended to the channel, once per burst.

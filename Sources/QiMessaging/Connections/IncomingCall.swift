@@ -49,34 +49,41 @@ final class IncomingCall {
     var isPost: Bool { header.kind == .post }
     var address: ActionAddress { header.address }
 
-    func reply(_ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = []) {
+    /// - Parameter objects: those that were given an address on this connection for it: they are given up when it is not sent, or taken back.
+    func reply(_ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = [], objects: [ObjectAddress] = []) {
+        guard !isAnswered else { return connection.release(objects) }
         if terms != nil || connection.stream != nil {
             let bytes = payload.readableBytes + (tail?.readableBytes ?? 0)
             let refusal = terms?.refusal(ofResult: bytes)
                 ?? connection.stream?.path?.refusal(of: "the result", bytes: bytes, under: terms, at: .now())
-            if let refusal { return fail(refusal.wireText) }
+            if let refusal {
+                connection.release(objects)
+                return fail(refusal.wireText)
+            }
         }
         answer(.reply, payload, tail, flags)
+        if !objects.isEmpty { connection.sent(objects, inAnswerTo: header.id, of: address.target) }
     }
 
     /// Answers with a value of any convertible shape, as the method's return type, or as the one the caller asked for. Objects in it
     /// are hosted on this connection.
     func reply(with value: QiValue, of method: MemberTable.Method, as wanted: Signature? = nil) {
-        guard !isAnswered else { return }
+        guard !isAnswered else { return connection.releaseOffered(in: value) }
         do {
             let declared = method.returns.type
             let coding = connection.objectCoding
             let result = try value.converted(from: value.inferredType, to: declared)
             let target = address.target
             var payload = connection.bus.takeBuffer()
-            try connection.exporting([result], inService: target.service, isPassed: target.isPassed) { (values) throws(WireError) in
+            let objects = try connection.exporting([result], inService: target.service, isPassed: target.isPassed) { (values) throws(WireError) in
                 guard let wanted else { return try payload.writeQi(values[0], as: declared, objects: coding) }
                 let converted = try values[0].converted(from: declared, to: wanted.type)
                 try payload.writeQi(.dynamic(QiDynamic(signature: wanted, value: converted)), as: .dynamic, objects: coding)
             }
-            reply(payload, flags: wanted == nil ? [] : .dynamicPayload)
+            reply(payload, flags: wanted == nil ? [] : .dynamicPayload, objects: objects)
             connection.bus.takeBack(&payload)
         } catch {
+            connection.releaseOffered(in: value)
             fail("the return value of \(method.meta.name) cannot be sent: \(error.callText)")
         }
     }
@@ -114,6 +121,7 @@ final class IncomingCall {
         ticket?.answered(payload.readableBytes + (tail?.readableBytes ?? 0))
         ticket = nil
         connection.answered(self)
+        if !connection.answerObjects.isEmpty { connection.answerObjects.forget(answerTo: header.id) }
         connection.send(kind, id: header.id, address: header.address, flags: flags, payload: payload, tail: tail)
     }
 

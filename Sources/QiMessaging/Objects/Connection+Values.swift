@@ -20,17 +20,27 @@ extension Connection {
         }
     }
 
-    /// Hands `body` the values with an address of this connection for every object of ours in them. When `body` fails nobody will use
-    /// the addresses, and they are given up.
+    /// Hands `body` the values with an address of this connection for every object of ours in them. When `body` fails the addresses are of no
+    /// use, and are given up.
+    ///
+    /// - Returns: the addresses that no message has held before: those of objects that were hosted to be returned (``offer(_:inService:isPassed:)``)
+    ///   among them.
+    @discardableResult
     func exporting(
         _ values: [QiValue], inService service: UInt32, isPassed: Bool, _ body: ([QiValue]) throws(WireError) -> Void
-    ) throws {
-        guard values.contains(where: \.holdsObject) else { return try body(values) }
+    ) throws -> [ObjectAddress] {
+        guard values.contains(where: \.holdsObject) else {
+            try body(values)
+            return []
+        }
         var given: [ObjectAddress] = []
         do {
             let exported = try values.map { value in
                 try value.mapObjects { (reference) throws(QiError) in
-                    guard let proxy = reference.attachment as? ProxyHandle else { return reference }
+                    guard let proxy = reference.attachment as? ProxyHandle else {
+                        if let offered = offered.remove(reference.address) { given.append(offered) }
+                        return reference
+                    }
                     let address = try host(try proxy.receiver(on: bus), inService: service, isPassed: isPassed)
                     given.append(address)
                     return ObjectReference(
@@ -38,9 +48,19 @@ extension Connection {
                 }
             }
             try body(exported)
+            return given
         } catch {
-            for address in given { release(address) }
+            release(given)
             throw error
+        }
+    }
+
+    /// Gives up objects that were hosted to be returned in a value that is not sent.
+    func releaseOffered(in value: QiValue) {
+        guard !offered.isEmpty, value.holdsObject else { return }
+        _ = value.mapObjects { (reference) -> ObjectReference in
+            if reference.attachment == nil, offered.contains(reference.address) { release(reference.address) }
+            return reference
         }
     }
 
@@ -50,6 +70,7 @@ extension Connection {
     ) throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
         let object = builder.makeObject()
         let address = try host(LocalObject(bus: bus, object: object), inService: service, isPassed: isPassed)
+        offered.insert(address)
         let reference = ObjectReference(
             metaObject: object.metaObject, serviceID: address.service, objectID: address.object, uid: object.uid)
         return (reference, HostedObject(object: object, serviceID: address.service))

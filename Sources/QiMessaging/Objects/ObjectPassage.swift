@@ -16,13 +16,13 @@ final class ObjectPassage {
         self.name = name
     }
 
-    /// The payload for `destination`, which gets an address of its own for every object. When it cannot get all, it gets none.
+    /// The payload for `destination`, which gets an address of its own for every object: those addresses. When it cannot get all, it gets none.
     func rewrite(
         _ payload: ByteBuffer, as type: QiType, to destination: Connection, inService service: UInt32, isPassed: Bool
-    ) throws -> ByteBuffer {
+    ) throws -> (payload: ByteBuffer, given: [ObjectAddress]) {
         var given: [ObjectAddress] = []
         do {
-            return try ReferenceRewriting.rewrite(payload, as: type, from: source.objectCoding, to: destination.objectCoding) { reference in
+            let rewritten = try ReferenceRewriting.rewrite(payload, as: type, from: source.objectCoding, to: destination.objectCoding) { reference in
                 let object = object(reference)
                 let address = try destination.host(object, inService: service, isPassed: isPassed)
                 object.addHolder()
@@ -31,8 +31,9 @@ final class ObjectPassage {
                     metaObject: object.metaObject, serviceID: address.service, objectID: address.object,
                     uid: reference.uid ?? .random())
             }
+            return (rewritten, given)
         } catch {
-            for address in given { destination.release(address) }
+            destination.release(given)
             throw error
         }
     }

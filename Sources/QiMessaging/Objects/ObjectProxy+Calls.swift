@@ -213,8 +213,10 @@ extension ObjectProxy {
             }
         }
         do {
-            let (payload, tail, flags) = try Self.payload(content, for: target)
+            let (payload, tail, flags, objects) = try Self.payload(content, for: target)
+            let connection = target.connection
             let sent = target.call(action, payload, tail: tail, flags: flags, end: .at(end), late: late, terms: terms, waiter: waiter)
+            if sent == nil { connection?.release(objects) }
             if let sent, !flight.sent(sent.connection.id, sent.id) { abandon((sent.connection.id, sent.id), bus) }
         } catch {
             flight.complete(.failure(error))
@@ -227,7 +229,7 @@ extension ObjectProxy {
 
     private static func post(_ action: UInt32, _ content: CallContent, _ target: RemoteObject, _ bus: Bus) {
         do {
-            let (payload, tail, flags) = try payload(content, for: target)
+            let (payload, tail, flags, _) = try payload(content, for: target)
             target.post(action, payload, tail: tail, flags: flags)
         } catch {
             bus.logger.warning("post not sent", metadata: [LogKeys.service: "\(target.name)", LogKeys.error: "\(error)"])
@@ -236,23 +238,23 @@ extension ObjectProxy {
 
     private static func payload(
         _ content: CallContent, for target: RemoteObject
-    ) throws(QiError) -> (payload: ByteBuffer, tail: ByteBuffer?, flags: MessageFlags) {
+    ) throws(QiError) -> (payload: ByteBuffer, tail: ByteBuffer?, flags: MessageFlags, objects: [ObjectAddress]) {
         switch content {
-        case .bytes(let payload, let flags): return (payload, nil, flags)
-        case .parts(let payload, let tail): return (payload, tail, [])
+        case .bytes(let payload, let flags): return (payload, nil, flags, [])
+        case .parts(let payload, let tail): return (payload, tail, [], [])
         case .values(let value, let type, let flags):
             guard let connection = target.connection else { throw target.lostError }
             let address = target.address
             var payload = ByteBuffer()
             do {
                 // Each side of a conversation numbers its objects in a range of its own (reference §5).
-                try connection.exporting([value], inService: address.service, isPassed: !address.isPassed) { (values) throws(WireError) in
+                let objects = try connection.exporting([value], inService: address.service, isPassed: !address.isPassed) { (values) throws(WireError) in
                     try payload.writeQi(values[0], as: type, objects: connection.objectCoding)
                 }
+                return (payload, nil, flags, objects)
             } catch {
                 throw error as? QiError ?? QiError(.invalid, "the arguments of \(target.name) cannot be sent: \(error.callText)")
             }
-            return (payload, nil, flags)
         }
     }
 

@@ -190,7 +190,8 @@ final class RemoteObject: EventSink {
         ) { subscriber in
             try passage.rewrite(
                 message.payload, as: type, to: subscriber.connection, inService: subscriber.address.service,
-                isPassed: subscriber.address.isPassed)
+                isPassed: subscriber.address.isPassed
+            ).payload
         }
         // Listeners in this process take what is theirs from the payload.
         if !subscriptions.hasLocal(action) { passage.releaseUnused(in: message.payload, as: type) }

@@ -59,7 +59,7 @@ extension RemoteObject: ObjectReceiver {
         }
         let parameters = method?.parameters.type ?? members.signal(action)?.signature.type ?? .dynamic
         do {
-            let payload = try outgoing(call, as: call.header.flags.contains(.dynamicPayload) ? .dynamic : parameters, upstream)
+            let (payload, given) = try outgoing(call, as: call.header.flags.contains(.dynamicPayload) ? .dynamic : parameters, upstream)
             let caller = upstream.relayedCallers.areTold ? call.callerFromOutside : nil
             if call.isPost { return post(action, payload, flags: call.header.flags, for: caller, from: call.connection.id) }
             let sent = self.call(
@@ -67,6 +67,7 @@ extension RemoteObject: ObjectReceiver {
             ) { [self] answer in
                 answered(call, answer, method, upstream)
             }
+            if sent == nil { upstream.release(given) }
             call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }
         } catch {
             call.fail(error.callText)
@@ -74,9 +75,9 @@ extension RemoteObject: ObjectReceiver {
     }
 
     /// The arguments for the owner's leg. Objects passed to us are re-hosted on it, except across a tunnel.
-    private func outgoing(_ call: IncomingCall, as type: QiType, _ upstream: Connection) throws -> ByteBuffer {
+    private func outgoing(_ call: IncomingCall, as type: QiType, _ upstream: Connection) throws -> (payload: ByteBuffer, given: [ObjectAddress]) {
         let coding = call.connection.objectCoding
-        guard try ReferenceRewriting.holdsObject(call.payload, as: type, objects: coding) else { return call.payload }
+        guard try ReferenceRewriting.holdsObject(call.payload, as: type, objects: coding) else { return (call.payload, []) }
         if upstream.origin.device != nil || call.connection.origin.device != nil {
             throw QiError(
                 .unsupported, "\(name): objects cannot be passed as arguments between devices yet: pass values, or subscribe to a signal")
@@ -101,7 +102,7 @@ extension RemoteObject: ObjectReceiver {
                 let conversation = call.address.target
                 let rewritten = try passage.rewrite(
                     payload, as: type, to: call.connection, inService: conversation.service, isPassed: conversation.isPassed)
-                call.reply(rewritten, flags: flags)
+                call.reply(rewritten.payload, flags: flags, objects: rewritten.given)
             } catch {
                 let reason = (error as? WireError)?.message ?? (error as? QiError)?.message ?? "\(error)"
                 call.fail("\(name) answered something that cannot be passed on: \(reason)")

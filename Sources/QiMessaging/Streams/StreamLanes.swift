@@ -206,6 +206,9 @@ struct StreamLanes {
         lanes.keys.filter { if case .calls(target, _) = $0 { true } else { false } }
     }
 
+    /// Whether a message waits in that lane.
+    func holds(_ name: StreamLane) -> Bool { lanes[name] != nil }
+
     /// Takes a message out of a lane. Nil when it is not there: all of it was sent.
     mutating func withdraw(from name: StreamLane, _ isMeant: (MessageHeader) -> Bool) -> Withdrawn? {
         guard var lane = lanes[name], let index = lane.messages.firstIndex(where: { isMeant($0.header) }) else { return nil }

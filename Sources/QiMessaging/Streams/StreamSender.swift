@@ -145,6 +145,9 @@ struct StreamSender {
         return withdraw(from: .answer(id: id, target)) { $0.id == id && Int($0.payloadLength) > least }
     }
 
+    /// Whether an answer has not all left.
+    func holds(answerTo id: UInt32, of target: ObjectAddress) -> Bool { lanes.holds(.answer(id: id, target)) }
+
     private mutating func withdraw(from lane: StreamLane, _ isMeant: (MessageHeader) -> Bool) -> StreamMessage? {
         guard let withdrawn = lanes.withdraw(from: lane, isMeant) else { return nil }
         serials.end(withdrawn.message.serial)
