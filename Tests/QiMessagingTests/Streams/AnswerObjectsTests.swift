@@ -44,11 +44,11 @@ import Testing
                 let before = try await held(far)
                 for method in ["hosted", "proxied"] {
                     do {
-                        let taken = try await maker.call(method, arguments: [.uint32(10)], mostBytes: 100_000)
+                        let taken = try await maker.call(method, arguments: [.uint32(10)], deadline: .seconds(60), mostBytes: 100_000)
                         #expect(try await held(far) == before + 1, "\(method): an object that was taken is not counted")
                         for _ in 0..<5 {
                             let error = await #expect(throws: QiError.self) {
-                                _ = try await maker.call(method, arguments: [.uint32(50_000)], mostBytes: 20_000)
+                                _ = try await maker.call(method, arguments: [.uint32(50_000)], deadline: .seconds(60), mostBytes: 20_000)
                             }
                             #expect(error?.code == .limit)
                         }
