@@ -13,9 +13,7 @@ final class PeerDirectory: Sendable {
         var nextWaiter: UInt64 = 1
         /// The account is no more: nothing will be seen here.
         var hasEnded = false
-        var onlineSince: ContinuousClock.Instant?
-        /// Connections that were there and went within the time after a login: what comes from them is no repetition of the server's.
-        var leftWhileSettling: Set<JID> = []
+        var settling = PresenceSettling()
 
         mutating func saw(_ device: JID) {
             if lastSeen.count >= 20_000 { lastSeen.removeAll() }
@@ -92,15 +90,12 @@ final class PeerDirectory: Sendable {
     // MARK: - Presence
 
     func wentOnline() {
-        state.withLock {
-            $0.onlineSince = .now
-            $0.leftWhileSettling = []
-        }
+        state.withLock { $0.settling.wentOnline(at: .now) }
         observers.notify()
     }
 
     func wentOffline() {
-        state.withLock { $0.onlineSince = nil }
+        state.withLock { $0.settling.wentOffline() }
         observers.notify()
     }
 
@@ -159,7 +154,7 @@ final class PeerDirectory: Sendable {
         if resource.isAvailable {
             probes.present(resource.jid, isLive: !mayBeRepeated(resource.jid))
         } else {
-            if isSettling, probes.liveness(of: resource.jid) != nil { left(resource.jid) }
+            if probes.liveness(of: resource.jid) != nil { state.withLock { $0.settling.went(resource.jid, at: .now) } }
             probes.gone(resource.jid)
         }
         let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
@@ -174,27 +169,11 @@ final class PeerDirectory: Sendable {
         observers.notify()
     }
 
-    /// A connection that was there goes while presences are still on their way: it is repeated no more.
-    private func left(_ connection: JID) {
-        state.withLock { state in
-            if state.leftWhileSettling.count >= 20_000 { state.leftWhileSettling.removeAll() }
-            state.leftWhileSettling.insert(connection)
-        }
-    }
-
-    /// Whether a presence may be what the server repeats at our login. One of a connection that went since then is the device's own: a
-    /// presence that flaps right after a login is not asked about at each turn.
-    private func mayBeRepeated(_ connection: JID) -> Bool {
-        isSettling && !state.withLock { $0.leftWhileSettling.contains(connection) }
-    }
+    /// Whether a presence may be what the server repeats at our login.
+    private func mayBeRepeated(_ connection: JID) -> Bool { state.withLock { $0.settling.mayBeRepeated(connection, at: .now) } }
 
     /// Whether presences may still be on their way after a login.
-    var isSettling: Bool {
-        state.withLock { state in
-            guard let since = state.onlineSince else { return false }
-            return ContinuousClock.now - since < .seconds(5)
-        }
-    }
+    var isSettling: Bool { state.withLock { $0.settling.isSettling(at: .now) } }
 
     /// The account is no more: whatever waits here for a device goes on, and nothing waits here again.
     func end() {
