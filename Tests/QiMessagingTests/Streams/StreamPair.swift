@@ -23,9 +23,10 @@ enum StreamSample {
     /// An event, the number of those that it says were left out before it, and what is left when that is taken off.
     static func event(_ message: ByteBuffer) throws -> (header: MessageHeader, missed: Int, payload: ByteBuffer) {
         var rest = message
-        let header = try #require(try rest.readMessageHeader())
-        #expect(Int(header.payloadLength) == rest.readableBytes)
-        let missed = header.flags.contains(.gap) ? try #require(EventGap.take(from: &rest)) : 0
+        guard let header = try rest.readMessageHeader() else { throw FuzzFinding("a message without a header") }
+        try FuzzFinding.expect(Int(header.payloadLength) == rest.readableBytes, "a message of another length than its header says")
+        guard header.flags.contains(.gap) else { return (header, 0, rest) }
+        guard let missed = EventGap.take(from: &rest) else { throw FuzzFinding("a gap without its number") }
         return (header, missed, rest)
     }
 

@@ -78,6 +78,7 @@ final class FarStream: DevicePaths {
         var credentials: Capabilities { Capabilities() }
         var refusal: QiError? { nil }
         var kinds: [PathKind] { [.inBand] }
+        var program: String? { nil }
         var isAway: Bool { false }
 
         func verify(_ answer: Capabilities) throws(QiError) {}
