@@ -1,24 +1,31 @@
 """Which way calls between two homes take, proven by where the bytes are: homes and server are computers of a laboratory network."""
 import json
+import os
 import time
 
 import pytest
 import yaml
 from homes.boards import Switch, run
+from homes.ejabberd import Ejabberd
 from homes.home import Home, binary, meet
 from homes.processes import until
 from homes.prosody import Prosody
 
 ACCOUNTS = {"pepper": "pepper-secret", "desk": "desk-secret"}
 BULK = 1 << 20
+# Seconds of bulk, echoes and events on a server as it is shipped. The bounds are those of a minute, QIMESH_PACING_SECONDS=60, on a quiet
+# machine; in a shorter run only that all arrives.
+PACING = int(os.environ.get("QIMESH_PACING_SECONDS", 15))
+# Seconds of lost packets: QIMESH_LOST_SECONDS=45 by hand.
+LOST = int(os.environ.get("QIMESH_LOST_SECONDS", 17))
 
 
 class Lab:
     """A server and two homes, on one network."""
 
-    def __init__(self, switch, folder, proxy):
+    def __init__(self, switch, folder, proxy=False, rate=None):
         self.host = switch.board("server")
-        self.server = Prosody(folder, ACCOUNTS, stanzas=True, board=self.host, proxy=proxy)
+        self.server = Prosody(folder, ACCOUNTS, stanzas=True, board=self.host, proxy=proxy, rate=rate)
         self.pepper, self.desk = switch.board("pepper"), switch.board("desk")
 
     def up(self, apart=False):
@@ -73,7 +80,7 @@ class Lab:
 def lab(folder, request):
     options = getattr(request, "param", {})
     with Switch(folder) as switch:
-        lab = Lab(switch, folder, options.get("proxy", False))
+        lab = Lab(switch, folder, options.get("proxy", False), options.get("rate"))
         try:
             yield lab.up(options.get("apart", False))
         finally:
@@ -191,17 +198,80 @@ def test_calls_in_flight_outlive_their_server(lab):
     assert lab.path().ok().json["changes"] >= 1
 
 
+def listen(desk, seconds, *arguments):
+    """Has a client of desk's take pepper's events, send echoes and fetch bulk for so long."""
+    child = desk.peer("beat", "listen", "--url", desk.url, "--name", "pepper/Beat", "--seconds", str(seconds), *arguments, name="listen")
+    child.wait_line(lambda line: "ready" in line, 60)
+    return child
+
+
+def told(child, seconds):
+    """What the client found; all arrived, in order, and nothing was done twice."""
+    found = json.loads(child.wait_line(lambda line: "ages" in line, seconds))
+    print("bulk %d B, echoes %s ms, events up to %d ms old, %d of them" % (
+        found["bulk"], found["echoes"], max(found["ages"]), len(found["ages"])))
+    assert not found["errors"] and not found["missing"] and not found["disorder"] and not found["twice"], found
+    return found
+
+
+@pytest.mark.parametrize("lab", [{"apart": True, "rate": "10kb/s"}], indirect=True)
+def test_lost_packets_lose_neither_calls_nor_events(lab):
+    """In-band alone, on a server as it is shipped: no packet of it passes for a while, and nothing says so."""
+    lab.pepper.peer("beat", "serve", "--url", lab.pepper.url).wait_line()
+    listener = listen(lab.desk, LOST + 5, "--bulk", "0", "--events", "2", "--patience", "60")
+    begin = time.monotonic()
+    lab.host.go_silent()
+    until(lambda: time.monotonic() - begin > LOST, LOST + 5, "packets lost for %d s" % LOST)
+    lab.host.speak_again()
+    found = told(listener, LOST + 90)
+    assert max(found["echoes"]) < (LOST + 35) * 1000, found["echoes"]
+    assert max(found["ages"]) < (LOST + 35) * 1000, found["ages"]
+
+
+# Bytes a second that the server lets through: its limit less base64. Seconds that 95 % of the echoes may take, and that an event may be old:
+# when ejabberd's first burst is gone, what was under way waits for up to 4 s.
+SHIPPED = {
+    "prosody": (lambda folder: Prosody(folder, ACCOUNTS, rate="10kb/s"), 7500, 2, 3),
+    "ejabberd": (lambda folder: Ejabberd(folder, ACCOUNTS, shaped=True), 2250, 4, 4),
+}
+# Bytes of an event, and of an echo's answer: header and arguments.
+EVENT, ECHO = 44, 56
+
+
+@pytest.mark.parametrize("make", SHIPPED)
+def test_echoes_and_events_stay_fresh_beside_bulk_on_a_server_as_it_is_shipped(folder, make):
+    make, rate, patience, age = SHIPPED[make]
+    with make(folder) as server, Home(folder, "pepper") as pepper, Home(folder, "desk") as desk:
+        join_in_band(server, pepper, desk)
+        pepper.peer("beat", "serve", "--url", pepper.url).wait_line()
+        found = told(listen(desk, PACING, "--bulk", "10000"), PACING + 60)
+        assert found["bulk"] > 0 and len(found["ages"]) > PACING, found
+        for home in (pepper, desk):
+            assert home.node.log.read_text().count(" online") <= 1, home.node.describe()
+        if PACING >= 60:
+            echoes = sorted(found["echoes"])
+            passed = found["bulk"] + EVENT * len(found["ages"]) + ECHO * len(echoes)
+            assert passed / PACING >= 0.7 * rate, passed / PACING
+            assert echoes[int(len(echoes) * 0.95)] <= patience * 1000, echoes
+            assert max(found["ages"]) <= age * 1000, max(found["ages"])
+
+
+def join_in_band(server, pepper, desk):
+    """Two homes with nothing but a server between them."""
+    for home in (pepper, desk):
+        home.write_account(server, home.name)
+        content = yaml.safe_load(home.config.read_text())
+        home.write_config(xmpp=content["xmpp"], paths={"order": ["in-band"], "in-band-max": "2MB"})
+        home.let_contacts_do_everything(server).up().wait_online()
+    meet(desk, pepper, server)
+
+
 @pytest.fixture
 def narrow(folder):
     """`(pepper, desk, server)` with nothing but a server as it is shipped between them."""
     with Prosody(folder, ACCOUNTS, stanzas=True, rate="10kb/s") as server:
         with Home(folder, "pepper") as pepper, Home(folder, "desk") as desk:
-            for home in (pepper, desk):
-                home.write_account(server, home.name)
-                content = yaml.safe_load(home.config.read_text())
-                home.write_config(xmpp=content["xmpp"], paths={"order": ["in-band"], "in-band-max": "2MB"})
-                home.let_contacts_do_everything(server).up().wait_online()
-            meet(desk, pepper, server)
+            join_in_band(server, pepper, desk)
             pepper.host("Peer")
             yield pepper, desk, server
 

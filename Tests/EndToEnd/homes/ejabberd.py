@@ -1,4 +1,4 @@
-"""A private XMPP server of another make: ejabberd on loopback, with the same face as `Prosody`. Without federation, throttling or a
+"""A private XMPP server of another make: ejabberd on loopback, with the same face as `Prosody`. Without federation or a
 distributed Erlang: no epmd, no ejabberdctl (reference "xmpp" §3.5)."""
 import glob
 import json
@@ -15,9 +15,11 @@ MODULES = ["mod_adhoc", "mod_blocking", "mod_caps", "mod_client_state", "mod_dis
 
 
 class Ejabberd:
-    """`accounts` maps user names to passwords."""
+    """`accounts` maps user names to passwords. `shaped` has clients slowed down as ejabberd is shipped: 3000 bytes a second after a burst
+    of 20 000; else nothing is throttled."""
 
-    def __init__(self, folder, accounts):
+    def __init__(self, folder, accounts, shaped=False):
+        self.shaped = shaped
         self.folder, self.accounts, self.domain = folder / "ejabberd", {}, DOMAIN
         self._wanted = dict(accounts)
         self.port, self.api = free_port(), free_port()
@@ -40,14 +42,15 @@ class Ejabberd:
             "auth_password_format": "scram",
             "disable_sasl_mechanisms": ["digest-md5", "X-OAUTH2"],
             "listen": [
-                {"port": self.port, "ip": "127.0.0.1", "module": "ejabberd_c2s", "max_stanza_size": 262144, "shaper": "none",
-                 "access": "all", "starttls_required": True},
+                {"port": self.port, "ip": "127.0.0.1", "module": "ejabberd_c2s", "max_stanza_size": 262144,
+                 "shaper": "c2s_shaper" if self.shaped else "none", "access": "all", "starttls_required": True},
                 {"port": self.api, "ip": "127.0.0.1", "module": "ejabberd_http", "request_handlers": {"/api": "mod_http_api"}},
             ],
             "acl": {"local": {"user_regexp": ""}, "loopback": {"ip": ["127.0.0.0/8"]}},
             "access_rules": {"local": {"allow": "local"}},
             "api_permissions": {"loopback": {"who": {"ip": "127.0.0.0/8"}, "what": "*"}},
-            "shaper_rules": {"max_user_sessions": 10, "max_user_offline_messages": 100},
+            "shaper": {"normal": {"rate": 3000, "burst_size": 20000}},
+            "shaper_rules": {"c2s_shaper": "normal", "max_user_sessions": 10, "max_user_offline_messages": 100},
             "modules": {
                 **{name: {} for name in MODULES},
                 # As on public servers: five subscription stanzas pass, and then none until a minute after the last that did.

@@ -10,8 +10,8 @@ import NIOCore
 ///     open ──── a block waited for 250 ms longer than the way takes ────▶ paced
 ///     open ◀─── a quarter of a second found no queue, until the limit is 128 KiB ─── paced
 ///
-/// - `open`: no queue was seen. The limit starts small, as many servers let the first 20 kB or so pass at any speed and what is under way
-///   when these are gone has to drain; it grows by a quarter of what was answered without delay.
+/// - `open`: no queue was seen. The limit starts small and stays so for the first 24 kB, as many servers let the first 20 kB or so pass at
+///   any speed and what is under way when these are gone has to drain; then it grows by a quarter of what was answered without delay.
 /// - `paced`: the limit is what drains in that time beyond the round trip. How fast that is, a ping to our own server tells that is
 ///   sent behind the blocks: its answer waits for our uplink and for nothing else, while a peer's acknowledgement waits for the peer's
 ///   uplink and for its reader too.
@@ -54,6 +54,8 @@ struct ByteBudget: Sendable {
     private static let noQueue = TimeAmount.milliseconds(100)
     /// Seconds that what is under way may take to drain.
     private static let patience = 0.75
+    /// Bytes that a server may let pass at any speed when a connection is new (ejabberd's shaper as it is shipped: 20 000).
+    private static let firstBurst = 24_000
     /// A path on which so many bytes may be under way is not worth pacing.
     private static let wide = 128 * 1024
     /// So many pings have to agree before others are told of the rate: a single delay may have been anything.
@@ -70,6 +72,9 @@ struct ByteBudget: Sendable {
     private var blocks = Deque<Block>()
     private var nextNumber: UInt64 = 0
     private var drained = 0
+    /// What ``drained`` was when the connection was new.
+    private var drainedBefore = 0
+    private var isPastFirstBurst: Bool { drained - drainedBefore >= ByteBudget.firstBurst }
     private var probe: Probe?
     private var lastProbe: NIODeadline?
     /// The shortest round trip of each bytestream, and of all.
@@ -110,7 +115,7 @@ struct ByteBudget: Sendable {
         let least = floors[block.stream, default: RoundTripFloor()].include(delay, at: now)
         guard block.wasBacklogged, case .open = path else { return }
         if delay - least < ByteBudget.probeDelay {
-            widen(by: block.bytes / 4)
+            if isPastFirstBurst { widen(by: block.bytes / 4) }
         } else {
             paced(at: rate(since: block.drainedBefore, over: delay), pings: 0, now)
         }
@@ -129,6 +134,7 @@ struct ByteBudget: Sendable {
     mutating func reconnected(initial: Int) {
         blocks = []
         bytesUnderWay = 0
+        drainedBefore = drained
         probe = nil
         lastProbe = nil
         floors = [:]
@@ -166,12 +172,13 @@ struct ByteBudget: Sendable {
         case .open:
             if queueing >= ByteBudget.probeDelay {
                 paced(at: sample, pings: 1, now)
-            } else if queueing < ByteBudget.noQueue, drained - sent.drainedBefore >= limit / 2 {
+            } else if queueing < ByteBudget.noQueue, isPastFirstBurst, drained - sent.drainedBefore >= limit / 2 {
                 // On a long way pings are answered sooner than blocks.
                 widen(by: limit / 2)
             }
         case .paced(let known, let pings):
-            guard sample > 0 else { return }
+            // What passes at first says nothing of what follows.
+            guard sample > 0, isPastFirstBurst || sample < known else { return }
             if queueing < ByteBudget.noQueue, sample >= known {
                 widen(by: limit / 2)
             } else if pings == 0 {

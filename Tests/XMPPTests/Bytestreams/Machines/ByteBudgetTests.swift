@@ -166,8 +166,21 @@ import Testing
         #expect(budget.bytesPerSecond == nil)
     }
 
+    /// Servers let the first bytes of a connection pass at any speed: what is under way when these are gone waits for the rest.
+    @Test func theLimitStaysAsItIsForTheFirstBytesOfAConnection() {
+        var budget = budget()
+        for index in 0..<23 { budget.answered(budget.sent(1000, of: 1, backlogged: true, at: at(index * 10)), at: at(index * 10 + 5)) }
+        #expect(budget.limit == 4096)
+        for index in 23..<25 { budget.answered(budget.sent(1000, of: 1, backlogged: true, at: at(index * 10)), at: at(index * 10 + 5)) }
+        #expect(budget.limit == 4596)
+        budget.reconnected(initial: 4096)
+        budget.answered(budget.sent(1000, of: 1, backlogged: true, at: at(1000)), at: at(1005))
+        #expect(budget.limit == 4096)
+    }
+
     @Test func probesWhenTheOldestBlockIsLate() throws {
         var budget = budget()
+        budget.answered(budget.sent(24_000, of: 1, backlogged: false, at: at(0)), at: at(0))
         let block = budget.sent(16_384, of: 1, backlogged: false, at: at(0))
         check(budget.probe(at: at(249)), nil)
         let issued = budget.probe(at: at(250))
