@@ -5,7 +5,7 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PYTHON=$ROOT/.build/python/bin/python
-PYTHON_PACKAGES=(qi==3.1.5 slixmpp==1.17.0 pytest==8.4.2 PyYAML==6.0.3 qrcode==8.2)
+PYTHON_PACKAGES=(qi==3.1.5 slixmpp==1.17.0 pytest==8.4.2 pytest-xdist==3.8.0 PyYAML==6.0.3 qrcode==8.2)
 STARTED=$(date +%s)
 # The nested packages share the root's build folder, and the plan of the one that was built last would be taken for everybody's.
 BUILD=(swift build --disable-build-manifest-caching)
