@@ -133,6 +133,9 @@ extension SOCKS5Bytestreams {
     private func closeAbandoned(_ stream: SOCKS5Stream) {
         for cid in stream.machine?.takeAbandoned() ?? [] {
             stream.dials.removeValue(forKey: cid)?.cancel()
+            if let account = stream.accounts.removeValue(forKey: cid), account.isCounted {
+                budget.giveBack(account.target, to: stream.peer.bare, at: clock())
+            }
             stream.dialled.removeValue(forKey: cid)?.close(promise: nil)
         }
     }
@@ -165,6 +168,7 @@ extension SOCKS5Bytestreams {
             case .failed(let reason):
                 self?.enqueue(number) { bytestreams, stream in
                     stream.dials[cid] = nil
+                    stream.accounts[cid] = nil
                     stream.machine?.dialFailed(cid: cid, reason)
                     bytestreams.proceed(stream)
                 }
@@ -181,13 +185,26 @@ extension SOCKS5Bytestreams {
             return .refused("its kind is switched off here")
         }
         let host = DialTargets.host(candidate, ownAddresses: stream.options.addresses())
-        if case .refused = host { return host }
-        return budget.take(for: stream.peer.bare, at: clock()).map { .refused($0) } ?? host
+        switch host {
+        case .refused: return host
+        case .addresses(let addresses):
+            // What is refused without a packet tells nothing, and is not counted.
+            let targets = DialTargets(addresses, most: limits.addressesPerDial, permits: stream.options.permits)
+            if let refusal = targets.refusal { return .refused(refusal) }
+        case .name: break
+        }
+        let target = DialBudget.Target(host: NumericAddress.canonical(candidate.host) ?? candidate.host, port: candidate.port)
+        let verdict = budget.take(target, for: stream.peer.bare, at: clock())
+        if case .refused(let reason) = verdict { return .refused(reason) }
+        stream.accounts[candidate.cid] = (target, verdict == .counted)
+        return host
     }
 
     private func dialled(_ channel: any Channel, _ cid: String, of stream: SOCKS5Stream) {
         stream.dials[cid] = nil
-        budget.giveBack(to: stream.peer.bare, at: clock())
+        if let account = stream.accounts.removeValue(forKey: cid) {
+            budget.giveBack(account.target, to: stream.peer.bare, at: clock())
+        }
         switch stream.machine?.dialled(cid: cid) {
         case .tell(let candidate):
             stream.dialled[cid] = channel

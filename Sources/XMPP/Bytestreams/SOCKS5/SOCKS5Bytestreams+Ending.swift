@@ -104,10 +104,14 @@ extension SOCKS5Bytestreams {
     func detach(_ number: UInt64) -> Bool {
         guard let stream = streams[number], stream.channel != nil else { return false }
         // Sessions that come with the next connection are counted without these.
-        let others = streams.values.filter(\.isDetached)
-        guard others.count < limits.detached,
-            others.count(where: { $0.peer.bare == stream.peer.bare }) < limits.detachedPerContact
-        else { return false }
+        // What we opened does not take the place of what contacts did, nor the other way round.
+        let others = streams.values.filter { $0.isDetached && $0.isInitiator == stream.isInitiator }
+        guard others.count(where: { $0.peer.bare == stream.peer.bare }) < limits.detachedPerContact else { return false }
+        if others.count >= limits.detached {
+            guard let other = displaceable(for: stream.peer, among: others) else { return false }
+            let text = "all \(limits.detached) places for sockets without a session are taken, and \(other.peer.bare) held the most"
+            lose(other.number, XMPPError(.limitExceeded, text))
+        }
         stream.isDetached = true
         return true
     }

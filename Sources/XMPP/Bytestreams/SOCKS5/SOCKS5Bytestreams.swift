@@ -101,13 +101,30 @@ extension SOCKS5Bytestreams: JingleTransport {
         streams[number] = stream
     }
 
-    /// Why one more session that a peer offers is not negotiated now; nil when it is.
+    /// Why one more session that a peer offers is not negotiated now; nil when it is, for which another one may have been given up.
     private func refusal(of peer: JID) -> String? {
         let negotiated = streams.values.filter { !$0.isInitiator && $0.channel == nil }
         guard negotiated.count(where: { $0.peer.bare == peer.bare }) < limits.negotiationsPerContact else {
             return "\(limits.negotiationsPerContact) SOCKS5 bytestreams of yours are being negotiated: try again when one of them is"
         }
-        return negotiated.count < limits.negotiations ? nil : "too many SOCKS5 bytestreams are being negotiated: try again later"
+        guard negotiated.count >= limits.negotiations else { return nil }
+        guard let other = displaceable(for: peer, among: negotiated) else {
+            return "too many SOCKS5 bytestreams are being negotiated: try again later"
+        }
+        let text = "all \(limits.negotiations) places for SOCKS5 negotiations are taken, and \(other.peer.bare) held the most"
+        let error = XMPPError(.limitExceeded, text)
+        owner?.failed(other.number, error, tell: JingleReason("busy", text: text))
+        lose(other.number, error)
+        return nil
+    }
+
+    /// When all places are taken, the largest holder gives up its oldest one, if it holds more than the newcomer would: so a few accounts
+    /// cannot keep all others out. Nil when none gives way.
+    func displaceable(for peer: JID, among streams: [SOCKS5Stream]) -> SOCKS5Stream? {
+        let held = Dictionary(grouping: streams) { $0.peer.bare }
+        let largest = held.max { ($0.value.count, $1.key.description) < ($1.value.count, $0.key.description) }
+        guard let largest, largest.value.count > (held[peer.bare]?.count ?? 0) + 1 else { return nil }
+        return largest.value.min { ($0.begun, $0.number) < ($1.begun, $1.number) }
     }
 
     private func read(_ element: Element) throws(JingleReason) -> SOCKS5Transport {

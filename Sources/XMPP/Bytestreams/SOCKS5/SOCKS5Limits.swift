@@ -8,10 +8,11 @@ struct SOCKS5Limits: Sendable {
     /// Most addresses of ours that are offered for one session.
     var addresses = 8
     /// Most sessions of one contact (bare address), and of all, that it offered and that have no socket yet: each has up to so many
-    /// listening sockets.
+    /// listening sockets. When all places are taken the contact with the most gives one up for one that would have fewer.
     var negotiationsPerContact = 4
     var negotiations = 32
-    /// Most sockets with one contact, and with all, that outlive their sessions when the XMPP connection is lost.
+    /// Most sockets with one contact, and with all, that outlive their sessions when the XMPP connection is lost: of those that we opened,
+    /// and as many of those that contacts did. When all places are taken it is as with sessions.
     var detachedPerContact = 4
     var detached = 64
     /// How long a dial may take, from the look-up of a proxy's name to the end of the SOCKS5 handshake.

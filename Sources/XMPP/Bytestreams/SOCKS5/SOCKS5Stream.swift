@@ -36,6 +36,8 @@ final class SOCKS5Stream {
     /// By candidate of the peer.
     var dials: [String: SOCKS5Dial] = [:]
     var dialled: [String: any Channel] = [:]
+    /// What the dials that go on are accounted as, and whether they were counted (``DialBudget``).
+    var accounts: [String: (target: DialBudget.Target, isCounted: Bool)] = [:]
     /// By candidate of ours.
     var arrived: [String: any Channel] = [:]
     /// To our own proxy.
@@ -80,6 +82,7 @@ final class SOCKS5Stream {
         timer = nil
         for dial in dials.values { dial.cancel() }
         dials = [:]
+        accounts = [:]
         joining?.cancel()
         joining = nil
         listener?.close()

@@ -8,7 +8,7 @@ import Testing
 @Suite struct SOCKS5HostilityTests {
     private static let options = SOCKS5Options(addresses: { [] }, permits: { _ in nil })
 
-    private static func pair() throws -> JoinedPair {
+    private static func pair(_ options: SOCKS5Options = options) throws -> JoinedPair {
         let pair = try JoinedPair()
         pair.isRobotScripted = true
         pair.desk.bytestreams.socks5.handlers.setSOCKS5(options)
@@ -24,12 +24,12 @@ import Testing
         return Element("jingle", namespace: Namespaces.jingle, attributes: ["action": action, "sid": "s\(number)"], children: [content])
     }
 
-    private static func candidates(_ count: Int, type: String = "direct") -> [Element] {
+    private static func candidates(_ count: Int, type: String = "direct", network: String = "192.0.2") -> [Element] {
         (0..<count).map { number in
             Element(
                 "candidate",
                 attributes: [
-                    "cid": "\(type)\(number)", "host": "192.0.2.\(number + 1)", "port": "9", "jid": "robot@mesh.test/r1",
+                    "cid": "\(type)\(number)", "host": "\(network).\(number + 1)", "port": "9", "jid": "robot@mesh.test/r1",
                     "priority": "8257636", "type": type,
                 ])
         }
@@ -50,12 +50,22 @@ import Testing
         let pair = try Self.pair()
         var (dialled, refused) = (0, 0)
         for number in 0..<10 {
-            for reason in Self.reasons(pair, number, Self.candidates(8)) {
+            for reason in Self.reasons(pair, number, Self.candidates(8, network: "198.51.\(number)")) {
                 if reason.contains("too many candidates of this contact") { refused += 1 } else { dialled += 1 }
             }
         }
         // The sessions took 20 s, in which four more are granted.
         #expect(dialled + refused == 80 && (48...53).contains(dialled), "\(dialled) and \(refused)")
+    }
+
+    @Test func addressesThatAreRefusedWithoutAPacketCostNothing() throws {
+        let pair = try Self.pair(SOCKS5Options(addresses: { [] }, permits: { $0.hasPrefix("10.") ? "no" : nil }))
+        for number in 0..<10 {
+            let reasons = Self.reasons(pair, number, Self.candidates(8, network: "10.0.\(number)"))
+            #expect(reasons.count == 8 && reasons.allSatisfy { $0.hasSuffix(": no") }, "\(reasons)")
+        }
+        let reasons = Self.reasons(pair, 10, Self.candidates(8))
+        #expect(reasons.count == 8 && !reasons.contains { $0.contains("too many candidates") }, "\(reasons)")
     }
 
     @Test func aContactHasFourNegotiationsAtOneTime() throws {
@@ -90,15 +100,27 @@ import Testing
         #expect(error?.condition == "busy")
     }
 
+    @Test func theLargestHolderOfNegotiationsGivesOneUp() throws {
+        let pair = try Self.pair()
+        let socks5 = pair.desk.bytestreams.socks5
+        for number in 0..<UInt64(socks5.limits.negotiations) {
+            try socks5.take(number, SOCKS5Transport(sid: "t\(number)").element, of: try #require(JID("c\(number / 4)@mesh.test/r")))
+        }
+        let late = try #require(JID("late@mesh.test/r"))
+        try socks5.take(1000, SOCKS5Transport(sid: "late").element, of: late)
+        #expect(socks5.streams.count == socks5.limits.negotiations && socks5.streams[1000] != nil && socks5.streams[0] == nil)
+    }
+
     @Test func fewSocketsOutliveTheirSessions() throws {
         let pair = try Self.pair()
         let socks5 = pair.desk.bytestreams.socks5
         var number: UInt64 = 0
-        func detaches(_ contact: String) throws -> Bool {
+        func detaches(_ contact: String, isOurs: Bool = false) throws -> Bool {
             number += 1
             let peer = try #require(JID("\(contact)@mesh.test/r"))
             let stream = SOCKS5Stream(
-                number: number, peer: peer, sid: "t\(number)", ownJID: pair.desk.jid, isInitiator: false, options: Self.options, now: pair.now)
+                number: number, peer: peer, sid: "t\(number)", ownJID: pair.desk.jid, isInitiator: isOurs, options: Self.options,
+                now: pair.now)
             stream.channel = EmbeddedChannel()
             socks5.streams[number] = stream
             return socks5.detach(number)
@@ -106,7 +128,13 @@ import Testing
         for _ in 0..<4 { #expect(try detaches("one")) }
         #expect(try !detaches("one"))
         for contact in 0..<60 { #expect(try detaches("c\(contact)")) }
+        // In the place of one of the largest holder's, until that holds no more than others would.
+        for contact in 0..<3 { #expect(try detaches("d\(contact)")) }
+        #expect(socks5.streams.values.count(where: \.isDetached) == 64)
+        let left = socks5.streams.values.filter { $0.isDetached && $0.peer.bare.description == "one@mesh.test" }.count
+        #expect(left == 1)
         #expect(try !detaches("another"))
+        #expect(try detaches("another", isOurs: true))
     }
 
     /// The application asks for direct candidates alone, as the opener did.
