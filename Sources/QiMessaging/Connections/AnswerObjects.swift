@@ -1,7 +1,7 @@
 import QiWire
 
-/// Objects that were given an address for an answer which may still be taken back: they go with it, for the peer never hears of them. A pure
-/// value.
+/// Objects that were given an address for an answer which may still be taken back: they go with it, for the peer never hears of them. A
+/// pure value.
 struct AnswerObjects {
     private var known: [UInt32: (target: ObjectAddress, objects: [ObjectAddress])] = [:]
 

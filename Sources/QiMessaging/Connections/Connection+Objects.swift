@@ -7,7 +7,6 @@ extension Connection {
     /// Takes an object away; what the peer had of it, subscriptions and objects sent as values, ends.
     func unbind(_ address: ObjectAddress) {
         lastContext = nil  // it may hold the object
-        offered.remove(address)
         receivers.removeValue(forKey: address)?.released(address, on: self)
     }
 
@@ -32,7 +31,6 @@ extension Connection {
     /// The peer dropped its last reference to an object sent as a value (reference §17). A main object cannot be released.
     func release(_ address: ObjectAddress) {
         guard address.object != 1, let receiver = receivers.removeValue(forKey: address) else { return }
-        offered.remove(address)
         receiver.released(address, on: self)
     }
 

@@ -56,8 +56,6 @@ final class Connection {
     /// The one that got the last event: it gets the next, as a rule.
     var lastEventSink: (address: ObjectAddress, sink: any EventSink)?
     var numbers = ObjectNumbers()
-    /// Objects that a method of ours hosts to return them, and that no message has held yet.
-    var offered: Set<ObjectAddress> = []
     var answerObjects = AnswerObjects()
     /// What the owner of this connection remembers about it.
     var attachment: AnyObject?
@@ -184,7 +182,6 @@ final class Connection {
         dropAllArguments()
         let bound = receivers
         receivers = [:]
-        offered = []
         answerObjects = AnswerObjects()
         let sinks = eventSinks
         eventSinks = [:]

@@ -49,11 +49,12 @@ final class IncomingCall {
     var isPost: Bool { header.kind == .post }
     var address: ActionAddress { header.address }
 
-    /// - Parameter objects: those that were given an address on this connection for it: they are given up when it is not sent, or taken back.
+    /// - Parameter objects: those that were given an address on this connection for it alone: they are given up when it is not sent, or
+    ///   taken back.
     func reply(_ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags = [], objects: [ObjectAddress] = []) {
         guard !isAnswered else { return connection.release(objects) }
+        let bytes = payload.readableBytes + (tail?.readableBytes ?? 0)
         if terms != nil || connection.stream != nil {
-            let bytes = payload.readableBytes + (tail?.readableBytes ?? 0)
             let refusal = terms?.refusal(ofResult: bytes)
                 ?? connection.stream?.path?.refusal(of: "the result", bytes: bytes, under: terms, at: .now())
             if let refusal {
@@ -62,20 +63,25 @@ final class IncomingCall {
             }
         }
         answer(.reply, payload, tail, flags)
-        if !objects.isEmpty { connection.sent(objects, inAnswerTo: header.id, of: address.target) }
+        // A shorter one is never taken back.
+        if !objects.isEmpty, bytes > StreamLanes.bulk {
+            connection.sent(objects, inAnswerTo: header.id, of: address.target)
+        }
     }
 
     /// Answers with a value of any convertible shape, as the method's return type, or as the one the caller asked for. Objects in it
     /// are hosted on this connection.
     func reply(with value: QiValue, of method: MemberTable.Method, as wanted: Signature? = nil) {
-        guard !isAnswered else { return connection.releaseOffered(in: value) }
+        guard !isAnswered else { return }
         do {
             let declared = method.returns.type
             let coding = connection.objectCoding
             let result = try value.converted(from: value.inferredType, to: declared)
             let target = address.target
             var payload = connection.bus.takeBuffer()
-            let objects = try connection.exporting([result], inService: target.service, isPassed: target.isPassed) { (values) throws(WireError) in
+            let objects = try connection.exporting(
+                [result], inService: target.service, isPassed: target.isPassed
+            ) { (values) throws(WireError) in
                 guard let wanted else { return try payload.writeQi(values[0], as: declared, objects: coding) }
                 let converted = try values[0].converted(from: declared, to: wanted.type)
                 try payload.writeQi(.dynamic(QiDynamic(signature: wanted, value: converted)), as: .dynamic, objects: coding)
@@ -83,7 +89,6 @@ final class IncomingCall {
             reply(payload, flags: wanted == nil ? [] : .dynamicPayload, objects: objects)
             connection.bus.takeBack(&payload)
         } catch {
-            connection.releaseOffered(in: value)
             fail("the return value of \(method.meta.name) cannot be sent: \(error.callText)")
         }
     }

@@ -4,7 +4,8 @@ public import QiWire
 /// Objects as values, from and to the caller.
 extension CallContext {
     /// Hosts an object on the caller's connection, to be returned or emitted to the caller as an `o`. It lives until the caller
-    /// releases it or the connection ends (wire reference §17).
+    /// releases it or the connection ends (wire reference §17), also when an answer that holds it is refused: it may be sent again.
+    /// Returning an ``ObjectProxy`` made of the builder gives it up with such an answer.
     ///
     /// - Returns: the reference to return, and the object itself for its signals and properties.
     /// - Throws: `.limit` when the caller holds too many objects, `.disconnected` when it is gone.

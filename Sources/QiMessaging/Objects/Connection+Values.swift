@@ -20,11 +20,11 @@ extension Connection {
         }
     }
 
-    /// Hands `body` the values with an address of this connection for every object of ours in them. When `body` fails the addresses are of no
-    /// use, and are given up.
+    /// Hands `body` the values with an address of this connection for every object of ours in them. When `body` fails the addresses are of
+    /// no use, and are given up. Those of objects that were hosted before (``offer(_:inService:isPassed:)``) stay: their owner may send
+    /// them again.
     ///
-    /// - Returns: the addresses that no message has held before: those of objects that were hosted to be returned (``offer(_:inService:isPassed:)``)
-    ///   among them.
+    /// - Returns: the addresses that were given for this message alone.
     @discardableResult
     func exporting(
         _ values: [QiValue], inService service: UInt32, isPassed: Bool, _ body: ([QiValue]) throws(WireError) -> Void
@@ -37,10 +37,7 @@ extension Connection {
         do {
             let exported = try values.map { value in
                 try value.mapObjects { (reference) throws(QiError) in
-                    guard let proxy = reference.attachment as? ProxyHandle else {
-                        if let offered = offered.remove(reference.address) { given.append(offered) }
-                        return reference
-                    }
+                    guard let proxy = reference.attachment as? ProxyHandle else { return reference }
                     let address = try host(try proxy.receiver(on: bus), inService: service, isPassed: isPassed)
                     given.append(address)
                     return ObjectReference(
@@ -55,22 +52,12 @@ extension Connection {
         }
     }
 
-    /// Gives up objects that were hosted to be returned in a value that is not sent.
-    func releaseOffered(in value: QiValue) {
-        guard !offered.isEmpty, value.holdsObject else { return }
-        _ = value.mapObjects { (reference) -> ObjectReference in
-            if reference.attachment == nil, offered.contains(reference.address) { release(reference.address) }
-            return reference
-        }
-    }
-
-    /// Hosts a new object of this process, as a value for the peer.
+    /// Hosts a new object of this process, as a value for the peer. It lives until the peer releases it or the connection ends.
     func offer(
         _ builder: ObjectBuilder, inService service: UInt32, isPassed: Bool
     ) throws(QiError) -> (reference: ObjectReference, object: HostedObject) {
         let object = builder.makeObject()
         let address = try host(LocalObject(bus: bus, object: object), inService: service, isPassed: isPassed)
-        offered.insert(address)
         let reference = ObjectReference(
             metaObject: object.metaObject, serviceID: address.service, objectID: address.object, uid: object.uid)
         return (reference, HostedObject(object: object, serviceID: address.service))

@@ -27,7 +27,8 @@ extension ObjectProxy {
     }
 
     /// The same, with what is accepted of the answer told to the nodes on the way: between devices an argument or a result that would take
-    /// longer than `deadline` on the path there is refused at once, with its size and the path's rate. Within this process it is not looked at.
+    /// longer than `deadline` on the path there is refused at once, with its size and the path's rate. Within this process it is not looked
+    /// at.
     ///
     /// - Parameter mostBytes: the longest result to accept, encoded, whatever `paths.in-band-max` says there; nil: what that says.
     /// - Throws: as ``call(_:arguments:deadline:)``; `.limit` for what is refused.
@@ -248,7 +249,9 @@ extension ObjectProxy {
             var payload = ByteBuffer()
             do {
                 // Each side of a conversation numbers its objects in a range of its own (reference §5).
-                let objects = try connection.exporting([value], inService: address.service, isPassed: !address.isPassed) { (values) throws(WireError) in
+                let objects = try connection.exporting(
+                    [value], inService: address.service, isPassed: !address.isPassed
+                ) { (values) throws(WireError) in
                     try payload.writeQi(values[0], as: type, objects: connection.objectCoding)
                 }
                 return (payload, nil, flags, objects)
