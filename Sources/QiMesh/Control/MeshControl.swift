@@ -24,8 +24,8 @@ package import QiMessaging
     /// Which way calls to a device take, measured; opens a stream to it if there is none.
     /// - Parameter use: `direct`, `proxy` or `in-band` keeps the stream on that path from now on, `auto` on the best one; empty leaves it.
     func path(of device: String, use: String) async throws(QiError) -> Answer<DevicePathRow>
-    /// Keeps the stream to a device on one path for as long as the connection of the caller lasts, if that path can be had; opens a stream
-    /// if there is none. The round trip is the one that was measured last.
+    /// Keeps the stream to a device on one path for as long as the connection of the caller lasts, if that path can be had and no other
+    /// caller keeps it on another; opens a stream if there is none. The round trip is the one that was measured last.
     /// - Parameter kind: `direct`, `proxy` or `in-band`.
     func holdPath(to device: String, on kind: String) async throws(QiError) -> Answer<DevicePathRow>
     /// Which way calls to a device take now: opens and measures nothing.

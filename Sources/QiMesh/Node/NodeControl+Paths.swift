@@ -17,10 +17,7 @@ extension NodeControl {
             try gateways.requireOneMeaning(of: device, code: .invalid)
             let kind = try Self.kind(kind)
             let asker = try caller()
-            let hold = try await server.holdPath(to: device, on: kind, within: .seconds(25))
-            // The command that asked keeps it: the stream is free again when its connection ends.
-            if hold.status.path == kind { asker.whenConnectionEnds { hold.end() } } else { hold.end() }
-            return Self.row(hold.status)
+            return Self.row(try await server.holdPath(to: device, on: kind, for: asker, within: .seconds(25)))
         }
     }
 

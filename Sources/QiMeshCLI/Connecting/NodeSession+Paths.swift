@@ -15,7 +15,8 @@ extension NodeSession {
         do throws(CommandFailure) {
             status = try await control().ask(limit: patience.device, device: contact) { try await $0.holdPath(to: contact, on: kind) }
         } catch {
-            guard error.code == .unsupported else { throw await judged(error, contact: contact) }
+            // Off, or another command keeps the stream on another kind.
+            guard error.code == .unsupported || error.code == .limit else { throw await judged(error, contact: contact) }
             throw CommandFailure(.unmet, error.message, hint: "qimesh path \(word: contact)", device: contact)
         }
         guard status.path != kind else { return }
@@ -35,7 +36,8 @@ extension NodeSession {
         // The call may have used up its time, and its result is worth more than this.
         let session = NodeSession(session: session, url: url, patience: Patience(), console: console)
         do throws(CommandFailure) {
-            return PathTaken(try await session.control().ask(device: contact) { try await $0.currentPath(to: contact) }) ?? PathTaken(word: "xmpp")
+            let status = try await session.control().ask(device: contact) { try await $0.currentPath(to: contact) }
+            return PathTaken(status) ?? PathTaken(word: "xmpp")
         } catch {
             // The call is done, and its result counts; a node elsewhere does not tell.
             console.detail("the node does not say which way calls to \(contact) take: \(error.message)")
@@ -46,7 +48,8 @@ extension NodeSession {
 
 /// By which way a call went.
 struct PathTaken: Hashable {
-    /// For programs: `direct`, `proxy`, `in-band`; `xmpp` of a contact's where the node does not tell more; the scheme of a directory's URL.
+    /// For programs: `direct`, `proxy`, `in-band`; `xmpp` of a contact's where the node does not tell more; the scheme of a directory's
+    /// URL.
     let word: String
     /// For people: with the round trip, if it is known, and why the better ones were not taken.
     let text: String

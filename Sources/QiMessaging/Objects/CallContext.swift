@@ -32,17 +32,21 @@ public struct CallContext: Sendable {
     /// The same for calls that have the same context.
     var identity: AnyObject { content }
     var path: Path? { content.path }
+    /// Who keeps a path by this call; nil within this process.
+    var holder: PathHolds.Holder? { content.path?.holder }
 
     /// The connection that the call came on, and the object's address there.
     struct Path: Sendable {
         let executor: LoopExecutor
         let connection: NIOLoopBound<Connection>
+        let holder: PathHolds.Holder
         let address: ObjectAddress
     }
 
     init(on connection: Connection, at address: ObjectAddress, to object: LocalObject, caller: Caller) {
         let path = Path(
-            executor: object.bus.executor, connection: NIOLoopBound(connection, eventLoop: object.bus.eventLoop), address: address)
+            executor: object.bus.executor, connection: NIOLoopBound(connection, eventLoop: object.bus.eventLoop),
+            holder: PathHolds.Holder(bus: ObjectIdentifier(object.bus), connection: connection.id), address: address)
         content = Content(caller, HostedObject(object: object.object, serviceID: address.service), path)
     }
 

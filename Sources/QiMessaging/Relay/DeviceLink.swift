@@ -23,6 +23,10 @@ final class DeviceLink: ConnectionOwner {
     private let streamLimits: StreamStateMachine.Limits
     /// What keeps the stream in use on the best path; nil for a tunnel of one bytestream.
     private(set) var ladder: PathLadder?
+    /// To which kind of path streams there are kept, the present one and those to come.
+    private var holds = PathHolds()
+    /// Commands of which we hear when they end.
+    private var holders: Set<PathHolds.Holder> = []
     let services: RemoteServices
     private var uses: [String: Use] = [:]
     /// Services that are waited for, and under which names.
@@ -105,6 +109,49 @@ final class DeviceLink: ConnectionOwner {
         ladder?.encourage()
     }
 
+    // MARK: - Which path is taken
+
+    /// Streams there are kept to one kind of path; nil: they choose for themselves again.
+    func keep(to kind: PathKind?) {
+        holds.keep(to: kind)
+        followHolds()
+    }
+
+    /// Streams there are kept to one kind of path for a command, until its connection ends or ``endHold(of:)``.
+    ///
+    /// - Throws: `.limit` when another command keeps them on another kind, and when too many do at one time.
+    func hold(on kind: PathKind, for command: CallContext) throws(QiError) {
+        guard let holder = command.holder else {
+            throw QiError(.unsupported, "a path is kept for a command that has a connection of its own", hint: "qimesh path")
+        }
+        switch holds.begin(kind, for: holder) {
+        case .kept(let other):
+            throw QiError(.limit, "another command keeps the stream to \(device) on \(other): wait for it to end")
+        case .tooMany:
+            throw QiError(.limit, "\(PathHolds.most) commands keep the stream to \(device) on a path already: wait for one to end")
+        case nil: break
+        }
+        followHolds()
+        guard holders.insert(holder).inserted else { return }
+        let (executor, link) = (bus.executor, NIOLoopBound(self, eventLoop: bus.eventLoop))
+        command.whenConnectionEnds {
+            executor.submit {
+                link.value.holders.remove(holder)
+                link.value.endHold(of: holder)
+            }
+        }
+    }
+
+    /// That command keeps streams there on no path any more.
+    func endHold(of holder: PathHolds.Holder?) {
+        guard let holder else { return }
+        let before = holds.kind
+        holds.end(for: holder)
+        if holds.kind != before { followHolds() }
+    }
+
+    private func followHolds() { ladder?.keep(to: holds.kind) }
+
     // MARK: - Services
 
     /// Finds a service there and remembers who uses it under which name.
@@ -173,7 +220,8 @@ final class DeviceLink: ConnectionOwner {
     /// What the node reports of this link.
     var status: DeviceLinkStatus {
         DeviceLinkStatus(
-            device: device, isUp: connection != nil, hasPath: connection.map { $0.stream.map { $0.path != nil } ?? true } ?? false, callsInFlight: connection?.callsInFlight ?? 0, services: servicesInUse,
+            device: device, isUp: connection != nil, hasPath: connection.map { $0.stream.map { $0.path != nil } ?? true } ?? false,
+            callsInFlight: connection?.callsInFlight ?? 0, services: servicesInUse,
             upFor: connectedAt.map { Duration.nanoseconds((NIODeadline.now() - $0).nanoseconds) })
     }
 }
@@ -228,6 +276,7 @@ extension DeviceLink: RemoteDirectoryUser {
         }
         let ladder = PathLadder(bus: bus, stream: stream, to: device, source: source, patience: pathLoss)
         self.ladder = ladder
+        ladder.keep(to: holds.kind)
         try await ladder.open()
         return connection
     }

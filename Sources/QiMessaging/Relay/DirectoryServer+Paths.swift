@@ -28,21 +28,6 @@ public struct DevicePathStatus: Sendable {
     public let candidates: [Candidate]
 }
 
-/// A stream that is kept on one kind of path for a time.
-public struct PathHold: Sendable {
-    /// The path when the hold began: of another kind where the one that is wanted cannot be had.
-    public let status: DevicePathStatus
-    private let release: @Sendable () -> Void
-
-    init(status: DevicePathStatus, release: @escaping @Sendable () -> Void) {
-        self.status = status
-        self.release = release
-    }
-
-    /// The stream chooses its path again as before the hold.
-    public func end() { release() }
-}
-
 extension DirectoryServer {
     /// The path to a device, measured; a stream is opened if there is none.
     ///
@@ -63,23 +48,29 @@ extension DirectoryServer {
         }
     }
 
-    /// Keeps the stream to a device on one kind of path until the hold is ended, whatever ``path(to:only:within:)`` says of it; a stream is
-    /// opened if there is none.
+    /// Keeps the stream to a device on one kind of path for a command, whatever ``path(to:only:within:)`` says of it: until the connection
+    /// ends by which the command asks, or it asks for another kind. A stream is opened if there is none.
     ///
-    /// - Parameter patience: how long to wait for the path.
-    /// - Throws: `.unsupported` for a kind that is off, or that the device does not know; `.limit` when 64 commands do so already; else as
-    ///   ``path(to:only:within:)``. That the path cannot be had is no error: the status says so.
-    public func holdPath(to device: String, on kind: PathKind, within patience: Duration) async throws(QiError) -> PathHold {
+    /// - Parameters:
+    ///   - command: a call of the command's.
+    ///   - patience: how long to wait for the path.
+    /// - Returns: the path now. Of another kind when the one that is wanted cannot be had: then the stream is not kept on it.
+    /// - Throws: `.unsupported` for a kind that is off, or that the device does not know; `.limit` when another command keeps the stream on
+    ///   another kind, and when 64 commands do so already; else as ``path(to:only:within:)``.
+    public func holdPath(
+        to device: String, on kind: PathKind, for command: CallContext, within patience: Duration
+    ) async throws(QiError) -> DevicePathStatus {
         let directory = self.directory
-        return try await loop.run { (bus) async throws(QiError) in
+        return try await loop.run { (_) async throws(QiError) in
             let link = try directory.value.requireGateway().link(named: device)
             let end = NIODeadline.now() + TimeAmount(patience)
             _ = try await link.list(within: TimeAmount(patience))
-            guard let ladder = try link.ladder(with: kind) else { return PathHold(status: link.pathStatus()) {} }
-            let number = try ladder.hold(on: kind)
-            let held = NIOLoopBound(ladder, eventLoop: bus.eventLoop)
+            guard let ladder = try link.ladder(with: kind) else { return link.pathStatus() }
+            try link.hold(on: kind, for: command)
             await ladder.settled(on: kind, until: end)
-            return PathHold(status: link.pathStatus()) { [loop] in loop.submit { _ in held.value.endHold(number) } }
+            let status = link.pathStatus()
+            if status.path != kind { link.endHold(of: command.holder) }
+            return status
         }
     }
 
@@ -110,7 +101,7 @@ extension DirectoryServer {
     /// Lets the stream to a device choose its path by itself again.
     public func freePath(to device: String) async throws(QiError) {
         let directory = self.directory
-        try await loop.run { (_) async throws(QiError) in try directory.value.requireGateway().link(named: device).ladder?.keep(to: nil) }
+        try await loop.run { (_) async throws(QiError) in try directory.value.requireGateway().link(named: device).keep(to: nil) }
     }
 }
 
@@ -120,7 +111,7 @@ extension DeviceLink {
     /// - Throws: as ``ladder(with:)``.
     nonisolated(nonsending) func keep(to kind: PathKind, until end: NIODeadline) async throws(QiError) {
         guard let ladder = try ladder(with: kind) else { return }
-        ladder.keep(to: kind)
+        keep(to: kind)
         await ladder.settled(on: kind, until: end)
     }
 

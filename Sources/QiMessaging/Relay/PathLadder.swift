@@ -9,7 +9,6 @@ final class PathLadder {
     private let source: any StreamPathSource
     private let device: String
     private(set) var machine: PathLadderStateMachine
-    private var holds = PathHolds()
     private var first: ((Result<Void, QiError>) -> Void)?
     private var sleeper: UnsafeContinuation<Void, Never>?
     private var hasNews = false
@@ -54,38 +53,16 @@ final class PathLadder {
         wake()
     }
 
-    /// Keeps the stream on one kind of path; nil: it chooses for itself again.
+    /// Keeps the stream on one kind of path; nil, or a kind that is not there: it chooses for itself again.
     func keep(to kind: PathKind?) {
-        holds.keep(to: kind)
-        followHolds()
-    }
-
-    /// Keeps the stream on one kind of path until ``endHold(_:)``.
-    ///
-    /// - Throws: `.limit` when too many commands do so at one time.
-    func hold(on kind: PathKind) throws(QiError) -> UInt64 {
-        guard let number = holds.begin(kind) else {
-            throw QiError(.limit, "\(PathHolds.most) commands keep the stream to \(device) on a path already: wait for one to end")
-        }
-        followHolds()
-        return number
-    }
-
-    func endHold(_ number: UInt64) {
-        let before = holds.kind
-        holds.end(number)
-        if holds.kind != before { followHolds() }
-    }
-
-    private func followHolds() {
-        machine.keep(to: holds.kind)
+        machine.keep(to: kind.flatMap { kind in machine.rungs.contains { $0.kind == kind } ? kind : nil })
         wake()
     }
 
-    /// Returns when the stream is on that kind of path, or an attempt has failed, or at `end`.
+    /// Returns when the stream is on that kind of path, an attempt has failed, or it is not kept on that kind any more; or at `end`.
     nonisolated(nonsending) func settled(on kind: PathKind, until end: NIODeadline) async {
         let attempts = machine.attempts
-        while stream.path?.kind != kind, machine.attempts == attempts, !stream.isOver, NIODeadline.now() < end {
+        while machine.only == kind, stream.path?.kind != kind, machine.attempts == attempts, !stream.isOver, NIODeadline.now() < end {
             await bus.pause(.milliseconds(20))
         }
     }

@@ -4,49 +4,55 @@ import Testing
 struct PathHoldsTests {
     private let direct = PathKind("direct")
     private let proxy = PathKind("proxy")
+    private final class Loop {}
+    private let loop = Loop()
 
-    /// Two commands: one that wants direct, then one that wants proxy.
-    private func begin(_ holds: inout PathHolds) throws -> (UInt64, UInt64) {
-        let (first, second) = (holds.begin(direct), holds.begin(proxy))
-        return (try #require(first), try #require(second))
+    private func holder(_ connection: UInt64) -> PathHolds.Holder {
+        PathHolds.Holder(bus: ObjectIdentifier(loop), connection: connection)
     }
 
-    @Test func theLastCommandCountsAndTheOwnerCountsWhenAllHaveEnded() throws {
+    @Test func commandsCountBeforeTheOwnerUntilAllHaveEnded() {
         var holds = PathHolds()
         #expect(holds.kind == nil)
         holds.keep(to: .inBand)
-        let (first, second) = try begin(&holds)
-        #expect(holds.kind == proxy)
-        holds.end(first)
-        #expect(holds.kind == proxy)
-        holds.end(second)
+        let refusals = [holds.begin(direct, for: holder(1)), holds.begin(direct, for: holder(2))]
+        #expect(refusals == [nil, nil] && holds.kind == direct)
+        holds.end(for: holder(1))
+        holds.end(for: holder(1))
+        #expect(holds.kind == direct)
+        holds.end(for: holder(2))
         #expect(holds.kind == .inBand)
         holds.keep(to: nil)
         #expect(holds.kind == nil)
     }
 
-    @Test func aCommandThatEndsInTheMiddleChangesNothing() throws {
+    @Test func aCommandThatWantsAnotherKindThanAnotherOneIsRefused() {
         var holds = PathHolds()
-        let (first, second) = try begin(&holds)
-        holds.keep(to: .inBand)
-        holds.end(second)
-        #expect(holds.kind == direct)
-        holds.end(second)
-        #expect(holds.kind == direct)
-        holds.end(first)
-        #expect(holds.kind == .inBand)
+        let (first, second) = (holds.begin(.inBand, for: holder(1)), holds.begin(direct, for: holder(2)))
+        #expect(first == nil && second == .kept(.inBand) && holds.kind == .inBand)
+        holds.end(for: holder(1))
+        let again = holds.begin(direct, for: holder(2))
+        #expect(again == nil && holds.kind == direct)
+    }
+
+    @Test func aCommandThatChangesItsMindHasOneHold() {
+        var holds = PathHolds()
+        let refusals = [holds.begin(direct, for: holder(1)), holds.begin(proxy, for: holder(1))]
+        #expect(refusals == [nil, nil] && holds.kind == proxy)
+        holds.end(for: holder(1))
+        #expect(holds.kind == nil)
     }
 
     @Test func moreCommandsThanTheBoundAreRefused() {
         var holds = PathHolds()
-        var numbers: [UInt64] = []
-        for _ in 0..<PathHolds.most { if let number = holds.begin(direct) { numbers.append(number) } }
-        #expect(numbers.count == PathHolds.most)
-        let refused = holds.begin(proxy)
-        #expect(refused == nil)
-        #expect(holds.kind == direct)
-        holds.end(numbers[0])
-        let taken = holds.begin(proxy)
-        #expect(taken != nil)
+        for number in 0..<UInt64(PathHolds.most) {
+            let refusal = holds.begin(direct, for: holder(number))
+            #expect(refusal == nil)
+        }
+        let (refused, same) = (holds.begin(direct, for: holder(1000)), holds.begin(direct, for: holder(5)))
+        #expect(refused == .tooMany && same == nil)
+        holds.end(for: holder(0))
+        let taken = holds.begin(direct, for: holder(1000))
+        #expect(taken == nil)
     }
 }
