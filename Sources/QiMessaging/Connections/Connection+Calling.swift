@@ -55,6 +55,7 @@ extension Connection {
     func cancel(_ id: UInt32) {
         guard let address = calls.address(of: id) else { return }
         if stream?.withdraw(callOf: id, to: address.target) == true {
+            tellNoTerms(of: id)
             return calls.remove(id)?.completion.ended(.canceled) ?? ()
         }
         sendCancel(id, address)
@@ -63,7 +64,10 @@ extension Connection {
     /// Gives up a call: asks the peer to cancel it and ends it here and now.
     func abandon(_ id: UInt32, _ error: QiError) {
         guard let entry = calls.remove(id) else { return }
-        if stream?.withdraw(callOf: id, to: entry.address.target) == true { return entry.completion.ended(.failure(error)) }
+        if stream?.withdraw(callOf: id, to: entry.address.target) == true {
+            tellNoTerms(of: id)
+            return entry.completion.ended(.failure(error))
+        }
         sendCancel(id, entry.address)
         if let late = entry.late { lateReplies.expect(id, entry.address, late) }
         entry.completion.ended(.failure(error))

@@ -45,7 +45,9 @@ import Testing
         #expect(hasty.refusal(ofResult: 900) == nil && CallTerms(end: start).refusal(ofResult: 1 << 30) == nil)
     }
 
-    @Test(arguments: [CallTerms(), CallTerms(mostBytes: 5), CallTerms(mostBytes: 1 << 40, end: .uptimeNanoseconds(1_000_000_000_000) + .seconds(9))])
+    @Test(arguments: [
+        CallTerms(), CallTerms(mostBytes: 5), CallTerms(mostBytes: 1 << 40, end: .uptimeNanoseconds(1_000_000_000_000) + .seconds(9)),
+    ])
     func termsAreReadAsTheyWereWritten(_ terms: CallTerms) throws {
         let bytes = CallTermsTable.write(terms, of: 77, at: start)
         let (id, read) = try CallTermsTable.read(bytes, at: start)
@@ -72,8 +74,25 @@ import Testing
         let (first, again) = (table.take(9), table.take(9))
         #expect(first == CallTerms(mostBytes: 1) && again == nil && table.isEmpty)
         for id in 0...UInt32(CallTermsTable.most) { table.keep(CallTerms(mostBytes: 1), of: id) }
-        let (oldest, newest) = (table.take(0), table.take(UInt32(CallTermsTable.most)))
-        #expect(oldest == nil && newest != nil && table.isEmpty)
+        let (oldest, second, newest) = (table.take(0), table.take(1), table.take(UInt32(CallTermsTable.most)))
+        #expect(oldest == nil && second != nil && newest != nil)
+    }
+
+    @Test func theOrderOfTermsThatAreToldAgainAndAgainIsTheLast() {
+        var table = CallTermsTable()
+        for id in 0..<UInt32(CallTermsTable.most) { table.keep(CallTerms(mostBytes: 1), of: id) }
+        for _ in 0..<(4 * CallTermsTable.most) { table.keep(CallTerms(mostBytes: 2), of: 0) }
+        table.keep(CallTerms(mostBytes: 1), of: 5000)
+        let (again, oldest, newest) = (table.take(0), table.take(1), table.take(5000))
+        #expect(again == CallTerms(mostBytes: 2) && oldest == nil && newest != nil)
+    }
+
+    @Test func termsThatSayNothingTakeAwayWhatWasTold() {
+        var table = CallTermsTable()
+        table.keep(CallTerms(mostBytes: 1), of: 9)
+        table.keep(CallTerms(), of: 9)
+        let taken = table.take(9)
+        #expect(taken == nil && table.isEmpty)
     }
 
     private static var big: ObjectBuilder {
@@ -96,7 +115,8 @@ import Testing
                     }
                     #expect(error?.code == .limit)
                     // The word before it says that the text came as an Error message.
-                    #expect(error?.message.hasPrefix("limit: the result is 5.0 kB, and the caller accepts 1.0 kB") == true, "\(error?.message ?? "")")
+                    let message = error?.message ?? ""
+                    #expect(message.hasPrefix("limit: the result is 5.0 kB, and the caller accepts 1.0 kB"), "\(message)")
                     #expect(try await big.call("text", arguments: [.uint32(5000)]).asString?.utf8.count == 5000)
                 }
                 await local.close()
