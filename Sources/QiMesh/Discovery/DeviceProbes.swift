@@ -160,9 +160,12 @@ final class DeviceProbes: Sendable {
         machine.withLock { $0.answered(connection, in: roundTrip, at: time.now()) }
     }
 
-    /// A question was not answered that was asked elsewhere, so long ago. Returns whether that is news.
-    func unanswered(_ connection: JID, for wait: Duration) -> Bool {
-        machine.withLock { $0.unanswered(connection, since: time.now() - wait) }
+    /// A question was not answered that was asked elsewhere, so long ago. What came by other ways since then speaks for the device. Returns
+    /// whether a device is stale now that was not, or is no more.
+    func unanswered(_ connection: JID, for wait: Duration) async -> Bool {
+        let asked = time.now() - wait
+        let isNews = await hear()
+        return machine.withLock { $0.unanswered(connection, since: asked) } || isNews
     }
 
     // MARK: - Looking

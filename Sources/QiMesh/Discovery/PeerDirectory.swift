@@ -130,9 +130,10 @@ final class PeerDirectory: Sendable {
     }
 
     /// Notes whether a device answered when it was asked for a tunnel, within 20 s.
-    func asked(_ device: JID, answered: Bool) {
+    func asked(_ device: JID, answered: Bool) async {
         guard let connection = tunnelResource(of: device)?.jid else { return }
-        if answered ? probes.heard(connection) : probes.unanswered(connection, for: .seconds(20)) { observers.notify() }
+        let isNews = answered ? probes.heard(connection) : await probes.unanswered(connection, for: .seconds(20))
+        if isNews { observers.notify() }
     }
 
     /// Measures the round trip of a question to a device (XEP-0199).

@@ -45,9 +45,9 @@ final class TunnelAttempt: PathAttempt {
                 }
                 .flatMap { install(channel) }
             }
-            gateway.peers.asked(device, answered: true)
+            await gateway.peers.asked(device, answered: true)
         } catch {
-            if error.code == .timedOut { gateway.peers.asked(device, answered: false) }
+            if error.code == .timedOut { await gateway.peers.asked(device, answered: false) }
             throw XMPPGateway.pathError(error, name)
         }
     }

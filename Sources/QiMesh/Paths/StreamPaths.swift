@@ -57,9 +57,9 @@ final class StreamPaths: StreamPathSource {
                 }
                 .flatMap { install(channel) }
             }
-            if way == .inBand { gateway.peers.asked(device, answered: true) }
+            if way == .inBand { await gateway.peers.asked(device, answered: true) }
         } catch {
-            if way == .inBand, error.code == .timedOut { gateway.peers.asked(device, answered: false) }
+            if way == .inBand, error.code == .timedOut { await gateway.peers.asked(device, answered: false) }
             throw Self.error(error, name)
         }
     }
