@@ -83,7 +83,9 @@ def main():
         for kind, results in rounds.items():
             with tempfile.TemporaryDirectory(prefix="qimesh-paths-") as folder:
                 results.append(one(kind, options, pathlib.Path(folder)))
-    medians = {kind: {name: statistics.median(result[name] for result in results) for name in results[0]} for kind, results in rounds.items()}
+    medians = {
+        kind: {name: statistics.median(result[name] for result in results) for name in results[0]} for kind, results in rounds.items()
+    }
     for kind, figures in medians.items():
         show(kind, figures, (SHORT if options.short else WORKS)[kind][2])
     if options.json:

@@ -39,7 +39,8 @@ struct ParsingTests {
     @Test(
         "wrong usage",
         arguments: [
-            "call", "call A.b --path xmpp", "call A.b --max-size 4T", "call A.b --max-size 0", "watch", "watch A.b --count 0", "invite", "no-such-verb", "ls --timeout soon", "ls --color red", "set A.b",
+            "call", "call A.b --path xmpp", "call A.b --max-size 4T", "call A.b --max-size 0",
+            "watch", "watch A.b --count 0", "invite", "no-such-verb", "ls --timeout soon", "ls --color red", "set A.b",
         ])
     func refuses(_ line: String) {
         let error = #expect(throws: (any Error).self) { try parse(line, as: (any ParsableCommand).self) }

@@ -10,7 +10,8 @@ struct PathTakenTests {
     @Test func aPathIsToldWithItsRoundTripAndWhyNoBetterOneWasTaken() throws {
         let status = row(
             "in-band", rtt: 61, [
-                PathCandidateRow(path: "direct", reason: "connection refused", again: nil), PathCandidateRow(path: "proxy", reason: nil, again: nil),
+                PathCandidateRow(path: "direct", reason: "connection refused", again: nil),
+                PathCandidateRow(path: "proxy", reason: nil, again: nil),
             ])
         let taken = try #require(PathTaken(status))
         #expect(taken.word == "in-band")

@@ -3,7 +3,8 @@ import NIOCore
 import QiWire
 import Testing
 
-/// Events that come faster than a path takes them, from another device to subscribers of this node: what is left out, and what is told of it.
+/// Events that come faster than a path takes them, from another device to subscribers of this node: what is left out, and what is told of
+/// it.
 @Suite(.timeLimit(.minutes(2))) struct EventGapTests {
     private static let count = 200
     private static let bytes = 8_000
@@ -107,7 +108,9 @@ import Testing
                 // A client of libqi sees the events that came, as ever.
                 for await message in AsyncStream(unfolding: { await client.next() }) where message.kind == .event {
                     #expect(message.flags.isEmpty)
-                    guard case .tuple(let arguments) = try message.value("(ir)") else { throw QiError(.invalid, "an event without arguments") }
+                    guard case .tuple(let arguments) = try message.value("(ir)") else {
+                        throw QiError(.invalid, "an event without arguments")
+                    }
                     if arguments.first == .int32(1000) { break }
                 }
             }

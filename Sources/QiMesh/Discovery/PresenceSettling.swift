@@ -33,7 +33,7 @@ struct PresenceSettling: Sendable {
         gone.insert(connection)
     }
 
-    /// Whether a presence of that connection may be repeated. One of a connection that went since our login is its own: a device whose presence
-    /// flaps then is not asked anew at each turn whether it is alive.
+    /// Whether a presence of that connection may be repeated. One of a connection that went since our login is its own: a device whose
+    /// presence flaps then is not asked anew at each turn whether it is alive.
     func mayBeRepeated(_ connection: JID, at now: Instant) -> Bool { isSettling(at: now) && !gone.contains(connection) }
 }

@@ -12,8 +12,8 @@ struct Call: WaitingVerb {
             With --path, everything to the contact goes by that path until the command ends. With -v, standard error says by which path \
             the call went.
 
-            Over a path that is known to be slow, arguments or a result that would take longer than --timeout are refused at once, those up \
-            to paths.in-band-max only with --max-size.
+            Over a path that is known to be slow, arguments or a result that would take longer than --timeout are refused at once, those \
+            up to paths.in-band-max only with --max-size.
             """)
 
     @Argument(help: "[DEVICE/]Service.method")

@@ -5,9 +5,9 @@ public enum EventBuffering: Sendable, Hashable {
     case newest(Int)
     /// The oldest are kept for a busy reader, the newest dropped.
     case oldest(Int)
-    /// Only the last event counts: one that waits gives its place to a later one, here and on the way, so that a path to another device that
-    /// is slower than the signal carries what is true now. Where other subscribers of this node want all events, these travel, and only a
-    /// busy reader is spared.
+    /// Only the last event counts: one that waits gives its place to a later one, here and on the way, so that a path to another device
+    /// that is slower than the signal carries what is true now. Where other subscribers of this node want all events, these travel, and
+    /// only a busy reader is spared.
     case latest
 
     var capacity: Int {

@@ -16,13 +16,16 @@ final class ObjectPassage {
         self.name = name
     }
 
-    /// The payload for `destination`, which gets an address of its own for every object: those addresses. When it cannot get all, it gets none.
+    /// The payload for `destination`, which gets an address of its own for every object: those addresses. When it cannot get all, it gets
+    /// none.
     func rewrite(
         _ payload: ByteBuffer, as type: QiType, to destination: Connection, inService service: UInt32, isPassed: Bool
     ) throws -> (payload: ByteBuffer, given: [ObjectAddress]) {
         var given: [ObjectAddress] = []
         do {
-            let rewritten = try ReferenceRewriting.rewrite(payload, as: type, from: source.objectCoding, to: destination.objectCoding) { reference in
+            let rewritten = try ReferenceRewriting.rewrite(
+                payload, as: type, from: source.objectCoding, to: destination.objectCoding
+            ) { reference in
                 let object = object(reference)
                 let address = try destination.host(object, inService: service, isPassed: isPassed)
                 object.addHolder()

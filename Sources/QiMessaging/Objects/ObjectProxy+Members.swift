@@ -41,8 +41,8 @@ extension ObjectProxy {
 
     /// Subscribes to a signal or property. As ``events(of:buffer:)``.
     ///
-    /// - Parameter buffering: which events may be left out, for a reader that is busy, and with ``EventBuffering/latest`` also on a way that
-    ///   is slower than they come.
+    /// - Parameter buffering: which events may be left out, for a reader that is busy, and with ``EventBuffering/latest`` also on a way
+    ///   that is slower than they come.
     public func events(of signal: String, buffering: EventBuffering) async throws(QiError) -> SignalEvents {
         let found = try self.signal(named: signal)
         let queue = EventQueue<[QiValue]>(buffering)

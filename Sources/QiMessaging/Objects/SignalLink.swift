@@ -47,7 +47,8 @@ public final class SignalLink: Sendable {
     /// As above, with the payload of events that come over a connection.
     static func connect(
         _ proxy: ObjectProxy, _ uid: UInt32, isLatest: Bool,
-        received: @escaping @Sendable (ByteBuffer, MessageFlags, Connection?, _ missed: Int) -> Void, sink: @escaping @Sendable ([QiValue]) -> Void, ended: @escaping @Sendable (QiError) -> Void
+        received: @escaping @Sendable (ByteBuffer, MessageFlags, Connection?, _ missed: Int) -> Void,
+        sink: @escaping @Sendable ([QiValue]) -> Void, ended: @escaping @Sendable (QiError) -> Void
     ) async throws(QiError) -> SignalLink {
         switch proxy.handle.target {
         case .local(let object):

@@ -75,7 +75,9 @@ extension RemoteObject: ObjectReceiver {
     }
 
     /// The arguments for the owner's leg. Objects passed to us are re-hosted on it, except across a tunnel.
-    private func outgoing(_ call: IncomingCall, as type: QiType, _ upstream: Connection) throws -> (payload: ByteBuffer, given: [ObjectAddress]) {
+    private func outgoing(
+        _ call: IncomingCall, as type: QiType, _ upstream: Connection
+    ) throws -> (payload: ByteBuffer, given: [ObjectAddress]) {
         let coding = call.connection.objectCoding
         guard try ReferenceRewriting.holdsObject(call.payload, as: type, objects: coding) else { return (call.payload, []) }
         if upstream.origin.device != nil || call.connection.origin.device != nil {

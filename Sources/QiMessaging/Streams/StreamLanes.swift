@@ -6,8 +6,8 @@ import QiWire
 ///
 /// Control goes first. The other priorities share the path by their weights, so that none starves: each has a clock that runs by the bytes
 /// it sent over its weight, and the one that is behind goes next; one that had nothing to send does not catch up. Lanes of one priority
-/// take turns, a piece each, and the clients that they are of first (``StreamTurns``). What the peer has to keep of messages that have begun
-/// is bounded: others wait until one of them has ended, unless they fit into one piece.
+/// take turns, a piece each, and the clients that they are of first (``StreamTurns``). What the peer has to keep of messages that have
+/// begun is bounded: others wait until one of them has ended, unless they fit into one piece.
 ///
 /// An event whose subscription allows it takes the place of an earlier one of its signal that waits, and of which nothing has left: the
 /// earlier one is taken out, and the later one waits where it was raised, behind all that was raised before it, so that what is left keeps

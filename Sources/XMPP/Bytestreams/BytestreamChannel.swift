@@ -64,7 +64,8 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
     /// Makes a channel on its event loop and lets `initializer` add the handlers; completes with an active channel, or with
     /// what went wrong, in which case the channel is closed.
     static func start(
-        link: BytestreamLink, acknowledgementDelay: TimeAmount = .zero, initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
+        link: BytestreamLink, acknowledgementDelay: TimeAmount = .zero,
+        initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
         completion: @escaping @Sendable (Result<any Channel, XMPPError>) -> Void
     ) {
         link.eventLoop.execute {

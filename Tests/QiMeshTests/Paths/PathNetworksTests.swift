@@ -47,7 +47,8 @@ struct PathNetworksTests {
     }
 
     private static func wanted(
-        _ path: String?, over transport: BytestreamTransport.Kind = .socks5, order: [MeshConfiguration.Paths.Kind] = [.direct, .proxy, .inBand]
+        _ path: String?, over transport: BytestreamTransport.Kind = .socks5,
+        order: [MeshConfiguration.Paths.Kind] = [.direct, .proxy, .inBand]
     ) throws -> String {
         var application = Element("description", namespace: MeshNamespaces.stream)
         application["path"] = path

@@ -150,7 +150,8 @@ struct StreamMachineTests {
     // MARK: Events that are left out
 
     private func latest(_ id: UInt32, action: UInt32 = 100, service: UInt32 = 10, bytes: Int = 8) -> StreamMessage {
-        StreamSample.message(.event, id: id, service: service, action: action, bytes: bytes, fill: UInt8(truncatingIfNeeded: id), flags: .latest)
+        StreamSample.message(.event, id: id, service: service, action: action, bytes: bytes, fill: UInt8(truncatingIfNeeded: id),
+            flags: .latest)
     }
 
     private func events(_ sender: inout StreamSender, piece: Int = 1000) throws -> [String] {
@@ -178,7 +179,8 @@ struct StreamMachineTests {
         var sender = try sender()
         func told(_ id: UInt32, _ missed: Int) -> StreamMessage {
             var header = MessageHeader(
-                id: id, payloadLength: 12, kind: .event, flags: [.latest, .gap], address: ActionAddress(service: 10, object: 1, action: 100))
+                id: id, payloadLength: 12, kind: .event, flags: [.latest, .gap],
+                address: ActionAddress(service: 10, object: 1, action: 100))
             header.payloadLength = 12
             var (frame, payload) = (ByteBuffer(), EventGap.bytes(missed))
             payload.writeRepeatingByte(UInt8(id), count: 8)

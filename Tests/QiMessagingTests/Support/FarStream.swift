@@ -4,8 +4,8 @@ import NIOPosix
 import QiWire
 import Synchronization
 
-/// Another device, `pepper@test`, that is reached by a device stream. Its paths are loopback sockets, from which the near node stops to read
-/// when a test says so.
+/// Another device, `pepper@test`, that is reached by a device stream. Its paths are loopback sockets, from which the near node stops to
+/// read when a test says so.
 final class FarStream: DevicePaths {
     static let address = "pepper@test"
 

@@ -129,7 +129,8 @@ final class InBandBytestreams: XMPPExtension, @unchecked Sendable {
         stream.driver = IBBDriver(blockSize: transport.blockSize, link: link, limits: limits)
         logger.debug("bytestream open", metadata: metadata(of: stream))
         BytestreamChannel.start(
-            link: link, acknowledgementDelay: TimeAmount(limits.acknowledgementDelay), initializer: { plan.initializer($0, BytestreamReport(kind: .inBand)) }, completion: plan.completion)
+            link: link, acknowledgementDelay: TimeAmount(limits.acknowledgementDelay),
+            initializer: { plan.initializer($0, BytestreamReport(kind: .inBand)) }, completion: plan.completion)
     }
 
     /// What log lines about a stream carry.

@@ -49,7 +49,11 @@ static int openUnix(const char *path, int listening) {
 // PORT on loopback, or IPv4:PORT.
 static int openTCP(const char *text, int listening) {
     const char *colon = strchr(text, ':');
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon ? colon + 1 : text)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in name = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)atoi(colon ? colon + 1 : text)),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     if (colon) {
         char host[INET_ADDRSTRLEN] = "";
         if ((size_t)(colon - text) >= sizeof host) die(text);

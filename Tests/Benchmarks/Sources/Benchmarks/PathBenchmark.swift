@@ -50,7 +50,11 @@ enum PathBenchmark {
             client.setSOCKS5Options(options(place.kind))
             client.setBytestreamHandler(
                 applicationNamespace: echoNamespace, on: MultiThreadedEventLoopGroup.singleton.next()
-            ) { _ in .accept { channel in channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(EchoHandler()) } } }
+            ) { _ in
+                .accept { channel in
+                    channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(EchoHandler()) }
+                }
+            }
             group.addTask { try await client.run() }
             defer { group.cancelAll() }
             _ = try await place.node.server()
@@ -104,7 +108,9 @@ enum PathBenchmark {
         if let options = options(kind) { transport = .socks5(options) }
         bouncing.channel = try await client.openBytestream(
             to: target, application: echo, over: transport, on: MultiThreadedEventLoopGroup.singleton.next()
-        ) { channel in channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bouncing.handler()) } }.channel
+        ) { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bouncing.handler()) }
+        }.channel
         return bouncing
     }
 
