@@ -91,6 +91,64 @@ import Testing
         }
     }
 
+    @Test func aClientThatJoinsASignalGetsNoEventBeforeItsSubscriptionIsConfirmed() async throws {
+        try await Self.with { far, session, endpoint, emit in
+            let latest = try await session.service("pepper/Sonar").events(of: "measured", buffering: .latest)
+            try await withClient(endpoint) { client in
+                let sonar = ObjectAddress.main(ofService: try await client.lookUp("pepper/Sonar"))
+                try await far.setReading(false)
+                try emit(0..<20)
+                try await far.settle()
+                let register = try Message.call(
+                    ActionAddress(sonar, action: WellKnownActions.registerEvent), id: 50, [.uint32(0), .uint32(100), .uint64(7)], "(IIL)")
+                try await client.send(register)
+                try await client.expectAlive()
+                try await far.setReading(true)
+                while let message = await client.next() {
+                    try #require(message.kind != .event, "an event came before the answer")
+                    if message.id == 50, message.kind.isAnswer { break }
+                }
+                try emit(20..<21)
+                let event = try #require(await client.next())
+                guard case .tuple(let arguments) = try event.value("(ir)") else { throw QiError(.invalid, "an event without arguments") }
+                #expect(arguments.first == .int32(20))
+            }
+            latest.stop()
+        }
+    }
+
+    @Test func eventsWithObjectsAreNotLeftOut() async throws {
+        try await FarStream.with { _, endpoint, far in
+            var builder = ObjectBuilder()
+            builder.advertiseSignal("made", "(o)")
+            builder.advertiseMethod("make", "(i)") { arguments, context in
+                for _ in 0..<(arguments[0].asInt ?? 0) {
+                    try context.object.emit("made", [.object(try await context.host(ObjectBuilder()).reference)])
+                }
+                return .void
+            }
+            _ = try await far.server.register(builder, as: "Maker")
+            var capabilities = Capabilities.ours
+            capabilities[Capabilities.Name.eventGaps] = QiDynamic(.bool(true))
+            let client = try await RawClient(endpoint)
+            try await client.authenticate(capabilities)
+            let maker = ObjectAddress.main(ofService: try await client.lookUp("pepper/Maker"))
+            let answer = try await client.call(
+                ActionAddress(maker, action: WellKnownActions.registerEvent), id: 1, [.uint32(0), .uint32(100), .uint64(1)], "(IIL)",
+                flags: .latest)
+            #expect(answer.kind == .reply, "\(answer.errorText)")
+            try await client.send(try .call(ActionAddress(maker, action: 101), id: 2, [.int32(30)], "(i)"))
+            var came = 0
+            while came < 30, let message = await client.next() {
+                guard message.kind == .event else { continue }
+                #expect(message.flags.isEmpty, "\(message.flags)")
+                came += 1
+            }
+            #expect(came == 30)
+            try await client.close()
+        }
+    }
+
     @Test func beyondTheBoundEventsAreLeftOutForAllAndTheirNumberIsTold() async throws {
         try await Self.with { far, session, endpoint, emit in
             let events = try await session.service("pepper/Sonar").events(of: "measured", buffering: .newest(2000))
@@ -115,6 +173,47 @@ import Testing
                 }
             }
         }
+    }
+}
+
+/// A signal that several clients ask for at a time: one link, and a call for each of them.
+struct SignalRegistrationTests {
+    private func registration(isLatest: Bool = false) -> SignalRegistration<String> {
+        var registration = SignalRegistration(5, isLatest: isLatest, before: nil, call: 0, ["one"])
+        registration.add(call: 1, "two")
+        return registration
+    }
+
+    private func text(_ outcome: SignalRegistration<String>.Outcome?) -> String {
+        switch outcome {
+        case .confirmed(let waiting): "confirmed \(waiting)"
+        case .failed(let waiting): "failed \(waiting)"
+        case .failedAlone(let waiting): "failed alone \(waiting)"
+        case .again(let waiting): "again \(waiting)"
+        case .pending: "pending"
+        case nil: "none"
+        }
+    }
+
+    @Test func theFirstCallThatIsConfirmedConfirmsAll() {
+        var registration = registration()
+        #expect(text(registration.answered(1, isConfirmed: true, isLost: false)) == #"confirmed ["one", "two"]"#)
+    }
+
+    @Test func aCallThatFailsFailsItsOwnClientAlone() {
+        var registration = registration()
+        #expect(text(registration.answered(0, isConfirmed: false, isLost: true)) == #"failed alone ["one"]"#)
+        #expect(text(registration.answered(0, isConfirmed: false, isLost: true)) == "none")
+        #expect(text(registration.answered(1, isConfirmed: false, isLost: false)) == #"failed ["two"]"#)
+        #expect(registration.mayBeThere)
+    }
+
+    @Test func aCallOfAnotherDoesNotConfirmThatOnlyTheLastEventCounts() {
+        var registration = registration(isLatest: true)
+        #expect(text(registration.answered(1, isConfirmed: true, isLost: false)) == "pending")
+        var other = registration
+        #expect(text(registration.answered(0, isConfirmed: true, isLost: false)) == #"confirmed ["one", "two"]"#)
+        #expect(text(other.answered(0, isConfirmed: false, isLost: true)) == #"again ["one", "two"]"#)
     }
 }
 

@@ -53,6 +53,7 @@ extension Connection {
 
     /// Asks the peer to cancel a call, which still gets its own answer. Nothing is sent to a peer that does not know how.
     func cancel(_ id: UInt32) {
+        handOverCalls()
         guard let address = calls.address(of: id) else { return }
         if stream?.withdraw(callOf: id, to: address.target) == true {
             tellNoTerms(of: id)
@@ -61,8 +62,14 @@ extension Connection {
         sendCancel(id, address)
     }
 
+    /// What was sent in this burst goes to the stream, where it can be withdrawn: a cancellation would overtake it.
+    private func handOverCalls() {
+        if stream != nil { flush() }
+    }
+
     /// Gives up a call: asks the peer to cancel it and ends it here and now.
     func abandon(_ id: UInt32, _ error: QiError) {
+        handOverCalls()
         guard let entry = calls.remove(id) else { return }
         if stream?.withdraw(callOf: id, to: entry.address.target) == true {
             tellNoTerms(of: id)

@@ -11,7 +11,8 @@ extension Connection {
         tail: ByteBuffer? = nil, from client: UInt64 = 0
     ) {
         guard !isClosed, !hasInputEnded else { return }
-        stream?.clients.note(client, of: id)
+        // A peer of before keeps all calls to an object in one order.
+        if shared.eventGaps { stream?.clients.note(client, of: id) }
         let length = payload.readableBytes + (tail?.readableBytes ?? 0)
         if length >= limits.sharedMemoryThreshold, let place = sharedMemory?.place(payload, tail: tail, on: self) {
             append(MessageHeader(id: id, payloadLength: 0, kind: kind, flags: flags.union(.sharedMemory), address: address), place)
@@ -89,6 +90,17 @@ extension Connection {
 
     /// Whether one more payload for this peer may be queued on behalf of somebody else. Any size may when nothing waits.
     var mayQueueForwarded: Bool { !isClosed && backlog <= limits.maximumEventBacklog }
+
+    /// Whether one more payload may be queued for a client of ours. On a stream, whose clients take turns, the others may have filled what
+    /// there is: a short one may still come, in double the bytes, of a client that has nothing waiting.
+    func mayForward(_ bytes: Int, from client: UInt64) -> Bool {
+        if mayQueueForwarded { return true }
+        guard !isClosed, shared.eventGaps, let stream, bytes <= StreamLanes.bulk, backlog <= 2 * limits.maximumEventBacklog else {
+            return false
+        }
+        flush()
+        return !isClosed && !stream.machine.sender.holds(messagesOf: client)
+    }
 
     /// A Post has no answer that could bound how many run at a time: this does.
     func beginPost(_ bytes: Int) -> Bool {

@@ -254,11 +254,10 @@ final class Connection {
             lastEventSink = (target, known)
             sink = known
         }
-        guard !message.flags.isDisjoint(with: [.gap, .latest]), shared.eventGaps else {
-            return sink.receivedEvent(message, missed: 0)
-        }
+        guard !message.flags.isDisjoint(with: [.gap, .latest]) else { return sink.receivedEvent(message, missed: 0) }
         var payload = message.payload
-        let missed = message.flags.contains(.gap) ? EventGap.take(from: &payload) : 0
+        // Of a peer that does not know them they mean nothing.
+        let missed = shared.eventGaps && message.flags.contains(.gap) ? EventGap.take(from: &payload) : 0
         guard let missed else { return logger.debug("event dropped: the number of those left out is cut short") }
         let flags = message.flags.subtracting([.gap, .latest])
         sink.receivedEvent(

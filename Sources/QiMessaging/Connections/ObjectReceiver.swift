@@ -13,6 +13,8 @@ protocol ObjectReceiver: AnyObject {
     /// What the object can do, by which a policy judges calls to it. nil while that is not known: such a receiver does nothing with a call
     /// but hand it on, later, by `Connection.hand(_:to:)`, or refuse it.
     var memberTable: MemberTable? { get }
+    /// Whether a peer of ours has that subscription, which it may say again (``SubscriptionTable/renew(link:address:on:of:isLatest:)``).
+    func isSubscribed(_ link: UInt64, to signal: UInt32, at address: ObjectAddress, on connection: Connection) -> Bool
     /// Ends the subscriptions made on `connection` under `address`, except to signals whose names may stay.
     func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool)
 }
@@ -21,6 +23,7 @@ extension ObjectReceiver {
     func serveAtOnce(_ message: Message, on connection: Connection) -> Bool { false }
     func released(_ address: ObjectAddress, on connection: Connection) {}
     var memberTable: MemberTable? { nil }
+    func isSubscribed(_ link: UInt64, to signal: UInt32, at address: ObjectAddress, on connection: Connection) -> Bool { false }
     func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool) {}
 }
 

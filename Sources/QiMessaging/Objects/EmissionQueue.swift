@@ -49,7 +49,13 @@ final class EmissionQueue: Sendable {
         self.target = NIOLoopBoundBox(WeakTarget(target: target), eventLoop: executor.eventLoop)
     }
 
-    func setSubscribed(_ signals: Set<UInt32>) { state.withLock { $0.subscribed = signals } }
+    /// What was left out of a signal that has no subscriber any more is not told to its next one.
+    func setSubscribed(_ signals: Set<UInt32>) {
+        state.withLock { state in
+            state.subscribed = signals
+            if !state.leftOut.isEmpty { state.leftOut = state.leftOut.filter { signals.contains($0.key) } }
+        }
+    }
 
     func isSubscribed(_ signal: UInt32) -> Bool { state.withLock { $0.subscribed.contains(signal) } }
 

@@ -78,6 +78,10 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
 
     var memberTable: MemberTable? { members }
 
+    func isSubscribed(_ link: UInt64, to signal: UInt32, at address: ObjectAddress, on connection: Connection) -> Bool {
+        subscriptions.known(link: link, address: address, on: connection, of: signal) != nil
+    }
+
     func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool) {
         subscriptions.removeAll(on: connection, address: address) { members.signal($0).map { mayStay($0.meta.name) } ?? false }
         subscriptionsChanged()
@@ -196,7 +200,7 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
             throw QiError(.notFound, "No such signal")
         }
         let (link, isLatest) = (arguments[2].asLink, call.header.flags.contains(.latest))
-        if subscriptions.renew(link: link, address: call.address.target, on: call.connection, of: signalID, isLatest: isLatest) {
+        if subscriptions.renew(link: link, address: call.address.target, on: call.connection, of: signalID, isLatest: isLatest) != nil {
             return .uint64(link)
         }
         try call.connection.checkSubscriptions()

@@ -11,8 +11,7 @@ import QiWire
 final class RemoteObject: EventSink {
     /// How far the subscription of one signal towards the owner is. `isLatest`: the owner was told that only the last event counts.
     private enum Link {
-        /// `isAgain`: it is subscribed, and tells the owner the other thing now.
-        case subscribing(UInt64, isLatest: Bool, isAgain: Bool, waiting: [(QiError?) -> Void])
+        case subscribing(SignalRegistration<(QiError?) -> Void>)
         case subscribed(UInt64, isLatest: Bool)
     }
 
@@ -34,6 +33,7 @@ final class RemoteObject: EventSink {
     var waitsInGap = false
     var attachWaiters = AttachWaiters()
     private var links: [UInt32: Link] = [:]
+    private var nextRegistrationCall: UInt64 = 0
     /// Links of signals that the owner has not confirmed to be unregistered.
     private var leaving: [(signal: UInt32, link: UInt64, connection: Connection)] = []
     /// Of an object that came as a value: under how many addresses others hold it.
@@ -89,7 +89,7 @@ final class RemoteObject: EventSink {
         }
         connection = nil
         lostError = error
-        for case .subscribing(_, _, _, let waiting) in pending.values { for handler in waiting { handler(error) } }
+        for case .subscribing(let registration) in pending.values { for handler in registration.waiting { handler(error) } }
     }
 
     /// The object is gone for good: calls fail with `error`, and nobody waits for its events any more.
@@ -106,7 +106,13 @@ final class RemoteObject: EventSink {
         guard !isMain, let connection else { return }
         var payload = ByteBuffer()
         payload.writeQiUInt32(address.service)
-        connection.post(ActionAddress(address, action: WellKnownActions.terminate), payload)
+        let action = ActionAddress(address, action: WellKnownActions.terminate)
+        if connection.stream == nil {
+            connection.post(action, payload)
+        } else {
+            // Calls and posts of all clients come before it.
+            connection.whenSent { connection.post(action, payload) }
+        }
         // The owner forgets the subscriptions with the object.
         links = [:]
         end(QiError(.notFound, "\(name) was released"))
@@ -223,24 +229,26 @@ final class RemoteObject: EventSink {
         case .subscribed(let link, let isLatest):
             // What the others allow is taken back before this one is confirmed.
             guard isLatest, !mayTakeLatest(signal, on: connection) else { return confirmed(nil) }
-            register(signal, link, isAgain: true, on: connection, from: client, [confirmed])
-        case .subscribing(let link, let isLatest, let isAgain, let waiting):
-            links[signal] = .subscribing(link, isLatest: isLatest, isAgain: isAgain, waiting: waiting + [confirmed])
-            // Said again in the order of this client's calls; the owner knows the link.
-            guard connection.stream != nil, connection.shared.eventGaps else { return }
-            tell(signal, link, on: connection, from: client) { [self] answer in
-                // It may have come behind the end of the subscription.
-                guard answer.failure(of: name) == nil, !isCurrent(link, of: signal, on: connection) else { return }
-                unsubscribe(signal, link, on: connection)
+            register(signal, link, before: true, on: connection, from: client, [confirmed])
+        case .subscribing(var registration):
+            guard connection.stream != nil, connection.shared.eventGaps else {
+                registration.join(confirmed)
+                return links[signal] = .subscribing(registration)
             }
-        case nil: register(signal, connection.newLink(), isAgain: false, on: connection, from: client, [confirmed])
+            // Said again in the order of this client's calls; the owner knows the link.
+            let call = newRegistrationCall()
+            registration.add(call: call, confirmed)
+            links[signal] = .subscribing(registration)
+            tell(signal, registration.link, isLatest: false, on: connection, from: client, call)
+        case nil: register(signal, connection.newLink(), before: nil, on: connection, from: client, [confirmed])
         }
     }
 
     private func isCurrent(_ link: UInt64, of signal: UInt32, on connection: Connection) -> Bool {
         guard self.connection === connection else { return false }
         return switch links[signal] {
-        case .subscribing(link, _, _, _), .subscribed(link, _): true
+        case .subscribing(let registration): registration.link == link
+        case .subscribed(link, _): true
         default: false
         }
     }
@@ -250,17 +258,21 @@ final class RemoteObject: EventSink {
         connection.shared.eventGaps && subscriptions.isLatest(signal)
     }
 
-    private func register(
-        _ signal: UInt32, _ link: UInt64, isAgain: Bool, on connection: Connection, from client: UInt64 = 0,
-        _ waiting: [(QiError?) -> Void]
-    ) {
-        links[signal] = .subscribing(link, isLatest: mayTakeLatest(signal, on: connection), isAgain: isAgain, waiting: waiting)
-        tell(signal, link, on: connection, from: client) { [self] answer in subscriptionAnswered(signal, link, on: connection, answer) }
+    private func newRegistrationCall() -> UInt64 {
+        defer { nextRegistrationCall += 1 }
+        return nextRegistrationCall
     }
 
-    private func tell(
-        _ signal: UInt32, _ link: UInt64, on connection: Connection, from client: UInt64, _ completion: @escaping CallCompletion
+    /// - Parameter before: what the owner was told of the link before; nil: nothing.
+    private func register(
+        _ signal: UInt32, _ link: UInt64, before: Bool?, on connection: Connection, from client: UInt64 = 0, _ waiting: [(QiError?) -> Void]
     ) {
+        let (isLatest, call) = (mayTakeLatest(signal, on: connection), newRegistrationCall())
+        links[signal] = .subscribing(SignalRegistration(link, isLatest: isLatest, before: before, call: call, waiting))
+        tell(signal, link, isLatest: isLatest, on: connection, from: client, call)
+    }
+
+    private func tell(_ signal: UInt32, _ link: UInt64, isLatest: Bool, on connection: Connection, from client: UInt64, _ call: UInt64) {
         if connection.stream != nil {
             // Those of before are on their way in the order of other clients, and each event would come by both.
             for old in leaving where old.signal == signal && old.connection === connection {
@@ -269,30 +281,67 @@ final class RemoteObject: EventSink {
         }
         connection.call(
             ActionAddress(address, action: WellKnownActions.registerEvent), Self.linkPayload(address, signal, link),
-            flags: mayTakeLatest(signal, on: connection) ? .latest : [], end: CallEnd(.now() + .seconds(10)), from: client,
-            waiter: .closure(completion))
+            flags: isLatest ? .latest : [], end: CallEnd(.now() + .seconds(10)), from: client,
+            waiter: .closure { [self] answer in subscriptionAnswered(signal, link, isLatest: isLatest, on: connection, call, answer) })
     }
 
-    private func subscriptionAnswered(_ signal: UInt32, _ link: UInt64, on connection: Connection, _ answer: CallAnswer) {
+    private func subscriptionAnswered(
+        _ signal: UInt32, _ link: UInt64, isLatest: Bool, on connection: Connection, _ call: UInt64, _ answer: CallAnswer
+    ) {
         let failure = answer.failure(of: name)
-        guard self.connection === connection, case .subscribing(link, let isLatest, let isAgain, let waiting) = links[signal] else {
-            // Nobody wants it any more, and it is there.
-            if failure == nil { unsubscribe(signal, link, on: connection) }
+        // The owner may have heard it all the same.
+        let isLost = failure?.code == .timedOut
+        guard isCurrent(link, of: signal, on: connection) else {
+            // No listener is left, and it is there.
+            if failure == nil || isLost { unsubscribe(signal, link, on: connection) }
             return
         }
         if let failure {
-            // The owner may have heard it all the same.
-            links[signal] = isAgain ? .subscribed(link, isLatest: true) : nil
-            if failure.code == .timedOut, !isAgain { unsubscribe(signal, link, on: connection) }
             bus.logger.debug("registerEvent failed", metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(failure.message)"])
-        } else if isLatest, !subscriptions.isEmpty(signal), !mayTakeLatest(signal, on: connection) {
-            // One came meanwhile that wants all events.
-            return register(signal, link, isAgain: true, on: connection, waiting)
-        } else {
-            links[signal] = .subscribed(link, isLatest: isLatest)
         }
-        for handler in waiting { handler(failure) }
-        if failure == nil || isAgain { unsubscribeIfUnused(signal) }
+        guard case .subscribing(var registration) = links[signal],
+            let outcome = registration.answered(call, isConfirmed: failure == nil, isLost: isLost)
+        else {
+            if failure == nil || isLost, !isLatest { tellLatestAgain(signal, on: connection) }
+            return
+        }
+        links[signal] = .subscribing(registration)
+        switch outcome {
+        case .pending: break
+        case .failedAlone(let waiting): for handler in waiting { handler(failure) }
+        case .again(let waiting): register(signal, link, before: true, on: connection, waiting)
+        case .confirmed(let waiting):
+            if registration.isLatest, !subscriptions.isEmpty(signal), !mayTakeLatest(signal, on: connection) {
+                // One came meanwhile that wants all events.
+                return register(signal, link, before: true, on: connection, waiting)
+            }
+            links[signal] = .subscribed(link, isLatest: registration.isLatest)
+            for handler in waiting { handler(nil) }
+            unsubscribeIfUnused(signal)
+            if !isLatest { tellLatestAgain(signal, on: connection) }
+        case .failed(let waiting):
+            if let before = registration.before {
+                links[signal] = .subscribed(link, isLatest: before || registration.isLatest && registration.mayBeThere)
+            } else {
+                links[signal] = nil
+                if registration.mayBeThere { unsubscribe(signal, link, on: connection) }
+            }
+            for handler in waiting { handler(failure) }
+            // What was refused is not asked for again at once.
+            if subscriptions.isEmpty(signal) { unsubscribeIfUnused(signal) }
+        }
+    }
+
+    /// The owner heard that all events count after it had been told, or before, that only the last one does: it is told that again.
+    private func tellLatestAgain(_ signal: UInt32, on connection: Connection) {
+        guard self.connection === connection, mayTakeLatest(signal, on: connection) else { return }
+        switch links[signal] {
+        case .subscribed(let link, isLatest: true): register(signal, link, before: true, on: connection, [])
+        case .subscribing(var registration) where registration.isLatest:
+            registration.join { [self] failure in if failure == nil { tellLatestAgain(signal, on: connection) } }
+            links[signal] = .subscribing(registration)
+        default: break
+        }
     }
 
     /// Listeners of a signal are gone: behind the last one the owner need not send any more, and for those that are left the last event may
@@ -300,7 +349,7 @@ final class RemoteObject: EventSink {
     func unsubscribeIfUnused(_ signal: UInt32) {
         guard let connection, case .subscribed(let link, let isLatest) = links[signal] else { return }
         guard subscriptions.isEmpty(signal) else {
-            if !isLatest, mayTakeLatest(signal, on: connection) { register(signal, link, isAgain: true, on: connection, []) }
+            if !isLatest, mayTakeLatest(signal, on: connection) { register(signal, link, before: false, on: connection, []) }
             return
         }
         links[signal] = nil
@@ -317,12 +366,13 @@ final class RemoteObject: EventSink {
         }
     }
 
+    /// A stream's end is the only bound of the time that it takes there: it must not be forgotten while there is no path.
     private func unregister(
         _ signal: UInt32, _ link: UInt64, on connection: Connection, from client: UInt64, _ completion: @escaping CallCompletion
     ) {
         connection.call(
             ActionAddress(address, action: WellKnownActions.unregisterEvent), Self.linkPayload(address, signal, link), flags: [],
-            end: CallEnd(.now() + .seconds(10)), from: client, waiter: .closure(completion))
+            end: connection.stream == nil ? .at(.now() + .seconds(10)) : .never, from: client, waiter: .closure(completion))
     }
 
     /// The owner sends events of a signal to us already.

@@ -15,6 +15,8 @@ final class SubscriptionTable {
         let ticket: SubscriptionTicket?
         /// Whether only the last event counts for it.
         fileprivate(set) var isLatest: Bool
+        /// Whether its peer has the answer to its subscription, or is about to; no event comes before.
+        var isConfirmed: Bool
         /// Whether no other subscription of its connection gets the same events: they could not be told apart.
         fileprivate var isAlone = true
         /// Events that were left out since the last one that was sent.
@@ -22,7 +24,8 @@ final class SubscriptionTable {
         private let meter: ArgumentMeter?
 
         init(
-            connection: Connection, address: ObjectAddress, link: UInt64, wanted: Signature?, ticket: SubscriptionTicket?, isLatest: Bool
+            connection: Connection, address: ObjectAddress, link: UInt64, wanted: Signature?, ticket: SubscriptionTicket?, isLatest: Bool,
+            isConfirmed: Bool = true
         ) {
             self.connection = connection
             self.address = address
@@ -30,6 +33,7 @@ final class SubscriptionTable {
             self.wanted = wanted
             self.ticket = ticket
             self.isLatest = isLatest && connection.shared.eventGaps
+            self.isConfirmed = isConfirmed
             meter = connection.argumentBytes.meter
             meter?.subscribed()
             connection.subscriptions += 1
@@ -47,8 +51,10 @@ final class SubscriptionTable {
         func leftOut(_ count: Int) { missed = EventGap.sum(missed, count) }
 
         /// Whether one more event may go out, by the bounds of its connection and by its own.
-        func mayQueue(_ bytes: Int, of signal: UInt32) -> Bool {
-            let place = isReplacing ? ActionAddress(address, action: signal) : nil
+        ///
+        /// - Parameter holdsObjects: whether it holds objects that are hosted for this peer: it is never left out once it is queued.
+        func mayQueue(_ bytes: Int, of signal: UInt32, holdsObjects: Bool) -> Bool {
+            let place = isReplacing && !holdsObjects ? ActionAddress(address, action: signal) : nil
             guard connection.mayQueueEvent(bytes, inPlaceOfOneAt: place) else { return false }
             guard let ticket else { return true }
             if let queue = ticket.queue, connection.backlog > 0, connection.backlog + bytes > queue {
@@ -60,9 +66,9 @@ final class SubscriptionTable {
             return false
         }
 
-        func send(_ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags) {
+        func send(_ signal: UInt32, _ payload: ByteBuffer, flags: MessageFlags, holdsObjects: Bool = false) {
             let action = ActionAddress(service: address.service, object: address.object, action: signal)
-            let flags = isReplacing ? flags.union(.latest) : flags
+            let flags = isReplacing && !holdsObjects ? flags.union(.latest) : flags
             // What cannot be told to this peer, or not with this event, is as before.
             guard missed > 0, connection.shared.eventGaps, payload.readableBytes + EventGap.length <= connection.limits.maximumPayload
             else { return connection.send(.event, id: connection.newEventID(), address: action, flags: flags, payload: payload) }
@@ -134,13 +140,17 @@ final class SubscriptionTable {
         row.remote.append(subscriber)
     }
 
-    /// A peer of ours registers a link again, to allow that events are left out, or not any more. False when there is no such link.
-    func renew(link: UInt64, address: ObjectAddress, on connection: Connection, of signal: UInt32, isLatest: Bool) -> Bool {
-        guard connection.shared.eventGaps,
-            let known = row(signal)?.remote.first(where: { $0.link == link && $0.connection === connection && $0.address == address })
-        else { return false }
-        known.isLatest = isLatest
-        return true
+    /// A peer of ours registers a link again, to allow that events are left out, or not any more. Nil when there is no such link.
+    func renew(link: UInt64, address: ObjectAddress, on connection: Connection, of signal: UInt32, isLatest: Bool) -> Subscriber? {
+        let known = known(link: link, address: address, on: connection, of: signal)
+        known?.isLatest = isLatest
+        return known
+    }
+
+    /// The subscription that a peer of ours would renew.
+    func known(link: UInt64, address: ObjectAddress, on connection: Connection, of signal: UInt32) -> Subscriber? {
+        guard connection.shared.eventGaps else { return nil }
+        return row(signal)?.remote.first { $0.link == link && $0.connection === connection && $0.address == address }
     }
 
     /// Whether only the last event counts for each who listens to a signal.
@@ -166,6 +176,8 @@ final class SubscriptionTable {
             guard let index = row.remote.lastIndex(where: { $0.link == link && $0.connection === connection && $0.address == address })
             else { continue }
             row.remote.remove(at: index)
+            let others = row.remote.filter { $0.connection === connection && $0.address == address }
+            if others.count == 1 { others[0].isAlone = true }
             forgetIfEmpty(row)
             return row.signal
         }
@@ -196,7 +208,8 @@ final class SubscriptionTable {
         }
     }
 
-    /// Sends one emission to everybody whom it is not hidden from, or to `recipients` only.
+    /// Sends one emission to everybody whom it is not hidden from, or to `recipients` only. Subscribers whose subscription is not confirmed
+    /// are passed over, and miss nothing.
     ///
     /// - Parameters:
     ///   - payload: the signal's parameters tuple as `signature` says (or a dynamic when `flags` says so).
@@ -211,11 +224,11 @@ final class SubscriptionTable {
         guard let row = row(signal) else { return }
         // What a listener does may change the row.
         let local = row.local
-        for subscriber in row.remote {
+        for subscriber in row.remote where subscriber.isConfirmed {
             if let recipients, !recipients.contains(where: { $0 === subscriber.connection }) { continue }
             if let isHidden, isHidden(subscriber.connection) { continue }
             subscriber.leftOut(missed)
-            guard subscriber.mayQueue(payload.readableBytes, of: signal) else {
+            guard subscriber.mayQueue(payload.readableBytes, of: signal, holdsObjects: rewrite != nil) else {
                 subscriber.leftOut(1)
                 continue
             }
@@ -225,7 +238,7 @@ final class SubscriptionTable {
                     subscriber.connection.droppedEvent("an object in an event could not be passed on")
                     continue
                 }
-                subscriber.send(signal, rewritten, flags: flags)
+                subscriber.send(signal, rewritten, flags: flags, holdsObjects: true)
             } else if let wanted = subscriber.wanted, let signature, flags.isEmpty,
                 let converted = Self.convert(payload, from: signature, to: wanted, for: subscriber.connection)
             {

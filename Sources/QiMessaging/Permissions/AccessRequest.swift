@@ -43,6 +43,9 @@ enum AccessRequest {
         }
     }
 
+    /// The link of a subscription.
+    static func link(of call: IncomingCall) throws(WireError) -> UInt64? { try argument(2, of: call)?.asLink }
+
     /// What the audit calls the member that a call is about, before its arguments are read.
     static func name(of call: IncomingCall, _ members: MemberTable?) -> String {
         let action = call.address.action

@@ -130,7 +130,8 @@ final class ConnectionAccess: CallFilter {
                 guard isVisible(target, members, service()) else { return conceal(call, members, service()) }
                 return refuse(access, service() ?? "", name, known.decision)
             }
-            let verdict = admit(call, access, known.account, known.decision.limitedBy, service(), name)
+            let isNew = access != .subscribe || !isHeld(call, receiver, uid)
+            let verdict = admit(call, access, known.account, known.decision.limitedBy, service(), name, isNew: isNew)
             if policy.auditsAllCalls, case .pass = verdict {
                 note("call", "\(service() ?? "").\(name)", access.rawValue, true, known.decision.rule)
             }
@@ -178,13 +179,20 @@ final class ConnectionAccess: CallFilter {
         return isVisible
     }
 
+    /// Whether a call of `registerEvent` renews a subscription, which is counted already.
+    private func isHeld(_ call: IncomingCall, _ receiver: any ObjectReceiver, _ signal: UInt32) -> Bool {
+        // It was read before, with the signal.
+        guard call.connection.shared.eventGaps, let link = try? AccessRequest.link(of: call) else { return false }
+        return receiver.isSubscribed(link, to: signal, at: call.address.target, on: call.connection)
+    }
+
     /// Counts a call that is allowed, where that is limited.
     private func admit(
         _ call: IncomingCall, _ access: Access, _ account: PrincipalAccount?, _ rule: Int?, _ service: @autoclosure () -> String?,
-        _ name: String
+        _ name: String, isNew: Bool = true
     ) -> CallVerdict {
         guard let account else { return .pass }
-        let isSubscription = access == .subscribe
+        let isSubscription = access == .subscribe && isNew
         if let reason = account.admit(call.payload.readableBytes, by: kind, isSubscription: isSubscription) {
             note("limited", "\(service() ?? "").\(name)", access.rawValue, false, rule, detail: reason)
             countRefusal()

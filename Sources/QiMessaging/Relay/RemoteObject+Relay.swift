@@ -35,6 +35,10 @@ extension RemoteObject: ObjectReceiver {
 
     var memberTable: MemberTable? { members }
 
+    func isSubscribed(_ link: UInt64, to signal: UInt32, at address: ObjectAddress, on connection: Connection) -> Bool {
+        subscriptions.known(link: link, address: address, on: connection, of: signal) != nil
+    }
+
     func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool) {
         let before = subscriptions.signals
         subscriptions.removeAll(on: connection, address: address) { members.signal($0).map { mayStay($0.meta.name) } ?? false }
@@ -51,7 +55,7 @@ extension RemoteObject: ObjectReceiver {
             return call.fail("No such method {\(call.address), id:\(call.header.id)}")
         }
         guard let upstream = connection else { return call.fail(pathError(lostError)) }
-        guard upstream.mayQueueForwarded else {
+        guard upstream.mayForward(call.payload.readableBytes, from: call.connection.id) else {
             return call.fail(QiError(.limit, "\(name): too many bytes wait for the way there: wait for answers").wireText)
         }
         guard call.header.flags.isEmpty || upstream.shared.messageFlags else {
@@ -138,28 +142,31 @@ extension RemoteObject: ObjectReceiver {
                 return call.fail("No such signal")
             }
             let (link, target, isLatest) = (arguments[2].asLink, call.address.target, call.header.flags.contains(.latest))
-            let isAgain = subscriptions.renew(link: link, address: target, on: call.connection, of: signalID, isLatest: isLatest)
-            if !isAgain {
+            let known = subscriptions.renew(link: link, address: target, on: call.connection, of: signalID, isLatest: isLatest)
+            let subscriber: SubscriptionTable.Subscriber
+            if let known {
+                subscriber = known
+            } else {
                 try call.connection.checkSubscriptions()
                 var wanted: Signature?
                 if arguments.count > 3, let text = arguments[3].asString, text != signal.signature.text { wanted = try Signature(text) }
-                subscriptions.add(
-                    SubscriptionTable.Subscriber(
-                        connection: call.connection, address: target, link: link, wanted: wanted, ticket: call.subscription,
-                        isLatest: isLatest),
-                    to: signalID)
+                subscriber = SubscriptionTable.Subscriber(
+                    connection: call.connection, address: target, link: link, wanted: wanted, ticket: call.subscription,
+                    isLatest: isLatest, isConfirmed: false)
+                subscriptions.add(subscriber, to: signalID)
             }
             subscribeUpstream(signalID, from: call.connection.id) { [self] error in
                 if let error {
-                    if !isAgain { _ = subscriptions.remove(link: link, address: target, on: call.connection) }
+                    if known == nil { _ = subscriptions.remove(link: link, address: target, on: call.connection) }
                     return call.fail(pathError(error))
                 }
                 var payload = ByteBuffer()
                 payload.writeInteger(link, endianness: .little)
+                subscriber.isConfirmed = true
                 call.reply(payload)
             }
             // It may be the last one to allow that only the last event counts.
-            if isAgain { unsubscribeIfUnused(signalID) }
+            if known != nil { unsubscribeIfUnused(signalID) }
         } catch {
             call.fail(error.callText)
         }

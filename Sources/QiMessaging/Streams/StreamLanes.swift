@@ -9,9 +9,9 @@ import QiWire
 /// take turns, a piece each, and the clients that they are of first (``StreamTurns``). What the peer has to keep of messages that have
 /// begun is bounded: others wait until one of them has ended, unless they fit into one piece.
 ///
-/// An event whose subscription allows it takes the place of an earlier one of its signal that waits, and of which nothing has left: the
-/// earlier one is taken out, and the later one waits where it was raised, behind all that was raised before it, so that what is left keeps
-/// its order. It tells how many were left out. A pure value.
+/// An event whose subscription allows it takes the place of an earlier one of its signal that waits, and of which nothing has left, unless
+/// an answer to a subscription to the object came in between: so a signal has its turn however quickly it is raised. Its order against
+/// other signals of the object is given up. It tells how many were left out. A pure value.
 struct StreamLanes {
     /// A message of which more than this is left is bulk.
     static let bulk = 16 * 1024
@@ -23,6 +23,16 @@ struct StreamLanes {
         var messages = Deque<StreamMessage>()
         /// The ring it stands in.
         var priority: StreamPriority
+
+        /// Where the message with that serial is; serials rise along a lane.
+        func index(of serial: UInt64) -> Int? {
+            var (low, high) = (0, messages.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if messages[middle].serial < serial { low = middle + 1 } else { high = middle }
+            }
+            return low < messages.count && messages[low].serial == serial ? low : nil
+        }
     }
 
     private struct Ring {
@@ -51,17 +61,22 @@ struct StreamLanes {
 
     var isEmpty: Bool { bytes == 0 }
 
-    /// Queues a message. The serial of an earlier one, if that is left out.
-    mutating func append(_ message: StreamMessage) -> UInt64? {
+    /// Queues a message. Its serial: that of an earlier one, if it takes its place.
+    mutating func append(_ message: StreamMessage) -> UInt64 {
         let name = StreamLane(message.header, client: message.client)
-        if message.header.kind == .event, let leftOut = replace(by: message, in: name) { return leftOut }
+        if message.header.kind == .event {
+            if let serial = replace(by: message, in: name) { return serial }
+        } else if message.header.confirmsSubscription {
+            // No later event of the object may stand before it.
+            replaceable = replaceable.filter { $0.key.target != message.header.address.target }
+        }
         count(message, message.bytes.count)
         if lanes[name]?.messages.append(message) == nil {
             let priority = Self.priority(of: message, in: name)
             lanes[name] = Lane(messages: [message], priority: priority)
             enter(name, priority)
         }
-        return nil
+        return message.serial
     }
 
     /// Queues an event that takes the place of an earlier one: the serial of that one. Nil when there is none, and nothing was queued.
@@ -71,24 +86,17 @@ struct StreamLanes {
         // One that may not be left out is passed by none.
         guard message.isReplaceable else { return nil }
         replaceable[address] = (message.serial, message.bytes.count)
-        // From the end: what stands behind it came since.
-        guard let known, let index = lanes[name]?.messages.lastIndex(where: { $0.serial == known.serial }),
-            var lane = lanes.removeValue(forKey: name)
-        else { return nil }
-        let earlier = lane.messages.remove(at: index)
+        guard let known, let index = lanes[name]?.index(of: known.serial), var lane = lanes.removeValue(forKey: name) else { return nil }
+        let earlier = lane.messages[index]
         count(earlier, -earlier.bytes.count)
         var message = message
         message.leaveOut(earlier)
+        message.serial = known.serial
         count(message, message.bytes.count)
-        replaceable[address]?.bytes = message.bytes.count
-        lane.messages.append(message)
-        if let first = lane.messages.first, Self.priority(of: first, in: name) != lane.priority, index == 0 {
-            leave(name, lane.priority)
-            goOn(name, &lane)
-        } else {
-            // It keeps its turn: else one whose events come quickly would never have one.
-            lanes[name] = lane
-        }
+        replaceable[address] = (known.serial, message.bytes.count)
+        lane.messages[index] = message
+        // The lane keeps its turn, also as one of long messages: else one whose events come quickly would never have one.
+        lanes[name] = lane
         return known.serial
     }
 
@@ -204,6 +212,12 @@ struct StreamLanes {
     /// The lanes of calls to an object, of all clients.
     func calls(to target: ObjectAddress) -> [StreamLane] {
         lanes.keys.filter { if case .calls(target, _) = $0 { true } else { false } }
+    }
+
+    /// Whether a call or post of a client waits.
+    func holds(messagesOf client: UInt64) -> Bool {
+        let party = StreamParty.client(client)
+        return rings.contains { $0.turns.holds(party) } || waiting.contains { $0.party == party }
     }
 
     /// Whether a message waits in that lane.

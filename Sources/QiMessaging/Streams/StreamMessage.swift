@@ -65,6 +65,14 @@ enum StreamLane: Hashable {
     }
 }
 
+extension MessageHeader {
+    /// Whether it answers a subscription, behind which the events of that come.
+    var confirmsSubscription: Bool {
+        guard kind == .reply else { return false }
+        return address.action == WellKnownActions.registerEvent || address.action == WellKnownActions.registerEventWithSignature
+    }
+}
+
 /// A message on its way out.
 struct StreamMessage {
     var header: MessageHeader

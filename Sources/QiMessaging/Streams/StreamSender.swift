@@ -44,13 +44,17 @@ struct StreamSender {
         lanes.eventBytes - (address.map { lanes.replaceableBytes(at: $0) } ?? 0)
     }
 
-    /// Queues a message. Its serial.
+    /// Queues a message. Its serial: that of an earlier one, if it takes its place.
     mutating func append(_ message: StreamMessage) -> UInt64 {
         var message = message
-        message.serial = serials.begin()
-        if let leftOut = lanes.append(message) { serials.end(leftOut) }
-        return message.serial
+        message.serial = serials.next
+        let serial = lanes.append(message)
+        if serial == message.serial { serials.begin() }
+        return serial
     }
+
+    /// Whether a call or post of a client waits.
+    func holds(messagesOf client: UInt64) -> Bool { lanes.holds(messagesOf: client) }
 
     /// Messages of which everything has left: all with a lower serial.
     var sentUpTo: UInt64 { serials.doneUpTo }
@@ -164,10 +168,8 @@ struct StreamSerials {
 
     var next: UInt64 { doneUpTo + UInt64(done.count) }
 
-    mutating func begin() -> UInt64 {
-        defer { done.append(false) }
-        return next
-    }
+    /// The next one waits.
+    mutating func begin() { done.append(false) }
 
     mutating func end(_ serial: UInt64) {
         guard serial >= doneUpTo, serial < next else { return }

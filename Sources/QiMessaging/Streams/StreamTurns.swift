@@ -16,6 +16,9 @@ struct StreamTurns {
 
     var isEmpty: Bool { parties.isEmpty }
 
+    /// Whether a lane of that party waits for its turn.
+    func holds(_ party: StreamParty) -> Bool { lanes[party] != nil }
+
     /// The lane is the last one of its party, and that the last one if it has no other.
     mutating func append(_ lane: StreamLane) {
         let party = lane.party

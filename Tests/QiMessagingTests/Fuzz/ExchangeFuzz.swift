@@ -5,7 +5,7 @@ import QiWire
 @testable import QiMessaging
 
 /// Two honest sides of a device stream on paths that die, are replaced and go silent, while both send, withdraw and end: each message that
-/// was not withdrawn arrives once, whole, and in the order of its lane; what is kept stays bounded; no side accuses the other.
+/// was not withdrawn arrives once, whole, and in its order; what is kept stays bounded; no side accuses the other.
 ///
 /// Input: the bounds in three bytes, then steps: a byte that says which, then what it needs. A seed gives the same by its numbers.
 enum ExchangeFuzz {
@@ -152,8 +152,14 @@ private struct Exchange {
         let most = [40, 200, 3000, 60_000][choices.within(0...3)]
         let kind = kinds[choices.within(0...6)]
         let isEvent = kind == .event
+        let action =
+            switch kind {
+            case .event: UInt32(choices.within(100...101))
+            case .reply where choices.within(0...2) == 0: WellKnownActions.registerEvent
+            default: UInt32(100)
+            }
         return StreamSample.message(
-            kind, id: id, service: UInt32(choices.within(10...12)), action: isEvent ? UInt32(choices.within(100...101)) : 100,
+            kind, id: id, service: UInt32(choices.within(10...12)), action: action,
             bytes: choices.within(0...most), fill: UInt8(truncatingIfNeeded: id),
             flags: isEvent && choices.within(0...1) == 1 ? .latest : [], client: UInt64(choices.within(0...2)))
     }
@@ -254,32 +260,50 @@ private struct Exchange {
         try FuzzFinding.expect(machine.receiver.taken <= machine.receiver.received, "more was taken than came")
     }
 
-    /// Each message once and whole, those of one lane in their order; of a stream that expired the first ones of each lane. Events that
-    /// may be left out are counted where they are.
+    /// Each message once and whole; of a stream that expired the first ones. Messages of one lane that may not be left out in their order,
+    /// and the events of one signal; those of them that may be left out are counted where they are. Such a one comes behind the answers to
+    /// subscriptions that were sent before it, and before what was raised after it.
     private func compare(_ sent: [Sent], _ taken: [ByteBuffer]) throws {
-        var expected: [StreamLane: Deque<StreamMessage>] = [:]
+        var staying: [StreamLane: Deque<StreamMessage>] = [:]
+        var signals: [ActionAddress: Deque<StreamMessage>] = [:]
         var clients: [UInt32: UInt64] = [:]
         for message in sent.filter({ !$0.isWithdrawn }).map(\.message) {
             clients[message.header.id] = message.client
-            expected[StreamLane(message.header, client: message.client), default: []].append(message)
+            if message.header.kind == .event { signals[message.header.address, default: []].append(message) }
+            guard !message.header.flags.contains(.latest) else { continue }
+            staying[StreamLane(message.header, client: message.client), default: []].append(message)
         }
-        var missed: [ActionAddress: Int] = [:]
+        var last: [StreamLane: UInt32] = [:]
         for bytes in taken {
             let (header, told, payload) = try StreamSample.event(bytes)
             let lane = StreamLane(header, client: clients[header.id] ?? 0)
-            while let next = expected[lane]?.first, next.header.id != header.id {
-                try FuzzFinding.expect(next.header.flags.contains(.latest), "message \(next.header.id) did not come in its place")
-                missed[next.header.address, default: 0] += 1
-                expected[lane]?.removeFirst()
+            var original: StreamMessage?
+            if header.flags.contains(.latest) {
+                try FuzzFinding.expect(
+                    staying[lane]?.contains { $0.header.confirmsSubscription && $0.header.id < header.id } != true,
+                    "event \(header.id) came before an answer that it stands behind")
+                try FuzzFinding.expect(last[lane] ?? 0 <= header.id, "event \(header.id) came behind one that was raised later")
+            } else {
+                original = staying[lane]?.popFirst()
+                try FuzzFinding.expect(original?.header.id == header.id, "message \(header.id) did not come in its place, or twice")
+                last[lane] = header.id
             }
-            guard let next = expected[lane]?.popFirst() else { throw FuzzFinding("message \(header.id) was not sent, or came twice") }
+            var left = 0
+            if header.kind == .event {
+                while let next = signals[header.address]?.first, next.header.id != header.id {
+                    try FuzzFinding.expect(next.header.flags.contains(.latest), "event \(next.header.id) did not come in its place")
+                    left += 1
+                    signals[header.address]?.removeFirst()
+                }
+                original = signals[header.address]?.popFirst()
+            }
+            guard let original else { throw FuzzFinding("message \(header.id) was not sent, or came twice") }
             try FuzzFinding.expect(
-                try StreamSample.event(next.bytes.joined).payload == payload, "message \(header.id) is not what was sent")
-            // Calls may have the address of a signal.
-            let left = header.kind == .event ? missed.removeValue(forKey: header.address) ?? 0 : 0
+                try StreamSample.event(original.bytes.joined).payload == payload, "message \(header.id) is not what was sent")
             try FuzzFinding.expect(told == left, "\(told) were told to be missing before message \(header.id), not \(left)")
         }
         try FuzzFinding.expect(
-            hasExpired || (missed.isEmpty && expected.values.allSatisfy(\.isEmpty)), "a message did not come, or no later one")
+            hasExpired || (signals.values.allSatisfy(\.isEmpty) && staying.values.allSatisfy(\.isEmpty)),
+            "a message did not come, or no later one")
     }
 }

@@ -89,6 +89,24 @@ import Testing
         }
     }
 
+    @Test func aSubscriptionThatIsSaidAgainIsNotCountedTwice() async throws {
+        var limits = PrincipalLimits()
+        limits.subscriptions = 1
+        var capabilities = Capabilities.ours
+        capabilities[Capabilities.Name.eventGaps] = QiDynamic(.bool(true))
+        try await GuardedDirectory.with([.of(Self.lan, allow: ["Arm.*"], limits: limits)], ["Arm": Arm().object]) { directory in
+            let client = try await RawClient(directory.outside)
+            try await client.authenticate(capabilities)
+            let object = ObjectAddress.main(ofService: try await client.lookUp("Arm"))
+            try await client.subscribe(to: Arm.moved, of: object, link: 1)
+            try await client.subscribe(to: Arm.moved, of: object, link: 1)
+            let refusal = try await client.refusal(
+                of: WellKnownActions.registerEvent, on: object, [.uint32(0), .uint32(Arm.moved), .uint64(2)], "(IIL)")
+            #expect(refusal == "limit: host:127.0.0.1: 1 subscriptions are held: end one (rule 1)")
+            try await client.close()
+        }
+    }
+
     @Test func largeArgumentsAreRefused() async throws {
         var limits = PrincipalLimits()
         limits.payload = 8

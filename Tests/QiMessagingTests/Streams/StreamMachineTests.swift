@@ -196,16 +196,61 @@ struct StreamMachineTests {
         #expect(try events(&sender) == ["5 after \(UInt32.max)"])
     }
 
-    @Test func theLaterEventWaitsBehindWhatWasRaisedBeforeIt() throws {
+    @Test func theLaterEventStandsWhereTheEarlierOneStoodAndOthersKeepTheirOrder() throws {
         var sender = try sender()
-        _ = sender.append(latest(1))
-        _ = sender.append(StreamSample.message(.event, id: 2, action: 101, fill: 2))
-        _ = sender.append(StreamSample.message(.reply, id: 3, action: WellKnownActions.registerEvent))
+        _ = sender.append(StreamSample.message(.event, id: 1, action: 101, fill: 1))
+        _ = sender.append(latest(2))
+        _ = sender.append(StreamSample.message(.event, id: 3, action: 101, fill: 3))
         _ = sender.append(latest(4))
         _ = sender.append(latest(5, action: 102))
         _ = sender.append(latest(6, service: 11))
         // Of two objects in turns.
-        #expect(try events(&sender).filter { $0 != "6" } == ["2", "3", "4 after 1", "5"])
+        #expect(try events(&sender).filter { $0 != "6" } == ["1", "4 after 1", "3", "5"])
+    }
+
+    @Test func noEventPassesTheAnswerToASubscription() throws {
+        var sender = try sender()
+        _ = sender.append(latest(1))
+        _ = sender.append(StreamSample.message(.reply, id: 2, action: WellKnownActions.registerEvent))
+        _ = sender.append(latest(3))
+        _ = sender.append(StreamSample.message(.reply, id: 4, action: WellKnownActions.registerEvent, client: 0))
+        _ = sender.append(latest(5))
+        _ = sender.append(latest(6))
+        #expect(try events(&sender) == ["1", "2", "3", "4", "6 after 1"])
+    }
+
+    @Test func signalsOfOneObjectThatAreRaisedInTurnLeaveInTurn() throws {
+        var sender = try sender()
+        for action: UInt32 in 100...101 { _ = sender.append(latest(1, action: action)) }
+        var served: [UInt32] = []
+        for id: UInt32 in 2..<10 {
+            for action: UInt32 in 100...101 { _ = sender.append(latest(id, action: action)) }
+            guard case .whole(let bytes)? = sender.next(1000) else { throw QiError(.invalid, "no event left") }
+            served.append(try StreamSample.header(bytes.joined).address.action)
+        }
+        #expect(served == [100, 101, 100, 101, 100, 101, 100, 101])
+    }
+
+    @Test func aSignalLeavesBesideABacklogOfAnotherThatGrows() throws {
+        var sender = try sender()
+        for id: UInt32 in 1...3 { _ = sender.append(StreamSample.message(.event, id: id, action: 101, fill: UInt8(id))) }
+        _ = sender.append(latest(4))
+        var came: [UInt32] = []
+        for id: UInt32 in 5...8 {
+            _ = sender.append(StreamSample.message(.event, id: 2 * id, action: 101))
+            _ = sender.append(latest(2 * id + 1))
+            guard case .whole(let bytes)? = sender.next(1000) else { throw QiError(.invalid, "no event left") }
+            came.append(try StreamSample.header(bytes.joined).id)
+        }
+        #expect(came == [1, 2, 3, 17])
+    }
+
+    @Test func ofAClientThatHasNothingWaitingThatIsKnown() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.call, id: 1, client: 7))
+        #expect(sender.holds(messagesOf: 7) && !sender.holds(messagesOf: 8))
+        _ = sender.next(1000)
+        #expect(!sender.holds(messagesOf: 7))
     }
 
     @Test func anEventThatMayNotBeLeftOutStaysAndNoneBeforeItIsLeftOutAfter() throws {
