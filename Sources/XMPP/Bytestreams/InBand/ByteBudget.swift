@@ -177,10 +177,10 @@ struct ByteBudget: Sendable {
                 widen(by: limit / 2)
             }
         case .paced(let known, let pings):
-            // What passes at first says nothing of what follows.
-            guard sample > 0, isPastFirstBurst || sample < known else { return }
+            guard sample > 0 else { return }
             if queueing < ByteBudget.noQueue, sample >= known {
-                widen(by: limit / 2)
+                // What passes at first says nothing of what follows.
+                if isPastFirstBurst { widen(by: limit / 2) }
             } else if pings == 0 {
                 paced(at: sample, pings: 1, now)
             } else {
