@@ -122,7 +122,7 @@ final class DeviceLink: ConnectionOwner {
     /// - Throws: `.limit` when another command keeps them on another kind, and when too many do at one time.
     func hold(on kind: PathKind, for command: CallContext) throws(QiError) {
         guard let holder = command.holder else {
-            throw QiError(.unsupported, "a path is kept for a command that has a connection of its own", hint: "qimesh path \(device)")
+            throw QiError(.unsupported, "a path is kept for a command that has a connection of its own", hint: "qimesh devices")
         }
         switch holds.begin(kind, for: holder) {
         case .kept(let other):
