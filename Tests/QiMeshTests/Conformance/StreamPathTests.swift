@@ -10,7 +10,7 @@ import Testing
 /// Device streams on paths as they are in life (``LivePaths``): on each kind, and on paths that change every 200 ms, that go silent, and
 /// that are cut in the middle of a frame.
 ///
-/// Short by default; as long as the issue demands with `STREAM_CALLS=10000 swift test --filter StreamPathTests`, which also runs the suite
+/// Short by default; the long form is `STREAM_CALLS=10000 swift test --filter StreamPathTests`, which also runs the suite
 /// of ``TransportConformance`` on each kind of path.
 @Suite(.serialized, .timeLimit(.minutes(10)))
 struct StreamPathTests {
@@ -22,7 +22,7 @@ struct StreamPathTests {
 
     private static func traffic(of reply: Int = 4 << 20) -> StreamTraffic { StreamTraffic(calls: wanted ?? 1000, reply: reply) }
 
-    @Test(.enabled(if: wanted != nil), arguments: kinds, TransportConformance.cases)
+    @Test(.enabled(if: wanted != nil, "the long form: STREAM_CALLS=10000"), arguments: kinds, TransportConformance.cases)
     func suiteOnOneKindOfPath(_ kind: LivePaths.Kind, _ given: TransportConformance.Case) async throws {
         try await LivePaths.with { paths in
             try await given.run(over: .endpoint(Self.address, transport: PathTransport(paths, [kind])))
