@@ -3,7 +3,7 @@ import QiWire
 import Testing
 
 /// A Python service and a Python client that meet through our directory.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct DirectoryInteropTests {
     @Test func pythonServiceAndClientMeet() async throws {
         try await withHome { home in

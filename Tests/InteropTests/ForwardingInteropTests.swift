@@ -5,7 +5,7 @@ import Testing
 
 /// Services that a client reaches only through the directory: those of another machine by the connection that registered them
 /// (libqi's "shared socket"), those behind a gateway by their look-up.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct ForwardingInteropTests {
     /// Another home is another machine to libqi: no client here would use the service's own endpoint.
     @Test func serviceOfAnotherMachine() async throws {

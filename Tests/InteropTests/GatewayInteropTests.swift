@@ -7,7 +7,7 @@ import QiWire
 import Testing
 
 /// Unmodified libqi clients at the gateway, in front of libqi's directory or ours.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(8)))
 struct GatewayInteropTests {
     /// Knows one user.
     private struct OneUser: CredentialStore {

@@ -3,7 +3,7 @@ import QiWire
 import Testing
 
 /// A session of ours among Python services.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct SessionInteropTests {
     @Test func onLibqisDirectory() async throws {
         try await withHome { home in

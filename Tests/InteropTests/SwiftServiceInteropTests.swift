@@ -2,7 +2,7 @@
 import Testing
 
 /// An unmodified Python client and a service in Swift.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct SwiftServiceInteropTests {
     @Test func inTheDirectorysOwnProcess() async throws {
         try await withHome { home in

@@ -5,7 +5,7 @@ import QiWire
 import Testing
 
 /// libqi as a client of `tcps`: TLS 1.2, and whatever certificate (wire reference §24).
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct TLSInteropTests {
     private func identity(in home: String) throws -> TLSOptions {
         let files = try TestAuthority(in: URL(fileURLWithPath: home)).issue(for: "elsewhere")

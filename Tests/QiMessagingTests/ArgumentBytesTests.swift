@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// Arguments that are kept until their calls are answered count in bytes.
-@Suite(.timeLimit(.minutes(3))) struct ArgumentBytesTests {
+@Suite(.timeLimit(.minutes(8))) struct ArgumentBytesTests {
     private static let lan = Subject.zone(.lan)
     /// Whoever comes to the outer door of a guarded directory.
     private static let client = Principal(.host("127.0.0.1"), zone: .lan)

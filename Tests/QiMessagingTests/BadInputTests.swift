@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// Whatever a peer sends gets the answer that the wire reference names, and hurts no other connection.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct BadInputTests {
     private static let inc = ActionAddress(service: 2, object: 1, action: 103)
     private static let register = ActionAddress(.serviceDirectory, action: WellKnownActions.registerService)

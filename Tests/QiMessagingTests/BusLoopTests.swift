@@ -4,7 +4,7 @@ import Testing
 
 @testable import QiMessaging
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct BusLoopTests {
     /// A program that connects and closes all day must not keep what each session worked with. The bus holds the executor.
     @Test func nothingIsLeftOfOneThatWasShutDown() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 /// The recorded conversations of libqi peers, replayed against our directory and against objects of ours of the recorded shape:
 /// types, flags and values of the answers are libqi's, ids and addresses are our own.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct ConversationReplayTests {
     private let descriptions = "libqi's Python describes methods as None"
 

@@ -4,7 +4,7 @@ import NIOPosix
 import QiWire
 import Testing
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct DialTests {
     /// Accepts and says nothing.
     private func withSilence(_ body: (Endpoint, AsyncStream<Void>) async throws -> Void) async throws {

@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// A directory with a journal after its restart, as a libqi client sees it.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct DirectoryRestartTests {
     private func service(_ name: String) -> ActionAddress { ActionAddress(.serviceDirectory, action: WellKnownActions.service) }
 

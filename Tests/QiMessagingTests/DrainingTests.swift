@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// Directories and gateways that stop: what is called already is answered, and what comes later is refused in words.
-@Suite(.timeLimit(.minutes(2))) struct DrainingTests {
+@Suite(.timeLimit(.minutes(8))) struct DrainingTests {
     private static let calls = UInt32(200)
 
     /// Has 200 calls in work while `drain` runs, and looks at what becomes of them and of one that comes later.

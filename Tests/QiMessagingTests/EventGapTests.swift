@@ -5,7 +5,7 @@ import Testing
 
 /// Events that come faster than a path takes them, from another device to subscribers of this node: what is left out, and what is told of
 /// it.
-@Suite(.timeLimit(.minutes(2))) struct EventGapTests {
+@Suite(.timeLimit(.minutes(8))) struct EventGapTests {
     private static let count = 200
     private static let bytes = 8_000
 

@@ -8,7 +8,7 @@ import QiWire
 import Testing
 
 /// What people read when no listener answers, or the wrong one: the system's words, without the insides of libraries.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(8)))
 struct FailureReasonTests {
     /// Types, addresses in memory, error numbers and paths of build machines: nothing of that helps to mend a connection.
     static func isPlain(_ text: String) -> Bool {

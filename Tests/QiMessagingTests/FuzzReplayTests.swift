@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The inputs to a directory's connections, to one at the outer door, and to a device stream, that fuzzing found, and some to begin with (`.ci/fuzz`).
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct FuzzReplayTests {
     private static let targets: [String: @Sendable ([UInt8]) throws -> Void] = [
         "directory": DirectoryFuzz.run, "sequence": SequenceFuzz.run, "stream": StreamFuzz.run, "exchange": ExchangeFuzz.run(_:),

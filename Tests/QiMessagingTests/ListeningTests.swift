@@ -5,7 +5,7 @@ import NIOPosix
 import QiWire
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(8)))
 struct ListeningTests {
     private func status(_ path: String) -> stat? {
         var status = stat()

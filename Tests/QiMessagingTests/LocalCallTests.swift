@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// Calls within the process of methods that may take their time.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct LocalCallTests {
     /// Where a method ran.
     private final class Places: Sendable {

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// A master directory that is away, or wants to be asked later: the member asks with pauses, and says once that it is away.
-@Suite(.timeLimit(.minutes(1))) struct MasterPatienceTests {
+@Suite(.timeLimit(.minutes(8))) struct MasterPatienceTests {
     /// A directory of which only what a member needs is there. It refuses the first registrations.
     private final class BusyMaster: ConnectionOwner {
         static let refusals = 3

@@ -5,7 +5,7 @@ import Testing
 
 /// A master and two member boards, joined over sockets of this machine: nobody reaches anybody but through the directories. (Straight
 /// from board to board needs boards: Tests/EndToEnd/test_boards.py.)
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct MemberDirectoryTests {
     private struct Robot {
         let master: MortalDirectory

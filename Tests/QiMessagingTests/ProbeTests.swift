@@ -5,7 +5,7 @@ import Testing
 
 /// Every request of `l_probes.json` against an object of the described shape in our directory: the answers are of libqi's types,
 /// flags and values, but for the deviations below, each with its reason (wire reference §32, item 9).
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct ProbeTests {
     /// What we answer instead of what libqi 3.1.5 does.
     private enum Deviation {

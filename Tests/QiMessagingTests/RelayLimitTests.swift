@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// What a relay and its connections hold on behalf of others is bounded, and what was sent is not held against anybody.
-@Suite(.timeLimit(.minutes(3))) struct RelayLimitTests {
+@Suite(.timeLimit(.minutes(8))) struct RelayLimitTests {
     /// A channel that is always busy never says that it is writable; its peer reads all the same.
     @Test func aBusyPeerIsNoStalledPeer() throws {
         let channel = EmbeddedChannel()

@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// What passes a relay, and what must not.
-@Suite(.timeLimit(.minutes(3))) struct RelayTests {
+@Suite(.timeLimit(.minutes(8))) struct RelayTests {
     private static let said: UInt32 = 100
     private static let say: UInt32 = 101
     private static let make: UInt32 = 102

@@ -6,7 +6,7 @@ import Testing
 @testable import QiMessaging
 
 /// A directory elsewhere, whose user reaches it as a test says.
-@Suite(.timeLimit(.minutes(1))) struct RemoteDirectoryTests {
+@Suite(.timeLimit(.minutes(8))) struct RemoteDirectoryTests {
     /// The first attempt lasts until its task is cancelled, every other one fails at once.
     private final class Scripted: RemoteDirectoryUser {
         private let begun: AsyncStream<Void>.Continuation

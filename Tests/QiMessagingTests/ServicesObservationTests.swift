@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// Who in this process hears which services there are.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(8)))
 struct ServicesObservationTests {
     private final class Listener: Sendable {
         private let heard = Mutex<[[String]]>([])

@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// Sessions whose directory dies and comes back.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct SessionReturnTests {
     /// Emits `number` as the event that it is.
     private func emit(_ number: Int32, _ hosted: HostedObject) throws { try hosted.emit("sig", [.int32(number), .string("")]) }

@@ -4,7 +4,7 @@ import QiWire
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct SessionTests {
     /// A service with a method that never ends by itself, and how it ended.
     private final class Patience: Sendable {

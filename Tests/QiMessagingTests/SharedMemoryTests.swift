@@ -6,7 +6,7 @@ import NIOPosix
 import QiWire
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(8)))
 struct SharedMemoryTests {
     private static let capabilities: Capabilities = {
         var capabilities = Capabilities.ours

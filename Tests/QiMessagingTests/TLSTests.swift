@@ -6,7 +6,7 @@ import QiMeshTesting
 import QiWire
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(8)))
 struct TLSTests {
     /// Certificates of one test: two authorities, and what they issued.
     private struct Certificates {

@@ -5,7 +5,7 @@ import Testing
 
 /// The suite of ``TransportConformance`` over every direct transport; over bytestreams it runs beside the node's tests.
 // One after the other: frames of 8 MiB in five places at once would starve every other test of processor time.
-@Suite(.timeLimit(.minutes(5)), .serialized)
+@Suite(.timeLimit(.minutes(8)), .serialized)
 struct TransportConformanceTests {
     @Test(arguments: TransportConformance.callCases)
     func inProcess(_ given: TransportConformance.Case) async throws {

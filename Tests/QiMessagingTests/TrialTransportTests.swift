@@ -50,7 +50,7 @@ private struct TrialTransport: Transport {
     }
 }
 
-@Suite(.timeLimit(.minutes(5)), .serialized)
+@Suite(.timeLimit(.minutes(8)), .serialized)
 struct TrialTransportTests {
     /// An object that tells how its callers come, and who they are.
     private static var who: ObjectBuilder {

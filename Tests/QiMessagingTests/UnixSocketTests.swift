@@ -5,7 +5,7 @@ import NIOPosix
 import QiWire
 import Testing
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct UnixSocketTests {
     private func mode(_ path: String) -> mode_t? {
         var status = stat()

@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// What libqi's `waitForService` needs for a service of another device: one look-up that fails, and a serviceAdded of that name later.
-@Suite(.timeLimit(.minutes(2))) struct WaitForServiceTests {
+@Suite(.timeLimit(.minutes(8))) struct WaitForServiceTests {
     enum Before: CaseIterable { case unknown, away, withoutTheService }
 
     private static let added: UInt32 = WellKnownActions.serviceAdded

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The inputs that fuzzing found, and one of each kind to begin with (`.ci/fuzz`).
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct FuzzReplayTests {
     private static let targets: [String: @Sendable ([UInt8]) throws -> Void] = [
         "decoder": DecoderFuzz.run, "values": ValueFuzz.run, "signature": SignatureFuzz.run, "handshake": HandshakeFuzz.run,

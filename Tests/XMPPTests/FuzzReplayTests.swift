@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The stanzas and negotiations that fuzzing found, and some to begin with (`.ci/fuzz`).
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct FuzzReplayTests {
     private static let targets: [String: @Sendable ([UInt8]) throws -> Void] = [
         "stanzas": StanzaFuzz.run, "jingle": JingleFuzz.run, "socks5": SOCKS5Fuzz.run,

@@ -5,7 +5,7 @@ import Testing
 
 @testable import QiMesh
 
-@Suite(.timeLimit(.minutes(1))) struct AuditRepeatsTests {
+@Suite(.timeLimit(.minutes(8))) struct AuditRepeatsTests {
     private let start = Date(timeIntervalSince1970: 1_800_000_000)
 
     private func line(

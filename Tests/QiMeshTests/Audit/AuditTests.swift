@@ -5,7 +5,7 @@ import Testing
 
 @testable import QiMesh
 
-@Suite(.timeLimit(.minutes(1))) struct AuditTests {
+@Suite(.timeLimit(.minutes(8))) struct AuditTests {
     private static func record(_ target: String, allowed: Bool = false, rule: Int? = 2) -> AuditRecord {
         AuditRecord(
             event: allowed ? "call" : "denied", principal: "op@lab.example", zone: .internet, target: target, access: "call",

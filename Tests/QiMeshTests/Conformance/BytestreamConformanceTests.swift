@@ -46,7 +46,7 @@ private struct BytestreamTransport: Transport {
 
 /// The suite of ``TransportConformance`` over the in-band bytestream that calls between devices travel on.
 // One after the other: each moves megabytes through base64 and stanzas.
-@Suite(.timeLimit(.minutes(5)), .serialized)
+@Suite(.timeLimit(.minutes(8)), .serialized)
 struct BytestreamConformanceTests {
     @Test(arguments: TransportConformance.cases)
     func inBand(_ given: TransportConformance.Case) async throws {

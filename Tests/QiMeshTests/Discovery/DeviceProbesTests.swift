@@ -5,7 +5,7 @@ import XMPP
 @testable import QiMesh
 
 /// The executor with a client that does as the test says, and a time that the test moves.
-@Suite(.timeLimit(.minutes(1))) struct DeviceProbesTests {
+@Suite(.timeLimit(.minutes(8))) struct DeviceProbesTests {
     /// What a device does when it is asked.
     private enum Conduct: Sendable {
         case answer(Duration), silence, refuse(String), loss

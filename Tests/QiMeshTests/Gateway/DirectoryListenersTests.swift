@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// Where the robot's own bus is listened at, while interfaces, addresses and names come and go.
-@Suite(.timeLimit(.minutes(1))) struct DirectoryListenersTests {
+@Suite(.timeLimit(.minutes(8))) struct DirectoryListenersTests {
     /// What is wanted now, and whoever listens there.
     private final class Bench: Sendable {
         let wanted: Mutex<Result<InternalListening, MeshError>>

@@ -7,7 +7,7 @@ import XMPP
 @testable import QiMesh
 
 /// One attempt to reach a device is one value: what it says, and why it was refused, do not mix with those of another attempt.
-@Suite(.timeLimit(.minutes(1))) struct TunnelAttemptTests {
+@Suite(.timeLimit(.minutes(8))) struct TunnelAttemptTests {
     private static let device = "pepper@lab.example"
     private static let own = "desk@lab.example"
 

@@ -34,7 +34,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct PeerObserversTests {
+@Suite(.timeLimit(.minutes(8))) struct PeerObserversTests {
     @Test func oneElementNowAndOneForAnyNumberOfChanges() async {
         let observers = PeerObservers()
         var changes = observers.changes().makeAsyncIterator()

@@ -5,7 +5,7 @@ import QiWire
 import Testing
 
 /// Tests of whole nodes on a real XMPP server. One after the other: they measure times, and each has three processes and more.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 enum Live {}
 
 /// Two nodes on a server of their own: `desk` calls, `pepper` offers services.

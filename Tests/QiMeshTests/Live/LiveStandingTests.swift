@@ -8,7 +8,7 @@ import Testing
 
 /// Nothing outside ends the bus: accounts, servers, files and doors come and go, and the directory serves all the while.
 extension Live {
-    @Suite(.serialized, .timeLimit(.minutes(3)))
+    @Suite(.serialized, .timeLimit(.minutes(8)))
     struct StandingTests {
         /// Runs one node, with a Python client of its directory, through `body`.
         private func withNode(

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// Certificates of a gateway that are replaced while it runs.
-@Suite(.timeLimit(.minutes(2))) struct GatewayCertificateTests {
+@Suite(.timeLimit(.minutes(8))) struct GatewayCertificateTests {
     private struct Issuer {
         let authority: TestAuthority
         let trust: TLSOptions.Trust

@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// Who is let in, who is shown what, and what those outside are told.
-@Suite(.timeLimit(.minutes(2))) struct GatewayDoorTests {
+@Suite(.timeLimit(.minutes(8))) struct GatewayDoorTests {
     /// Knows one user, whose access can be taken away, and whose token can be replaced.
     private final class OneUser: CredentialStore {
         private struct State {

@@ -5,7 +5,7 @@ import QiWire
 import Testing
 
 /// Gateways and directories that end while something is under way: in words, whatever is awaited at the time.
-@Suite(.timeLimit(.minutes(2))) struct GatewayEndTests {
+@Suite(.timeLimit(.minutes(8))) struct GatewayEndTests {
     /// Nothing is left of a gateway that could not listen; what it had begun ends without it.
     @Test(arguments: [true, false]) func aGatewayWhosePortIsTakenSaysSo(mayRegister: Bool) async throws {
         let squatter = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()

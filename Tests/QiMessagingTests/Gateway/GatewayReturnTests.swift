@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// What those outside are told when services inside come and go, and when.
-@Suite(.timeLimit(.minutes(2))) struct GatewayReturnTests {
+@Suite(.timeLimit(.minutes(8))) struct GatewayReturnTests {
     private func increment(_ service: ObjectProxy, _ number: Int32) async throws -> Int32 { try await service.call("inc", number) }
 
     /// The next event of a directory's signal: id and name.

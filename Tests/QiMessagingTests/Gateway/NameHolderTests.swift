@@ -5,7 +5,7 @@ import Testing
 
 /// Whose a service's name and id are after a restart of everything: the principal's that had them, who cannot be imitated by sending what
 /// it sent.
-@Suite(.timeLimit(.minutes(2))) struct NameHolderTests {
+@Suite(.timeLimit(.minutes(8))) struct NameHolderTests {
     private struct TwoUsers: CredentialStore {
         func proof(of credentials: Credentials) -> CredentialProof? {
             guard ["nao", "eve"].contains(credentials.user), credentials.token == "of " + credentials.user else { return nil }

@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// Who a service sees behind a gateway, or behind a node that devices call: never whoever passes the call on, and nobody's invention.
-@Suite(.timeLimit(.minutes(3))) struct RelayedCallerTests {
+@Suite(.timeLimit(.minutes(8))) struct RelayedCallerTests {
     private struct OneUser: CredentialStore {
         func proof(of credentials: Credentials) -> CredentialProof? {
             credentials == Credentials(user: "nao", token: "open-sesame") ? CredentialProof(.user("nao")) : nil

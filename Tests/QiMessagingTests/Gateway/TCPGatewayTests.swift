@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// A directory inside, services in sessions of their own, and clients that know the gateway alone.
-@Suite(.timeLimit(.minutes(3))) struct TCPGatewayTests {
+@Suite(.timeLimit(.minutes(8))) struct TCPGatewayTests {
     private func increment(_ service: ObjectProxy, _ number: Int32) async throws -> Int32 { try await service.call("inc", number) }
 
     @Test func everythingIsOnOneConnection() async throws {

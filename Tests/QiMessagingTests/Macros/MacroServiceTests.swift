@@ -2,7 +2,7 @@
 import Testing
 
 /// What `@Service` generates, at work: two sessions, so that every call crosses a socket.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct MacroServiceTests {
     /// Runs `body` with a porter that another session hosts.
     private func withPorter(

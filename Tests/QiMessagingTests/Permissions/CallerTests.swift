@@ -3,7 +3,7 @@ import QiWire
 import Testing
 
 /// What a service learns of its caller, and policies written in Swift.
-@Suite(.timeLimit(.minutes(3))) struct CallerTests {
+@Suite(.timeLimit(.minutes(8))) struct CallerTests {
     private static var who: ObjectBuilder {
         var builder = ObjectBuilder()
         builder.advertiseMethod("who", "()", returns: "s") { _, _ in

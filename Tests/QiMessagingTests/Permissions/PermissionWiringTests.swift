@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// What a policy does to connections: to services of the directory's process, and to those that it reaches for others.
-@Suite(.timeLimit(.minutes(3))) struct PermissionWiringTests {
+@Suite(.timeLimit(.minutes(8))) struct PermissionWiringTests {
     private static let lan = Subject.zone(.lan)
     private static let looking = PermissionRule.of(lan, allow: ["*.get*"], deny: ["Hidden.*"])
     private static let unknownID: UInt32 = 77_777

@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// A policy that is replaced while connections live.
-@Suite(.timeLimit(.minutes(3))) struct PolicyReloadTests {
+@Suite(.timeLimit(.minutes(8))) struct PolicyReloadTests {
     private static let lan = Subject.zone(.lan)
 
     @Test(arguments: [false, true]) func aSubscriptionThatIsNotAllowedAnyMoreEnds(isForwarded: Bool) async throws {

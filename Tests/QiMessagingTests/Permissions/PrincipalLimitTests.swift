@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// What rules grant at most, and hosting from outside.
-@Suite(.timeLimit(.minutes(3))) struct PrincipalLimitTests {
+@Suite(.timeLimit(.minutes(8))) struct PrincipalLimitTests {
     private static let lan = Subject.zone(.lan)
 
     @Test func aRateIsCountedOverAllConnectionsOfAPrincipal() async throws {

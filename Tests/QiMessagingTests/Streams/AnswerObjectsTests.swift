@@ -7,7 +7,7 @@ import Testing
 
 /// Objects in answers that never reach their caller: those that were given an address for the answer are not kept for it, and those that a
 /// method has hosted itself are.
-@Suite(.timeLimit(.minutes(3))) struct AnswerObjectsTests {
+@Suite(.timeLimit(.minutes(8))) struct AnswerObjectsTests {
     private static var child: ObjectBuilder {
         var builder = ObjectBuilder()
         builder.advertiseMethod("name", "()", returns: "s") { _, _ in .string("child") }

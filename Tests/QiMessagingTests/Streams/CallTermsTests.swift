@@ -5,7 +5,7 @@ import QiWire
 import Testing
 
 /// What a caller accepts of an answer: whether a result is sent, and how that is told.
-@Suite(.timeLimit(.minutes(3))) struct CallTermsTests {
+@Suite(.timeLimit(.minutes(8))) struct CallTermsTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
 
     /// A path that carries 1 kB/s, with a bound of 100 kB.

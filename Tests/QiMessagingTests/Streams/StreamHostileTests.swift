@@ -6,7 +6,7 @@ import Testing
 
 /// What a device gets that does not keep to the rules of streams, through sockets to a directory, and that another device beside it goes on
 /// undisturbed.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct StreamHostileTests {
     /// What is sent once the stream has begun, and whether that ends it.
     struct Attack: CustomStringConvertible, Sendable {

@@ -153,7 +153,7 @@ private final class StreamDialer: StreamChannelOwner {
 }
 
 /// The suite of ``TransportConformance`` over a device stream: on one path, on paths that change, and on paths that are cut.
-@Suite(.timeLimit(.minutes(5)), .serialized)
+@Suite(.timeLimit(.minutes(8)), .serialized)
 struct StreamConformanceTests {
     @Test(arguments: TransportConformance.cases)
     func onOnePath(_ given: TransportConformance.Case) async throws {

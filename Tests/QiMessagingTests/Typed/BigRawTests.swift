@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// Big raw bytes are a part of their own in the frame: what arrives is what would have arrived in one.
-@Suite(.timeLimit(.minutes(3))) struct BigRawTests {
+@Suite(.timeLimit(.minutes(8))) struct BigRawTests {
     private static let big = ByteBuffer(bytes: (0..<(1 << 17)).map { UInt8(truncatingIfNeeded: $0 &* 7) })
 
     @Test func theLastArgumentIsAPartOfItsOwn() throws {

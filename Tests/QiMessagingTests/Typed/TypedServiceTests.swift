@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// Typed services: every test once over a connection and once within the process, where nothing is encoded.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(8)))
 struct TypedServiceTests {
     /// Runs `body` with the greeter, its proxy, and the session that hosts it.
     private func withGreeter(

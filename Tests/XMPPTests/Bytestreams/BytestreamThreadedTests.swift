@@ -5,7 +5,7 @@ import Testing
 @testable import XMPP
 
 /// Bytestreams with real threads and TLS inside. Every wait is for an event; a hang ends at the time limit.
-@Suite(.timeLimit(.minutes(2))) struct BytestreamThreadedTests {
+@Suite(.timeLimit(.minutes(8))) struct BytestreamThreadedTests {
     private static func pattern(_ count: Int, _ seed: Int = 0) -> ByteBuffer {
         ByteBuffer(bytes: (0..<count).map { UInt8(truncatingIfNeeded: ($0 + seed) &* 131 ^ $0 >> 8) })
     }

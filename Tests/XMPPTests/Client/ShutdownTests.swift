@@ -7,7 +7,7 @@ import Testing
 @testable import XMPP
 
 /// A client ends soon, whatever its thread is held up by.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(8)))
 struct ShutdownTests {
     /// A resolver whose name servers do not answer: look-ups return when the test says so.
     private final class DeadResolver: Sendable {

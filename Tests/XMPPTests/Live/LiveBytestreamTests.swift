@@ -10,7 +10,7 @@ import Testing
 @testable import XMPP
 
 /// Bytestreams between two clients on a real server.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveBytestreamTests {
     private static let application = Element("description", namespace: "urn:qimesh:tunnel:1")
     private static let loop = MultiThreadedEventLoopGroup.singleton.next()

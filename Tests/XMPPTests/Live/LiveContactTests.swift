@@ -4,7 +4,7 @@ import Testing
 @testable import XMPP
 
 /// Contacts, presence, discovery and publishing between two clients on a real server.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveContactTests {
     @Test func invitedAndApprovedIsMutual() async throws {
         try await withFriends { desk, pepper in

@@ -7,7 +7,7 @@ import Testing
 
 @testable import XMPP
 
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveLoginTests {
     @Test func logsInAndLeaves() async throws {
         let server = try ProsodyServer.start(accounts: [("pepper", "secret")])

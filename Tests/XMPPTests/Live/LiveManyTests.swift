@@ -6,7 +6,7 @@ import Testing
 @testable import XMPP
 
 /// Large contact lists, many at once.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveManyTests {
     /// A server on which pepper and each of these users see each other, by Prosody's mod_groups. The users do not see one another: eighty
     /// that ask one another keep two cores busy for minutes.

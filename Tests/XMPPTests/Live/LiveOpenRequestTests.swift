@@ -4,7 +4,7 @@ import Testing
 @testable import XMPP
 
 /// The one kind of request that may be opened to accounts that are no contacts.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveOpenRequestTests {
     @Test func strangersReachTheOpenRequestAndNothingElse() async throws {
         let server = try ProsodyServer.start(accounts: [("pepper", "secret"), ("eve", "secret")])

@@ -8,7 +8,7 @@ import Testing
 @testable import XMPP
 
 /// SOCKS5 bytestreams between two clients on a real server.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveSOCKS5Tests {
     private static let namespace = "urn:qimesh:tunnel:1"
     private static let application = Element("description", namespace: namespace)

@@ -7,7 +7,7 @@ import Testing
 @testable import XMPP
 
 /// Servers that take no large stanzas, with and without saying so.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveServerLimitTests {
     private static let loop = MultiThreadedEventLoopGroup.singleton.next()
     private static let application = Element("description", namespace: "urn:qimesh:tunnel:1")

@@ -8,7 +8,7 @@ import Testing
 
 /// SOCKS5 bytestreams with another software: TCP, SOCKS5 and the discovery of proxies are slixmpp's, the stanzas of its script
 /// (`Tests/InteropTests/Peers/slixmpp_socks5.py`).
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveSlixmppSOCKS5Tests {
     private static let loop = MultiThreadedEventLoopGroup.singleton.next()
 

@@ -4,7 +4,7 @@ import Testing
 @testable import XMPP
 
 /// What those get who are no contacts, and what bad stanzas get.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(8)))
 struct LiveStrangerTests {
     @Test func strangersSeeAndReachNothing() async throws {
         let server = try ProsodyServer.start(accounts: [("pepper", "secret"), ("eve", "secret")])
