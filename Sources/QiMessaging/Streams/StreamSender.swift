@@ -135,25 +135,23 @@ struct StreamSender {
 
     // MARK: Withdrawing
 
-    /// Takes a call or post of that id back. Nil when all of it has left; else nothing of it, or not all, reaches the peer's objects.
+    /// Takes a call of that id back. Nil when all of it has left; else nothing of it, or not all, reaches the peer's objects.
     mutating func withdraw(callOf id: UInt32, to target: ObjectAddress) -> StreamMessage? {
-        for lane in lanes.calls(to: target) {
-            if let message = withdraw(from: lane, { $0.kind == .call && $0.id == id }) { return message }
-        }
-        return nil
+        taken(lanes.withdraw(callOf: id, to: target))
     }
 
     /// Takes an answer back, if it is `least` bytes or longer.
     mutating func withdraw(answerTo id: UInt32, of target: ObjectAddress, longerThan least: Int) -> StreamMessage? {
         guard least == 0 || lanes.largest > least else { return nil }
-        return withdraw(from: .answer(id: id, target)) { $0.id == id && Int($0.payloadLength) > least }
+        return taken(lanes.withdraw(from: .answer(id: id, target)) { $0.id == id && Int($0.payloadLength) > least })
     }
 
     /// Whether an answer has not all left.
     func holds(answerTo id: UInt32, of target: ObjectAddress) -> Bool { lanes.holds(.answer(id: id, target)) }
 
-    private mutating func withdraw(from lane: StreamLane, _ isMeant: (MessageHeader) -> Bool) -> StreamMessage? {
-        guard let withdrawn = lanes.withdraw(from: lane, isMeant) else { return nil }
+    /// A message was taken out of its lane: the peer is told, if some of it has left.
+    private mutating func taken(_ withdrawn: StreamLanes.Withdrawn?) -> StreamMessage? {
+        guard let withdrawn else { return nil }
         serials.end(withdrawn.message.serial)
         if let drop = withdrawn.drop { urgent.append(drop) }
         return withdrawn.message

@@ -84,6 +84,27 @@ struct StreamMachineTests {
         #expect(names(&sender) == ["\(MessageKind.call) 0", "\(MessageKind.call) 1"])
     }
 
+    @Test func ofTwoCallsWithOneIDTheOneToThatObjectIsTakenBack() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.call, id: 1))
+        _ = sender.append(StreamSample.message(.post, id: 1, service: 11))
+        #expect(sender.withdraw(callOf: 1, to: ObjectAddress(service: 11, object: 1)) == nil)
+        #expect(sender.withdraw(callOf: 1, to: ObjectAddress(service: 10, object: 1)) != nil)
+        #expect(names(&sender) == ["\(MessageKind.post) 1"])
+    }
+
+    /// A client that goes away takes all its calls back: none of them looks through those of the others.
+    @Test func callsAreTakenBackQuicklyBesideThoseOfManyClients() throws {
+        var sender = try sender()
+        for id: UInt32 in 0..<20_000 { _ = sender.append(StreamSample.message(.call, id: id, client: UInt64(id % 10_000))) }
+        let begin = ContinuousClock.now
+        // Behind the first of its lane, whose turn would be looked for.
+        for id: UInt32 in 10_000..<20_000 { #expect(sender.withdraw(callOf: id, to: ObjectAddress(service: 10, object: 1)) != nil) }
+        let took = ContinuousClock.now - begin
+        #expect(took < .seconds(5), "\(took)")
+        #expect(sender.queuedBytes == 10_000 * 36)
+    }
+
     @Test func aMessageIsOfTheClientThatWasNotedForItsCallOrPost() {
         var clients = StreamClients()
         clients.note(7, of: 1)
