@@ -321,8 +321,10 @@ final class StreamChannel: Channel, @unchecked Sendable {
         guard !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
-        while let path, path.channel.isWritable, machine.hasToWrite(at: .now()) {
+        while let path, path.channel.isWritable {
             let width = path.width()
+            machine.keep(most: width.unconfirmed(over: machine.roundTrip))
+            guard machine.hasToWrite(at: .now()) else { break }
             let piece = max(1, width.piece)
             var bytes = path.channel.allocator.buffer(capacity: piece + 1024)
             machine.write(to: &bytes, piece: piece, most: width.isWide ? Self.burst : piece, at: .now())

@@ -20,8 +20,8 @@ struct StreamSender {
     private(set) var confirmedBytes: UInt64 = 0
     /// Bytes the peer takes unconfirmed.
     private var window = 0
-    /// Most bytes that are kept, whatever the peer takes: so many go out again, before anything else, when a path dies.
-    private static let mostKept = 256 << 10
+    /// Most bytes that are kept, whatever the peer takes (``PathWidth/unconfirmed``).
+    var mostKept = PathWidth.mostUnconfirmed
     /// Frames that go out before the lanes: withdrawals, the end.
     private var urgent = Deque<StreamNumbered>()
     private(set) var hasEnded = false
@@ -37,7 +37,7 @@ struct StreamSender {
     var hasMore: Bool { cursor < numbered || !urgent.isEmpty || !lanes.isEmpty || endReason != nil }
     /// Whether something may leave.
     var maySend: Bool { cursor < numbered || (hasMore && hasRoom) }
-    private var hasRoom: Bool { keptBytes < window }
+    private var hasRoom: Bool { keptBytes < min(window, mostKept) }
 
     /// Bytes of events that wait, beside the one, if any, that a later one of that signal would take the place of.
     func queuedEventBytes(besides address: ActionAddress?) -> Int {
@@ -130,7 +130,7 @@ struct StreamSender {
     mutating func resume(from number: UInt64, window: Int) throws(StreamFault) {
         guard number <= numbered else { throw StreamFault("it claims \(number) frames of \(numbered) that were sent") }
         cursor = first(after: number)
-        self.window = min(window, Self.mostKept)
+        self.window = window
     }
 
     // MARK: Withdrawing

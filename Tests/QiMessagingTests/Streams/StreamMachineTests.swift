@@ -370,6 +370,43 @@ struct StreamMachineTests {
         #expect(sender.keptBytes <= 4100)
     }
 
+    @Test func noMoreIsSentUnconfirmedThanThePathIsGoodFor() throws {
+        var sender = try sender()
+        sender.mostKept = 3000
+        _ = sender.append(StreamSample.message(.reply, id: 1, bytes: 100_000))
+        #expect(names(&sender).count == 3)
+        try sender.confirm(2)
+        #expect(names(&sender).count == 2)
+        // What was sent on a path for more goes out again all the same.
+        sender.mostKept = 1000
+        try sender.resume(from: 2, window: 1 << 20)
+        #expect(names(&sender) == ["more 0 1000", "more 0 1000", "more 0 1000"])
+    }
+
+    @Test func aWideStreamIsFilledThoughLittleMayBeUnconfirmed() throws {
+        var pair = StreamPair()
+        try pair.attach()
+        pair.opener.machine.keep(most: 32 << 10)
+        _ = pair.opener.machine.append(StreamSample.message(.reply, id: 1, bytes: 200_000))
+        let begin = pair.now
+        for _ in 0..<100 where pair.answerer.taken.isEmpty {
+            pair.write(fromOpener: true, piece: 1 << 14, most: 1 << 16)
+            try pair.deliver(toOpener: false)
+            if pair.answerer.machine.hasToWrite(at: pair.now) { pair.write(fromOpener: false, piece: 1 << 14, most: 1 << 16) }
+            try pair.deliver(toOpener: true)
+        }
+        #expect(pair.answerer.taken.count == 1 && pair.now == begin)
+    }
+
+    @Test(arguments: [
+        (PathWidth(piece: 500, rate: 2000, unconfirmed: 16 << 10), 2000, 16 << 10),
+        (PathWidth(piece: 16 << 10, unconfirmed: 32 << 10), nil, 32 << 10), (PathWidth(piece: 16 << 10, unconfirmed: 32 << 10), 1, 40_768),
+        (PathWidth(piece: 16 << 10, unconfirmed: 32 << 10), 50, 256 << 10), (PathWidth.wide, 1, 256 << 10),
+    ])
+    func aLongWideWayHasMoreUnconfirmed(_ width: PathWidth, _ milliseconds: Int64?, _ bytes: Int) {
+        #expect(width.unconfirmed(over: milliseconds.map { .milliseconds($0) }) == bytes)
+    }
+
     @Test func positionsThatCannotBeAreRefused() throws {
         var sender = try sender()
         for id in 1...3 { _ = sender.append(StreamSample.message(.call, id: UInt32(id))) }
