@@ -229,8 +229,8 @@ struct StreamLanes {
 
     /// Takes a call back. Nil when it is not there: all of it was sent.
     mutating func withdraw(callOf id: UInt32, to target: ObjectAddress) -> Withdrawn? {
-        guard let call = calls[id], case .calls(target, _) = call.lane, let index = lanes[call.lane]?.index(of: call.serial) else { return nil }
-        return withdraw(from: call.lane, at: index)
+        guard let (lane, serial) = calls[id], case .calls(target, _) = lane, let index = lanes[lane]?.index(of: serial) else { return nil }
+        return withdraw(from: lane, at: index)
     }
 
     /// Takes a message out of a lane. Nil when it is not there: all of it was sent.

@@ -77,6 +77,7 @@ final class StreamRegistry {
             throw StreamRefusal(reason: .denied, text: (error as? QiError)?.message ?? "\(error)")
         }
         stream.owner = self
+        stream.holding = entries.values.first { $0.device == device }?.stream.holding ?? StreamHolding()
         entries[hello.stream] = Entry(stream: stream, device: device, program: program, key: key, instance: hello.instance)
         return stream
     }

@@ -139,9 +139,11 @@ struct StreamStateMachine {
 
     /// A frame came on the path in use. Messages wait in ``popReady(at:)`` then.
     ///
+    /// - Parameter elsewhere: bytes of messages that have begun and not ended on other streams of the device.
     /// - Throws: when the peer breaks a rule.
-    mutating func received(_ frame: StreamFrame, at now: NIODeadline) throws(StreamFault) {
+    mutating func received(_ frame: StreamFrame, elsewhere: Int = 0, at now: NIODeadline) throws(StreamFault) {
         guard case .attached(var liveness) = path else { return }
+        receiver.unfinishedElsewhere = elsewhere
         liveness.received(at: now)
         switch frame {
         case .numbered(let frame):
