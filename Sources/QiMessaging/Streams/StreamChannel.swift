@@ -239,6 +239,15 @@ final class StreamChannel: Channel, @unchecked Sendable {
         return machine.pongs != before ? machine.lastRoundTrip : nil
     }
 
+    /// Asks a wide path whether it still is one, when nothing came on it for so long. One question at a time.
+    func ask(after silence: TimeAmount) {
+        guard phase == .active, let path, path.width().isWide else { return }
+        let now = NIODeadline.now()
+        guard let heard = machine.lastHeard, now - heard >= silence else { return }
+        machine.ask(at: now)
+        goOn()
+    }
+
     private func answerAskers() {
         let waiting = askers
         askers = []
