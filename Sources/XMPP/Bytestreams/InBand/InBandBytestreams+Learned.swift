@@ -17,9 +17,12 @@ extension InBandBytestreams {
         return min(limits.blockSize, bound.block, said)
     }
 
-    /// Bytes that a bytestream may keep before its turn: no more than one block on a slow path. What waits there can be overtaken by
-    /// nothing of the same bytestream.
-    var room: Int { min(limits.sendBuffer, max(limits.smallestBlock, budget.limit / 2)) }
+    /// Bytes that a bytestream may keep before its turn: no more than one block on a slow path, or one that is not known yet. What waits
+    /// there can be overtaken by nothing of the same bytestream.
+    var room: Int {
+        let third = budget.limit / 3
+        return min(limits.sendBuffer, max(limits.smallestBlock, third <= limits.blockSize ? third : budget.limit / 2))
+    }
 
     /// Whether that many bytes may be under way beside those that are.
     func allows(_ bytes: Int) -> Bool {
