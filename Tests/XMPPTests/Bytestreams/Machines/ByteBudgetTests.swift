@@ -117,6 +117,7 @@ import Testing
         var budget = path.budget
         budget.reconnected(initial: 4096)
         let rate = try #require(budget.bytesPerSecond)
+        budget.answered(budget.sent(100, of: 1, backlogged: false, at: at(19_000)), at: at(19_002))
         for second in 20..<40 {
             _ = budget.sent(1000, of: 1, backlogged: true, at: at(second * 1000))
             let issued = budget.probe(at: at(second * 1000 + 250))
