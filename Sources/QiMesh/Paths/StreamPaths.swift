@@ -160,9 +160,9 @@ extension XMPPGateway {
         }
         let status = client.inBandStatus
         let rate = status.bytesPerSecondUp.map(Double.init)
-        // A third of a second at a time, so that what comes later waits for no longer; until that is known, a quarter of what may be under
-        // way.
-        let piece = min(max(rate.map { Int($0 / 3) } ?? min(status.limit / 4, 2048), 256), 4000)
+        // A third of a second at a time, so that what comes later waits for no longer; until that is known, an eighth of what may be
+        // under way.
+        let piece = min(max(rate.map { Int($0 / 3) } ?? min(status.limit / 8, 2048), 256), 4000)
         // What it carries in 4 s: a confirmation takes 2 s and the way. Until that is known, a bytestream's window of 64 KiB and what one
         // confirmation more is for.
         let known = rate.map { max(16 << 10, Int(min($0 * 4, Double(PathWidth.mostUnconfirmed)))) }

@@ -109,6 +109,12 @@ struct ByteBudget: Sendable {
         return rate
     }
 
+    /// Whether the path is narrow, as far as is known, or nothing has shown that it is wide. On another one a queue is to show.
+    var mayBeNarrow: Bool { if case .paced = path { true } else { limit <= initial } }
+
+    /// The limit when something is late on such a path: the burst may be over, and no more is added to what waits until that is known.
+    private var cautious: Int { max(range.lowerBound, initial / 2) }
+
     /// Whether that many bytes may be sent. One block always may when nothing is under way.
     func allows(_ bytes: Int) -> Bool {
         bytesUnderWay == 0 || bytesUnderWay + bytes <= limit
@@ -132,6 +138,7 @@ struct ByteBudget: Sendable {
         let least = floors[block.stream, default: RoundTripFloor()].include(delay, at: now)
         guard block.wasBacklogged, case .open = path else { return }
         if delay - least < ByteBudget.probeDelay {
+            if mayBeNarrow { limit = delay - least < ByteBudget.noQueue ? initial : cautious }
             if isPastBurst { widen(by: block.bytes / 4) }
         } else {
             paced(at: rate(since: block.drainedBefore, over: delay), pings: 0, now)
@@ -175,8 +182,7 @@ struct ByteBudget: Sendable {
         if let lastProbe, now - lastProbe < (bytesPerSecond == nil ? ByteBudget.probeDelay : ByteBudget.laterDelay) { return nil }
         if case .open = path {
             guard now - oldest.sentAt >= ByteBudget.probeDelay else { return nil }
-            // The burst may be over: no more is added to what waits, until it is known.
-            if !isPastBurst { limit = max(range.lowerBound, initial / 2) }
+            if mayBeNarrow { limit = cautious }
         }
         let ticket = nextTicket()
         lastProbe = now
@@ -188,7 +194,7 @@ struct ByteBudget: Sendable {
     mutating func probeAnswered(_ ticket: Ticket, at now: NIODeadline) {
         guard let sent = probe, sent.ticket == ticket else { return }
         probe = nil
-        if case .open = path, !isPastBurst { limit = initial }
+        if case .open = path { limit = max(limit, initial) }
         drain(through: ticket, at: now)
         let delay = now - sent.sentAt
         let queueing = delay - floor.include(delay, at: now)

@@ -20,8 +20,9 @@ extension InBandBytestreams {
     /// Bytes that a bytestream may keep before its turn: no more than one block on a slow path, or one that is not known yet. What waits
     /// there can be overtaken by nothing of the same bytestream.
     var room: Int {
-        let third = budget.limit / 3
-        return min(limits.sendBuffer, max(limits.smallestBlock, third <= limits.blockSize ? third : budget.limit / 2))
+        let block = budget.limit / (budget.bytesPerSecond == nil ? 4 : 3)
+        let isSmall = budget.mayBeNarrow && block <= limits.blockSize
+        return min(limits.sendBuffer, max(limits.smallestBlock, isSmall ? block : budget.limit / 2))
     }
 
     /// Whether that many bytes may be under way beside those that are.
