@@ -229,10 +229,10 @@ def test_lost_packets_lose_neither_calls_nor_events(lab):
 
 
 # Bytes a second that the server lets through: its limit less base64. Seconds that 95 % of the echoes may take, and that an event may be
-# old: when ejabberd's first burst is gone, what was under way waits for up to 4 s.
+# old.
 SHIPPED = {
     "prosody": (lambda folder: Prosody(folder, ACCOUNTS, rate="10kb/s"), 7500, 2, 3),
-    "ejabberd": (lambda folder: Ejabberd(folder, ACCOUNTS, shaped=True), 2250, 4, 4),
+    "ejabberd": (lambda folder: Ejabberd(folder, ACCOUNTS, shaped=True), 2250, 4, 3),
 }
 # Bytes of an event, and of an echo's answer: header and arguments.
 EVENT, ECHO = 44, 56

@@ -75,8 +75,8 @@ final class XMPPGateway: Sendable {
             own: jid.bare, client: client, contacts: contacts, peers: PeerDirectory(
                 client: client, contacts: contacts,
                 silences: { [server] in
-                    // A directory that has ended has no streams.
-                    (try? await server.silences()) ?? [:]
+                    // A directory that has ended has no streams. A device that is silent on XMPP may answer on its stream.
+                    (try? await server.silences(askingAfter: Liveness.freshness)) ?? [:]
                 }), trust: trust,
             keys: TunnelKeys(trust: trust, logger: logger, audit: server.access), identity: identity, enrollments: enrollments,
             server: server, logger: logger)

@@ -152,10 +152,20 @@ extension PathKind {
 extension XMPPGateway {
     /// What a path lets through now.
     func width(of kind: PathKind) -> PathWidth {
-        guard kind == .inBand else { return .wide }
-        let rate = client.inBandStatus.bytesPerSecondUp.map(Double.init)
-        // A quarter of a second at a time, so that what comes later waits for no longer.
-        let piece = min(max(rate.map { Int($0 / 4) } ?? 2048, 256), 4000)
-        return PathWidth(piece: piece, most: ways.inBandMax, rate: rate)
+        guard kind == .inBand else {
+            var width = PathWidth.wide
+            // What goes out again when it dies has to go in-band.
+            if ways.order.contains(.inBand) { width.unconfirmed = 32 << 10 }
+            return width
+        }
+        let status = client.inBandStatus
+        let rate = status.bytesPerSecondUp.map(Double.init)
+        // A third of a second at a time, so that what comes later waits for no longer; until that is known, an eighth of what may be
+        // under way.
+        let piece = min(max(rate.map { Int($0 / 3) } ?? min(status.limit / 8, 2048), 256), 4000)
+        // What it carries in 4 s: a confirmation takes 2 s and the way. Until that is known, a bytestream's window of 64 KiB and what one
+        // confirmation more is for.
+        let known = rate.map { max(16 << 10, Int(min($0 * 4, Double(PathWidth.mostUnconfirmed)))) }
+        return PathWidth(piece: piece, most: ways.inBandMax, rate: rate, unconfirmed: known ?? 96 << 10)
     }
 }

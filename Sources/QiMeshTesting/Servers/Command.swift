@@ -26,6 +26,8 @@ enum Command {
             throw ServerFailure("cannot run \(arguments.first ?? ""): \(error)")
         }
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        // The process that has ended is kept by Foundation, and its pipe with it.
+        try? output.fileHandleForReading.close()
         ended.wait()
         guard process.terminationStatus == 0 else {
             throw ServerFailure("\(arguments.joined(separator: " ")) ended \(process.terminationStatus): \(text)")

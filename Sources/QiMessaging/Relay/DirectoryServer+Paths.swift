@@ -87,10 +87,16 @@ extension DirectoryServer {
     /// How long ago something last came over streams, ours and those that devices opened, by the full address of the program at the other
     /// end: a sign of life that the device's key vouches for. Only of streams that have a path.
     ///
+    /// - Parameter silence: on a wide path that was silent for so long the other end is asked whether it is there, and what comes of that
+    ///   is known later; nil: none is asked. A path on which no answer comes within 15 s is lost.
     /// - Throws: `.disconnected` when this directory has ended.
-    public func silences() async throws(QiError) -> [String: Duration] {
+    public func silences(askingAfter silence: Duration? = nil) async throws(QiError) -> [String: Duration] {
         let directory = self.directory
         return try await loop.run { (_) async throws(QiError) in
+            if let silence {
+                let ladders = directory.value.gateway?.links.values.compactMap(\.ladder) ?? []
+                for stream in ladders.map(\.stream) + directory.value.streams.streams { stream.ask(after: TimeAmount(silence)) }
+            }
             let now = NIODeadline.now()
             let ours = directory.value.gateway?.links.values.compactMap { $0.ladder?.lastHeard } ?? []
             let heard = (ours + directory.value.streams.lastHeard).map { ($0.program, Duration(now - $0.at)) }

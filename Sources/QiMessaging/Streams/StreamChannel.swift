@@ -45,6 +45,11 @@ final class StreamChannel: Channel, @unchecked Sendable {
     private(set) var machine: StreamStateMachine
     private(set) var path: StreamPath?
     weak var owner: (any StreamChannelOwner)?
+    /// What all streams of the device hold together; a stream that we open is bounded by itself.
+    var holding: StreamHolding?
+    private var heldBytes = 0 {
+        didSet { holding?.change(by: heldBytes - oldValue) }
+    }
     /// How often it went on over a path after the first.
     private(set) var resumptions = 0
     var autoRead = true
@@ -170,6 +175,7 @@ final class StreamChannel: Channel, @unchecked Sendable {
         timer?.task.cancel()
         timer = nil
         answerAskers()
+        heldBytes = 0
         for waiting in promises { waiting.promise.fail(error ?? ChannelError.ioOnClosedChannel) }
         promises.removeAll()
         let last = path
@@ -233,6 +239,15 @@ final class StreamChannel: Channel, @unchecked Sendable {
         return machine.pongs != before ? machine.lastRoundTrip : nil
     }
 
+    /// Asks a wide path whether it still is one, when nothing came on it for so long. One question at a time.
+    func ask(after silence: TimeAmount) {
+        guard phase == .active, let path, path.width().isWide else { return }
+        let now = NIODeadline.now()
+        guard let heard = machine.lastHeard, now - heard >= silence else { return }
+        machine.ask(at: now)
+        goOn()
+    }
+
     private func answerAskers() {
         let waiting = askers
         askers = []
@@ -255,12 +270,13 @@ final class StreamChannel: Channel, @unchecked Sendable {
         let (confirmed, received, pongs) = (machine.sender.confirmedBytes, machine.receiver.receivedBytes, machine.pongs)
         let now = NIODeadline.now()
         defer {
+            if phase != .closed { heldBytes = machine.receiver.unfinishedBytes }
             upRate.add(Int(machine.sender.confirmedBytes - confirmed), at: now)
             downRate.add(Int(machine.receiver.receivedBytes - received), at: now)
             if machine.pongs != pongs { answerAskers() }
         }
         do throws(StreamFault) {
-            try machine.received(frame, at: now)
+            try machine.received(frame, elsewhere: holding.map { $0.bytes - heldBytes } ?? 0, at: now)
         } catch {
             logger.notice("stream ended by a fault of the peer", metadata: metadata([LogKeys.error: "\(error)"]))
             fail(QiError(.disconnected, "the other side of the stream does not keep to its rules: \(error)"))
@@ -321,8 +337,10 @@ final class StreamChannel: Channel, @unchecked Sendable {
         guard !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
-        while let path, path.channel.isWritable, machine.hasToWrite(at: .now()) {
+        while let path, path.channel.isWritable {
             let width = path.width()
+            machine.keep(most: width.unconfirmed(over: machine.roundTrip))
+            guard machine.hasToWrite(at: .now()) else { break }
             let piece = max(1, width.piece)
             var bytes = path.channel.allocator.buffer(capacity: piece + 1024)
             machine.write(to: &bytes, piece: piece, most: width.isWide ? Self.burst : piece, at: .now())

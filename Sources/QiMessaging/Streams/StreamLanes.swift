@@ -50,6 +50,8 @@ struct StreamLanes {
     private var begunBytes = 0
     /// Events that wait, and that a later one may take the place of: of each signal the last.
     private var replaceable: [ActionAddress: (serial: UInt64, bytes: Int)] = [:]
+    /// Calls that wait, by their ids.
+    private var calls: [UInt32: (lane: StreamLane, serial: UInt64)] = [:]
     /// Lanes whose next message may not begin yet.
     private var waiting: [StreamLane] = []
     /// Bytes that wait.
@@ -71,6 +73,7 @@ struct StreamLanes {
             replaceable = replaceable.filter { $0.key.target != message.header.address.target }
         }
         count(message, message.bytes.count)
+        if message.header.kind == .call { calls[message.header.id] = (name, message.serial) }
         if lanes[name]?.messages.append(message) == nil {
             let priority = Self.priority(of: message, in: name)
             lanes[name] = Lane(messages: [message], priority: priority)
@@ -177,10 +180,16 @@ struct StreamLanes {
             frame = .begin(nextNumber, length: UInt32(truncatingIfNeeded: length), piece)
             nextNumber &+= 1
         }
-        if !isDone { lane.messages.prepend(message) }
+        if isDone { forget(message) } else { lane.messages.prepend(message) }
         goOn(name, &lane)
         if isDone, let number = message.number { ended(number) }
         return (frame, isDone ? message.serial : nil)
+    }
+
+    /// A message has left, or is taken back.
+    private mutating func forget(_ message: StreamMessage) {
+        guard message.header.kind == .call, calls[message.header.id]?.serial == message.serial else { return }
+        calls[message.header.id] = nil
     }
 
     /// Whose turn it is. Control, else the busy ring whose clock is least.
@@ -209,11 +218,6 @@ struct StreamLanes {
         let drop: StreamNumbered?
     }
 
-    /// The lanes of calls to an object, of all clients.
-    func calls(to target: ObjectAddress) -> [StreamLane] {
-        lanes.keys.filter { if case .calls(target, _) = $0 { true } else { false } }
-    }
-
     /// Whether a call or post of a client waits.
     func holds(messagesOf client: UInt64) -> Bool {
         let party = StreamParty.client(client)
@@ -223,10 +227,23 @@ struct StreamLanes {
     /// Whether a message waits in that lane.
     func holds(_ name: StreamLane) -> Bool { lanes[name] != nil }
 
+    /// Takes a call back. Nil when it is not there: all of it was sent.
+    mutating func withdraw(callOf id: UInt32, to target: ObjectAddress) -> Withdrawn? {
+        guard let (lane, serial) = calls[id], case .calls(target, _) = lane, let index = lanes[lane]?.index(of: serial) else { return nil }
+        return withdraw(from: lane, at: index)
+    }
+
     /// Takes a message out of a lane. Nil when it is not there: all of it was sent.
     mutating func withdraw(from name: StreamLane, _ isMeant: (MessageHeader) -> Bool) -> Withdrawn? {
-        guard var lane = lanes[name], let index = lane.messages.firstIndex(where: { isMeant($0.header) }) else { return nil }
+        guard let index = lanes[name]?.messages.firstIndex(where: { isMeant($0.header) }) else { return nil }
+        return withdraw(from: name, at: index)
+    }
+
+    private mutating func withdraw(from name: StreamLane, at index: Int) -> Withdrawn? {
+        // Taken out, so that what waits in it is not copied.
+        guard var lane = lanes.removeValue(forKey: name) else { return nil }
         let message = lane.messages.remove(at: index)
+        forget(message)
         count(message, -message.bytes.count)
         if index == 0 {
             leave(name, lane.priority)

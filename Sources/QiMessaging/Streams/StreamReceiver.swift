@@ -6,7 +6,7 @@ import QiWire
 ///
 /// What it holds is bounded: behind the first complete message that waits for its reader no frame is confirmed, so no more comes than the
 /// window, which the peer may not overrun; incomplete messages are bounded by their number and bytes. Until the peer has logged in these
-/// are the bytes of one of the longest.
+/// are the bytes of one of the longest. What the streams of one device hold together is bounded as one of them is (``StreamHolding``).
 struct StreamReceiver {
     struct Limits {
         /// Bytes of frames that the peer may send without a confirmation.
@@ -32,7 +32,10 @@ struct StreamReceiver {
 
     private let limits: Limits
     private var unfinished: [UInt32: Unfinished] = [:]
-    private var unfinishedBytes = 0
+    /// Bytes of messages that have begun and not ended.
+    private(set) var unfinishedBytes = 0
+    /// The same on other streams of the device.
+    var unfinishedElsewhere = 0
     private var ready = Deque<Ready>()
     /// How many of them, from the first, keep nothing but their own bytes.
     private var keptReady = 0
@@ -100,7 +103,9 @@ struct StreamReceiver {
         }
     }
 
-    private var mostUnfinished: Int { longest < limits.message ? longest : longest + limits.unfinishedBytes }
+    private var mostUnfinished: Int { longest < limits.message ? longest : mostUnfinishedOfAll }
+    /// Of all streams of the device.
+    private var mostUnfinishedOfAll: Int { limits.message + limits.unfinishedBytes }
 
     private mutating func begin(_ number: UInt32, _ length: Int, _ bytes: ByteBuffer) throws(StreamFault) {
         guard length <= longest else { throw StreamFault("a message of \(length) bytes was announced; \(longest) are allowed") }
@@ -122,6 +127,9 @@ struct StreamReceiver {
         unfinishedBytes += bytes.readableBytes
         guard unfinishedBytes <= mostUnfinished else {
             throw StreamFault("more than \(mostUnfinished) bytes of messages have begun and not ended")
+        }
+        guard unfinishedBytes + unfinishedElsewhere <= mostUnfinishedOfAll else {
+            throw StreamFault("more than \(mostUnfinishedOfAll) bytes of messages have begun and not ended on all its streams")
         }
         // Storage grows with what has come: the announcement alone costs nothing.
         if present > message.bytes.capacity { message.bytes.reserveCapacity(min(message.length, 4 * present)) }

@@ -37,6 +37,9 @@ final class StreamRegistry {
     /// Streams of that device.
     func streams(of device: String) -> [StreamChannel] { entries.values.filter { $0.device == device }.map(\.stream) }
 
+    /// All of them.
+    var streams: [StreamChannel] { entries.values.map(\.stream) }
+
     /// When something last came over the streams that have a path, by the program that opened them.
     var lastHeard: [(program: String, at: NIODeadline)] {
         entries.values.compactMap { entry in entry.stream.machine.lastHeard.map { (entry.program, $0) } }
@@ -77,6 +80,7 @@ final class StreamRegistry {
             throw StreamRefusal(reason: .denied, text: (error as? QiError)?.message ?? "\(error)")
         }
         stream.owner = self
+        stream.holding = entries.values.first { $0.device == device }?.stream.holding ?? StreamHolding()
         entries[hello.stream] = Entry(stream: stream, device: device, program: program, key: key, instance: hello.instance)
         return stream
     }

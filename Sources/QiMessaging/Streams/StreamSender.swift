@@ -20,8 +20,8 @@ struct StreamSender {
     private(set) var confirmedBytes: UInt64 = 0
     /// Bytes the peer takes unconfirmed.
     private var window = 0
-    /// Most bytes that are kept, whatever the peer takes: so many go out again, before anything else, when a path dies.
-    private static let mostKept = 256 << 10
+    /// Most bytes that are kept, whatever the peer takes (``PathWidth/unconfirmed``).
+    var mostKept = PathWidth.mostUnconfirmed
     /// Frames that go out before the lanes: withdrawals, the end.
     private var urgent = Deque<StreamNumbered>()
     private(set) var hasEnded = false
@@ -37,7 +37,7 @@ struct StreamSender {
     var hasMore: Bool { cursor < numbered || !urgent.isEmpty || !lanes.isEmpty || endReason != nil }
     /// Whether something may leave.
     var maySend: Bool { cursor < numbered || (hasMore && hasRoom) }
-    private var hasRoom: Bool { keptBytes < window }
+    private var hasRoom: Bool { keptBytes < min(window, mostKept) }
 
     /// Bytes of events that wait, beside the one, if any, that a later one of that signal would take the place of.
     func queuedEventBytes(besides address: ActionAddress?) -> Int {
@@ -130,30 +130,28 @@ struct StreamSender {
     mutating func resume(from number: UInt64, window: Int) throws(StreamFault) {
         guard number <= numbered else { throw StreamFault("it claims \(number) frames of \(numbered) that were sent") }
         cursor = first(after: number)
-        self.window = min(window, Self.mostKept)
+        self.window = window
     }
 
     // MARK: Withdrawing
 
-    /// Takes a call or post of that id back. Nil when all of it has left; else nothing of it, or not all, reaches the peer's objects.
+    /// Takes a call of that id back. Nil when all of it has left; else nothing of it, or not all, reaches the peer's objects.
     mutating func withdraw(callOf id: UInt32, to target: ObjectAddress) -> StreamMessage? {
-        for lane in lanes.calls(to: target) {
-            if let message = withdraw(from: lane, { $0.kind == .call && $0.id == id }) { return message }
-        }
-        return nil
+        taken(lanes.withdraw(callOf: id, to: target))
     }
 
     /// Takes an answer back, if it is `least` bytes or longer.
     mutating func withdraw(answerTo id: UInt32, of target: ObjectAddress, longerThan least: Int) -> StreamMessage? {
         guard least == 0 || lanes.largest > least else { return nil }
-        return withdraw(from: .answer(id: id, target)) { $0.id == id && Int($0.payloadLength) > least }
+        return taken(lanes.withdraw(from: .answer(id: id, target)) { $0.id == id && Int($0.payloadLength) > least })
     }
 
     /// Whether an answer has not all left.
     func holds(answerTo id: UInt32, of target: ObjectAddress) -> Bool { lanes.holds(.answer(id: id, target)) }
 
-    private mutating func withdraw(from lane: StreamLane, _ isMeant: (MessageHeader) -> Bool) -> StreamMessage? {
-        guard let withdrawn = lanes.withdraw(from: lane, isMeant) else { return nil }
+    /// A message was taken out of its lane: the peer is told, if some of it has left.
+    private mutating func taken(_ withdrawn: StreamLanes.Withdrawn?) -> StreamMessage? {
+        guard let withdrawn else { return nil }
         serials.end(withdrawn.message.serial)
         if let drop = withdrawn.drop { urgent.append(drop) }
         return withdrawn.message

@@ -16,6 +16,9 @@ struct StreamStateMachine {
         var resume = TimeAmount.minutes(2)
         /// How long a confirmation may wait for something that it can travel with.
         var confirmation = TimeAmount.seconds(2)
+        /// Bytes that are confirmed at once, if that is less than a quarter of the window: a peer keeps few on a path that is narrow, or
+        /// followed by one (``PathWidth/unconfirmed``).
+        var confirmed = 16 << 10
     }
 
     private enum Path {
@@ -93,6 +96,9 @@ struct StreamStateMachine {
         sender.withdraw(answerTo: id, of: target, longerThan: least)
     }
 
+    /// So many bytes may be unconfirmed on the path in use, or fewer.
+    mutating func keep(most: Int) { sender.mostKept = most }
+
     /// Whether something is to be written now.
     func hasToWrite(at now: NIODeadline) -> Bool {
         isAttached && (ping != nil || pong != nil || sender.maySend || isConfirmationDue(now))
@@ -101,7 +107,7 @@ struct StreamStateMachine {
     private func isConfirmationDue(_ now: NIODeadline) -> Bool {
         guard receiver.hasNews else { return false }
         if receiver.ended != nil { return true }
-        return confirmationDue.map { $0 <= now } ?? false || receiver.untoldBytes >= limits.receiving.window / 4
+        return confirmationDue.map { $0 <= now } ?? false || receiver.untoldBytes >= min(limits.receiving.window / 4, limits.confirmed)
     }
 
     /// Appends frames for the path until `buffer` holds `most` bytes or nothing is left.
@@ -133,9 +139,11 @@ struct StreamStateMachine {
 
     /// A frame came on the path in use. Messages wait in ``popReady(at:)`` then.
     ///
+    /// - Parameter elsewhere: bytes of messages that have begun and not ended on other streams of the device.
     /// - Throws: when the peer breaks a rule.
-    mutating func received(_ frame: StreamFrame, at now: NIODeadline) throws(StreamFault) {
+    mutating func received(_ frame: StreamFrame, elsewhere: Int = 0, at now: NIODeadline) throws(StreamFault) {
         guard case .attached(var liveness) = path else { return }
+        receiver.unfinishedElsewhere = elsewhere
         liveness.received(at: now)
         switch frame {
         case .numbered(let frame):

@@ -34,7 +34,7 @@ final class BytestreamChannel: Channel, @unchecked Sendable {
     /// Blocks given to the handlers and not reported to the link yet.
     private var unreported = 0
     /// A block of so many bytes at most is short: its acknowledgement may wait for company.
-    private static let short = 1024
+    private static let short = 1000
     private let acknowledgementDelay: TimeAmount
     private var lateAcknowledgement: Scheduled<Void>?
     private var isGivingWrites = false

@@ -84,6 +84,27 @@ struct StreamMachineTests {
         #expect(names(&sender) == ["\(MessageKind.call) 0", "\(MessageKind.call) 1"])
     }
 
+    @Test func ofTwoCallsWithOneIDTheOneToThatObjectIsTakenBack() throws {
+        var sender = try sender()
+        _ = sender.append(StreamSample.message(.call, id: 1))
+        _ = sender.append(StreamSample.message(.post, id: 1, service: 11))
+        #expect(sender.withdraw(callOf: 1, to: ObjectAddress(service: 11, object: 1)) == nil)
+        #expect(sender.withdraw(callOf: 1, to: ObjectAddress(service: 10, object: 1)) != nil)
+        #expect(names(&sender) == ["\(MessageKind.post) 1"])
+    }
+
+    /// A client that goes away takes all its calls back: none of them looks through those of the others.
+    @Test func callsAreTakenBackQuicklyBesideThoseOfManyClients() throws {
+        var sender = try sender()
+        for id: UInt32 in 0..<20_000 { _ = sender.append(StreamSample.message(.call, id: id, client: UInt64(id % 10_000))) }
+        let begin = ContinuousClock.now
+        // Behind the first of its lane, whose turn would be looked for.
+        for id: UInt32 in 10_000..<20_000 { #expect(sender.withdraw(callOf: id, to: ObjectAddress(service: 10, object: 1)) != nil) }
+        let took = ContinuousClock.now - begin
+        #expect(took < .seconds(5), "\(took)")
+        #expect(sender.queuedBytes == 10_000 * 36)
+    }
+
     @Test func aMessageIsOfTheClientThatWasNotedForItsCallOrPost() {
         var clients = StreamClients()
         clients.note(7, of: 1)
@@ -347,6 +368,43 @@ struct StreamMachineTests {
         try sender.confirm(2)
         #expect(names(&sender).count == 2)
         #expect(sender.keptBytes <= 4100)
+    }
+
+    @Test func noMoreIsSentUnconfirmedThanThePathIsGoodFor() throws {
+        var sender = try sender()
+        sender.mostKept = 3000
+        _ = sender.append(StreamSample.message(.reply, id: 1, bytes: 100_000))
+        #expect(names(&sender).count == 3)
+        try sender.confirm(2)
+        #expect(names(&sender).count == 2)
+        // What was sent on a path for more goes out again all the same.
+        sender.mostKept = 1000
+        try sender.resume(from: 2, window: 1 << 20)
+        #expect(names(&sender) == ["more 0 1000", "more 0 1000", "more 0 1000"])
+    }
+
+    @Test func aWideStreamIsFilledThoughLittleMayBeUnconfirmed() throws {
+        var pair = StreamPair()
+        try pair.attach()
+        pair.opener.machine.keep(most: 32 << 10)
+        _ = pair.opener.machine.append(StreamSample.message(.reply, id: 1, bytes: 200_000))
+        let begin = pair.now
+        for _ in 0..<100 where pair.answerer.taken.isEmpty {
+            pair.write(fromOpener: true, piece: 1 << 14, most: 1 << 16)
+            try pair.deliver(toOpener: false)
+            if pair.answerer.machine.hasToWrite(at: pair.now) { pair.write(fromOpener: false, piece: 1 << 14, most: 1 << 16) }
+            try pair.deliver(toOpener: true)
+        }
+        #expect(pair.answerer.taken.count == 1 && pair.now == begin)
+    }
+
+    @Test(arguments: [
+        (PathWidth(piece: 500, rate: 2000, unconfirmed: 16 << 10), 2000, 16 << 10),
+        (PathWidth(piece: 16 << 10, unconfirmed: 32 << 10), nil, 32 << 10), (PathWidth(piece: 16 << 10, unconfirmed: 32 << 10), 1, 40_768),
+        (PathWidth(piece: 16 << 10, unconfirmed: 32 << 10), 50, 256 << 10), (PathWidth.wide, 1, 256 << 10),
+    ])
+    func aLongWideWayHasMoreUnconfirmed(_ width: PathWidth, _ milliseconds: Int64?, _ bytes: Int) {
+        #expect(width.unconfirmed(over: milliseconds.map { .milliseconds($0) }) == bytes)
     }
 
     @Test func positionsThatCannotBeAreRefused() throws {

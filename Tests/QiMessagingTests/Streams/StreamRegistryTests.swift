@@ -195,4 +195,37 @@ struct StreamRegistryTests {
         let answer = try sixth.frames()
         #expect(isWelcome(answer) && registry.streams(of: "a@x").count == 4)
     }
+
+    @Test func theStreamsOfADeviceHoldTogetherWhatOneOfThemMay() throws {
+        var limits = ConnectionLimits().stream(resume: .minutes(2))
+        limits.receiving.message = 100_000
+        limits.receiving.unfinishedBytes = 20_000
+        let registry = StreamRegistry(limits: limits, on: loop, logger: quiet)
+        func peer(_ number: UInt64, _ device: String = "a@x") throws -> Peer {
+            let peer = try Peer(registry, loop, device, key: "key")
+            try peer.send(hello(.open, StreamID(high: 5, low: number)))
+            for stream in registry.streams(of: device) { stream.loggedIn() }
+            return peer
+        }
+        func begin(_ bytes: Int) -> StreamFrame {
+            .numbered(.begin(0, length: 90_000, StreamBytes(ByteBuffer(repeating: 0, count: bytes))))
+        }
+        let (first, second, third, other) = (try peer(1), try peer(2), try peer(3), try peer(4, "b@x"))
+        try first.send(begin(60_000))
+        try second.send(begin(60_000))
+        try other.send(begin(60_000))
+        #expect(first.channel.isActive && second.channel.isActive && other.channel.isActive)
+        try third.send(begin(1000))
+        #expect(!third.channel.isActive && first.channel.isActive && other.channel.isActive)
+        // What is taken back, or ends with its stream, makes room.
+        try first.send(.numbered(.drop(0)))
+        let fourth = try peer(5)
+        try fourth.send(begin(60_000))
+        #expect(fourth.channel.isActive)
+        for stream in registry.streams(of: "a@x") { stream.fail(QiError(.disconnected, "over")) }
+        let (fifth, sixth) = (try peer(6), try peer(7))
+        try fifth.send(begin(60_000))
+        try sixth.send(begin(60_000))
+        #expect(fifth.channel.isActive && sixth.channel.isActive)
+    }
 }

@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func aSecondBlockAndALongOneAreAcknowledgedAtOnce() throws {
-        let pair = try JoinedPair(delaysAcknowledgements: true)
+        let pair = try JoinedPair(limits: JoinedPair.wide, delaysAcknowledgements: true)
         let ends = try pair.open()
         pair.forgetConversation()
         ends.robot.write("one")

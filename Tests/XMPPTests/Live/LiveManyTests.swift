@@ -38,11 +38,11 @@ struct LiveManyTests {
             let pepper = try Party("pepper", at: server) { $0.limits.rosterBytes = 50_000 }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await pepper.client.run() }
-                // On a machine under load the first connection may not get through.
+                // On a machine under load the first connections may be lost for other reasons.
                 let reason = try await pepper.events.first { event -> XMPPError? in
-                    if case .state(.waiting(_, let reason)) = event, reason.code != .unreachable { reason } else { nil }
+                    if case .state(.waiting(_, let reason)) = event, reason.message.contains("contact list") { reason } else { nil }
                 }
-                #expect(reason.message.contains("contact list") && reason.message.contains("larger"), "\(reason)")
+                #expect(reason.message.contains("larger"), "\(reason)")
                 pepper.client.shutdown()
                 try await group.waitForAll()
             }

@@ -23,8 +23,7 @@ struct LivePacingTests {
         /// Delay of each echo, and of each ping of the bulk's sender to its server; what had not come back counts with its age.
         var echoes: [Double] = []
         var pings: [Double] = []
-        /// Which connection to the server was lost, and why.
-        var losses: [String] = []
+        var losses = 0
         var span = 0.0
 
         func rate(from start: Double) -> Double {
@@ -46,7 +45,7 @@ struct LivePacingTests {
                 return String(format: "%.1f", Double(bytes) / max(span / 6, 1) / 1000)
             }
             return "bulk kB/s by sixths: \(parts.joined(separator: " ")), after 5 s \(String(format: "%.2f", rate(from: 5) / 1000)); "
-                + "echoes \(words(echoes)); pings \(words(pings)); losses \(losses.count) \(losses.joined(separator: ", "))"
+                + "echoes \(words(echoes)); pings \(words(pings)); losses \(losses)"
         }
     }
 
@@ -107,22 +106,24 @@ struct LivePacingTests {
             }
         }
 
-        /// It is over: what has not come back counts with its age.
-        ///
-        /// - Parameter parties: each with the number of its events when this began: a first login that had to be tried again is no loss.
-        func end(_ parties: [(party: Party, before: Int)]) -> Findings {
+        /// Whether bulk has come, and an echo and a ping came back: on a machine under load that takes longer than the usual run.
+        var isComplete: Bool { found.withLock { !$0.arrivals.isEmpty && !$0.echoes.isEmpty && !$0.pings.isEmpty } }
+
+        /// It is over: what has not come back counts with its age. `losses`: of the connections while it ran.
+        func end(losses: Int) -> Findings {
             let span = elapsed
             return found.withLock { found in
                 found.span = span
                 found.echoes += sent.withLock { $0.map { span - $0 } }
                 found.pings += asked.withLock { $0.values.map { span - $0 } }
-                for (party, before) in parties {
-                    for case .state(let state) in party.events.all.dropFirst(before) {
-                        if case .waiting = state { found.losses.append("\(party.jid): \(state)") }
-                    }
-                }
+                found.losses = losses
                 return found
             }
+        }
+
+        /// How often these have lost their connections so far.
+        static func losses(_ parties: [Party]) -> Int {
+            parties.reduce(0) { $0 + $1.events.all.count { if case .state(.waiting) = $0 { true } else { false } } }
         }
     }
 
@@ -136,7 +137,7 @@ struct LivePacingTests {
         _ name: String, _ from: Party, to: Party, _ handlers: @escaping @Sendable () -> [any ChannelHandler]
     ) async throws -> any Channel {
         try await from.client.openBytestream(
-            to: to.full(), application: Element("description", namespace: "urn:test:\(name)"), on: loop, timeout: .seconds(20)
+            to: to.full(), application: Element("description", namespace: "urn:test:\(name)"), on: loop, timeout: .seconds(100)
         ) { channel in
             channel.eventLoop.makeCompletedFuture {
                 for handler in handlers() { try channel.pipeline.syncOperations.addHandler(handler) }
@@ -151,7 +152,8 @@ struct LivePacingTests {
             accept("bulk", at: pepper) { Source() }
             accept("echo", at: pepper) { LiveBytestreamTests.Echo() }
             let measurement = Measurement()
-            let parties = [desk, pepper].map { (party: $0, before: $0.events.all.count) }
+            // On a machine under load the first connection may not get through.
+            let before = Measurement.losses([desk, pepper])
             let echo = try await open("echo", desk, to: pepper) { [Sink { measurement.echoed($0) }] }
             _ = try await open("bulk", desk, to: pepper) { [Sink { measurement.arrived($0) }] + (bothWays ? [Source()] : []) }
             let over = loop.makePromise(of: Void.self)
@@ -160,12 +162,17 @@ struct LivePacingTests {
             let ticks = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { _ in
                 measurement.tick(count.add(1, ordering: .relaxed).newValue, echo, pepper.client, server)
             }
-            loop.scheduleTask(in: .seconds(seconds)) {
+            let end = NIODeadline.now() + .seconds(seconds)
+            loop.scheduleRepeatedTask(initialDelay: .seconds(seconds), delay: .seconds(1)) { task in
+                guard measurement.isComplete || NIODeadline.now() - end > .seconds(120) else { return }
+                task.cancel()
                 ticks.cancel()
                 over.succeed(())
             }
             try await over.futureResult.get()
-            let result = measurement.end(parties)
+            let isComplete = measurement.isComplete
+            #expect(isComplete)
+            let result = measurement.end(losses: Measurement.losses([desk, pepper]) - before)
             found.withLock { $0 = result }
         }
         return found.withLock { $0 }
@@ -182,7 +189,7 @@ struct LivePacingTests {
     func smallThingsPassBulkOnAProsodyWithItsStockLimits(bothWays: Bool) async throws {
         let found = try await Self.measure(at: Self.prosody(), bothWays: bothWays)
         print("Prosody, both ways \(bothWays): \(found)")
-        #expect(found.losses.isEmpty && found.rate(from: 0) > 0 && !found.echoes.isEmpty, "\(found)")
+        #expect(found.losses == 0 && found.rate(from: 0) > 0)
         guard Self.measured != nil else { return }
         // 7.5 kB/s of payload are what the server lets through in one direction.
         #expect(bothWays || found.rate(from: 2) >= 0.7 * 7500, "\(found)")
@@ -194,7 +201,7 @@ struct LivePacingTests {
     func smallThingsPassBulkOnAnEjabberdWithItsStockShaper(bothWays: Bool) async throws {
         let found = try await Self.measure(at: EjabberdServer.start(accounts: Self.accounts, isShaped: true), bothWays: bothWays)
         print("ejabberd, both ways \(bothWays): \(found)")
-        #expect(found.losses.isEmpty && found.rate(from: 0) > 0 && !found.echoes.isEmpty, "\(found)")
+        #expect(found.losses == 0 && found.rate(from: 0) > 0)
         guard Self.measured != nil else { return }
         // 2.2 kB/s of payload are what the server lets through in one direction, after a burst; the echo and the pings of each second take
         // a sixth of that for their stanzas.

@@ -14,7 +14,7 @@ import NIOCore
 ///   any speed and what is under way when these are gone has to drain; then it grows by a quarter of what was answered without delay.
 /// - `paced`: the limit is what drains in that time beyond the round trip. How fast that is, a ping to our own server tells that is
 ///   sent behind the blocks: its answer waits for our uplink and for nothing else, while a peer's acknowledgement waits for the peer's
-///   uplink and for its reader too.
+///   uplink and for its reader too. The limit grows beyond that when 24 kB have left without a queue.
 ///
 /// A block leaves the budget when it is answered, and also when anything sent *later* is: a server takes the stanzas of one
 /// stream in order, so the block has left our uplink even if its reader takes its time. That way a bytestream whose reader
@@ -42,6 +42,12 @@ struct ByteBudget: Sendable {
         let drainedBefore: Int
     }
 
+    /// What ``drained`` was at a moment since when there was always something under way.
+    private struct Mark {
+        let at: NIODeadline
+        let drained: Int
+    }
+
     private enum Path {
         case open
         /// `pings` that have told the rate so far.
@@ -50,12 +56,16 @@ struct ByteBudget: Sendable {
 
     /// Answers later than this show a queue, and are worth a probe.
     static let probeDelay = TimeAmount.milliseconds(250)
+    /// How long after a probe the next one goes out where the rate is known: each takes from what there is.
+    static let laterDelay = TimeAmount.milliseconds(500)
     /// A ping that was answered sooner has found no queue.
     private static let noQueue = TimeAmount.milliseconds(100)
     /// Seconds that what is under way may take to drain.
     private static let patience = 0.75
-    /// Bytes that a server may let pass at any speed when a connection is new (ejabberd's shaper as it is shipped: 20 000).
-    private static let firstBurst = 24_000
+    /// Bytes that a server may let pass at any speed when a connection is new, or was idle (ejabberd's shaper as it is shipped: 20 000).
+    private static let burst = 24_000
+    /// For how long a rate is measured, at least.
+    private static let measured = TimeAmount.seconds(1)
     /// A path on which so many bytes may be under way is not worth pacing.
     private static let wide = 128 * 1024
     /// So many pings have to agree before others are told of the rate: a single delay may have been anything.
@@ -68,13 +78,18 @@ struct ByteBudget: Sendable {
     /// When the rate was measured last.
     private(set) var measuredAt: NIODeadline?
     private let range: ClosedRange<Int>
+    private var initial: Int
     private var path = Path.open
     private var blocks = Deque<Block>()
     private var nextNumber: UInt64 = 0
     private var drained = 0
-    /// What ``drained`` was when the connection was new.
+    /// When blocks were last known to have left.
+    private var drainedAt = NIODeadline.uptimeNanoseconds(0)
+    /// At the answers to pings, for as far back as a rate is measured; the first is that much older.
+    private var marks = Deque<Mark>()
+    /// What ``drained`` was when the connection was new, or a queue was last seen.
     private var drainedBefore = 0
-    private var isPastFirstBurst: Bool { drained - drainedBefore >= ByteBudget.firstBurst }
+    private var isPastBurst: Bool { drained - drainedBefore >= ByteBudget.burst }
     private var probe: Probe?
     private var lastProbe: NIODeadline?
     /// The shortest round trip of each bytestream, and of all.
@@ -84,7 +99,8 @@ struct ByteBudget: Sendable {
     /// A budget of `initial` bytes, later between `minimum` and `maximum`.
     init(initial: Int, minimum: Int, maximum: Int) {
         range = max(1, minimum)...max(1, minimum, maximum)
-        limit = min(max(initial, range.lowerBound), range.upperBound)
+        self.initial = min(max(initial, range.lowerBound), range.upperBound)
+        limit = self.initial
     }
 
     /// Bytes of stanzas that drain in a second; nil while the path is not known to be narrow.
@@ -93,6 +109,12 @@ struct ByteBudget: Sendable {
         return rate
     }
 
+    /// Whether the path is narrow, as far as is known, or nothing has shown that it is wide. On another one a queue is to show.
+    var mayBeNarrow: Bool { if case .paced = path { true } else { limit <= initial } }
+
+    /// The limit when something is late on such a path: the burst may be over, and no more is added to what waits until that is known.
+    private var cautious: Int { max(range.lowerBound, initial / 2) }
+
     /// Whether that many bytes may be sent. One block always may when nothing is under way.
     func allows(_ bytes: Int) -> Bool {
         bytesUnderWay == 0 || bytesUnderWay + bytes <= limit
@@ -100,6 +122,7 @@ struct ByteBudget: Sendable {
 
     /// A block of a bytestream goes out; `backlogged` tells whether more bytes wait behind it, without which its pace says little.
     mutating func sent(_ bytes: Int, of stream: UInt64, backlogged: Bool, at now: NIODeadline) -> Ticket {
+        if blocks.isEmpty, now - drainedAt >= ByteBudget.noQueue { marks = [Mark(at: now, drained: drained)] }
         let ticket = nextTicket()
         blocks.append(
             Block(ticket: ticket, bytes: bytes, stream: stream, sentAt: now, drainedBefore: drained, wasBacklogged: backlogged))
@@ -109,13 +132,14 @@ struct ByteBudget: Sendable {
 
     /// An answer came to what was sent under that ticket: it and everything before it has left our uplink.
     mutating func answered(_ ticket: Ticket, at now: NIODeadline) {
-        guard let block = drain(through: ticket) else { return }
+        guard let block = drain(through: ticket, at: now) else { return }
         let delay = now - block.sentAt
         floor.include(delay, at: now)
         let least = floors[block.stream, default: RoundTripFloor()].include(delay, at: now)
         guard block.wasBacklogged, case .open = path else { return }
         if delay - least < ByteBudget.probeDelay {
-            if isPastFirstBurst { widen(by: block.bytes / 4) }
+            if mayBeNarrow { limit = delay - least < ByteBudget.noQueue ? initial : cautious }
+            if isPastBurst { widen(by: block.bytes / 4) }
         } else {
             paced(at: rate(since: block.drainedBefore, over: delay), pings: 0, now)
         }
@@ -135,12 +159,15 @@ struct ByteBudget: Sendable {
         blocks = []
         bytesUnderWay = 0
         drainedBefore = drained
+        drainedAt = .uptimeNanoseconds(0)
+        marks = []
+        self.initial = min(max(initial, range.lowerBound), range.upperBound)
         probe = nil
         lastProbe = nil
         floors = [:]
         floor = RoundTripFloor()
         switch path {
-        case .open: limit = min(max(initial, range.lowerBound), range.upperBound)
+        case .open: limit = self.initial
         case .paced(let rate, _): limit = limit(for: rate)
         }
     }
@@ -149,11 +176,14 @@ struct ByteBudget: Sendable {
 
     /// A ticket for a ping to our server; nil when none is needed, or when one is out already. To be asked only while bytes wait.
     ///
-    /// Four times a second at most, on an open path only when the oldest block has been under way for long.
+    /// Four times a second at most, twice when the rate is known, on an open path only when the oldest block has been under way for long.
     mutating func probe(at now: NIODeadline) -> Ticket? {
         guard probe == nil, let oldest = blocks.first else { return nil }
-        if let lastProbe, now - lastProbe < ByteBudget.probeDelay { return nil }
-        if case .open = path, now - oldest.sentAt < ByteBudget.probeDelay { return nil }
+        if let lastProbe, now - lastProbe < (bytesPerSecond == nil ? ByteBudget.probeDelay : ByteBudget.laterDelay) { return nil }
+        if case .open = path {
+            guard now - oldest.sentAt >= ByteBudget.probeDelay else { return nil }
+            if mayBeNarrow { limit = cautious }
+        }
         let ticket = nextTicket()
         lastProbe = now
         probe = Probe(ticket: ticket, sentAt: now, drainedBefore: drained)
@@ -164,23 +194,24 @@ struct ByteBudget: Sendable {
     mutating func probeAnswered(_ ticket: Ticket, at now: NIODeadline) {
         guard let sent = probe, sent.ticket == ticket else { return }
         probe = nil
-        drain(through: ticket)
+        if case .open = path { limit = max(limit, initial) }
+        drain(through: ticket, at: now)
         let delay = now - sent.sentAt
         let queueing = delay - floor.include(delay, at: now)
-        let sample = rate(since: sent.drainedBefore, over: delay)
         switch path {
         case .open:
             if queueing >= ByteBudget.probeDelay {
-                paced(at: sample, pings: 1, now)
-            } else if queueing < ByteBudget.noQueue, isPastFirstBurst, drained - sent.drainedBefore >= limit / 2 {
+                paced(at: rate(since: sent.drainedBefore, over: delay), pings: 1, now)
+            } else if queueing < ByteBudget.noQueue, isPastBurst, drained - sent.drainedBefore >= limit / 2 {
                 // On a long way pings are answered sooner than blocks.
                 widen(by: limit / 2)
             }
         case .paced(let known, let pings):
+            let sample = lately(at: now)
             guard sample > 0 else { return }
             if queueing < ByteBudget.noQueue, sample >= known {
                 // What passes at first says nothing of what follows.
-                if isPastFirstBurst { widen(by: limit / 2) }
+                if isPastBurst { widen(by: limit / 2) }
             } else if pings == 0 {
                 paced(at: sample, pings: 1, now)
             } else {
@@ -202,8 +233,9 @@ struct ByteBudget: Sendable {
 
     /// Takes out everything up to that ticket. The block of that ticket, if it was still there.
     @discardableResult
-    private mutating func drain(through ticket: Ticket) -> Block? {
+    private mutating func drain(through ticket: Ticket, at now: NIODeadline) -> Block? {
         var last: Block?
+        if let first = blocks.first, first.ticket <= ticket { drainedAt = now }
         while let first = blocks.first, first.ticket <= ticket {
             blocks.removeFirst()
             bytesUnderWay -= first.bytes
@@ -217,10 +249,23 @@ struct ByteBudget: Sendable {
         Double(drained - drainedBefore) / max(Double(delay.nanoseconds) / 1e9, 1e-5)
     }
 
+    /// Bytes that have drained in a second, over the last second or since the path was idle: blocks leave one by one, and pings are sent
+    /// long after some of them, so that a shorter time would say more or less as it happens.
+    private mutating func lately(at now: NIODeadline) -> Double {
+        while marks.count > 1, now - marks[1].at >= ByteBudget.measured { marks.removeFirst() }
+        defer { marks.append(Mark(at: now, drained: drained)) }
+        guard let first = marks.first else { return 0 }
+        return rate(since: first.drained, over: now - first.at)
+    }
+
     private mutating func paced(at bytesPerSecond: Double, pings: Int, _ now: NIODeadline) {
         measuredAt = now
+        if case .open = path { marks = [Mark(at: now, drained: drained)] }
+        drainedBefore = drained
         path = .paced(bytesPerSecond: bytesPerSecond, pings: pings)
-        limit = limit(for: bytesPerSecond)
+        let measured = limit(for: bytesPerSecond)
+        // The first samples may have seen the end of a burst, which was quick: they narrow, and do not widen.
+        limit = pings < ByteBudget.pingsToBeSure ? min(limit, measured) : measured
         openIfWide()
     }
 

@@ -17,9 +17,13 @@ extension InBandBytestreams {
         return min(limits.blockSize, bound.block, said)
     }
 
-    /// Bytes that a bytestream may keep before its turn: no more than one block on a slow path. What waits there can be overtaken by
-    /// nothing of the same bytestream.
-    var room: Int { min(limits.sendBuffer, max(limits.smallestBlock, budget.limit / 2)) }
+    /// Bytes that a bytestream may keep before its turn: no more than one block on a slow path, or one that is not known yet. What waits
+    /// there can be overtaken by nothing of the same bytestream.
+    var room: Int {
+        let block = budget.limit / (budget.bytesPerSecond == nil ? 4 : 3)
+        let isSmall = budget.mayBeNarrow && block <= limits.blockSize
+        return min(limits.sendBuffer, max(limits.smallestBlock, isSmall ? block : budget.limit / 2))
+    }
 
     /// Whether that many bytes may be under way beside those that are.
     func allows(_ bytes: Int) -> Bool {
