@@ -174,9 +174,6 @@ class Server:
         """Puts an object of its own into the property."""
         self.keeper.shown.setValue(Thing(name))
 
-    def hide(self):
-        self.keeper.shown.setValue(0)
-
 
 class User:
     def __init__(self, session, service):
@@ -212,9 +209,6 @@ class User:
 
     def set(self, name):
         self.service.shown.setValue(Thing(name))
-
-    def unset(self):
-        self.service.shown.setValue(0)
 
     def get(self):
         return self.service.shown.value().called("property")
