@@ -1,8 +1,8 @@
 import Synchronization
 
 /// What one principal has in work over all its connections, whatever loop they are on: its calls and posts, its subscriptions, the objects
-/// that it has passed to others, and bytes of arguments that are kept, of calls that wait for their answers, of posts that run, and of frames whose end has not come. Or these
-/// bytes for all principals together.
+/// that it has passed to others, and bytes of arguments that are kept, of calls that wait for their answers, of posts that run, and of frames
+/// whose end has not come. Or these bytes for all principals together.
 final class ArgumentMeter: Sendable {
     /// What one principal may have kept; a single frame of the largest size always may be.
     static let mostOfOne = 64 << 20

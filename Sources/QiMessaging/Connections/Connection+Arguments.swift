@@ -49,7 +49,7 @@ extension Connection {
             throw QiError(.limit, "\(count) objects more cannot be passed beside \(known) that are in use: release some first")
         }
         guard bytes <= roomForArguments else {
-            throw QiError(.limit, "an object that describes itself in \(bytes) bytes cannot be passed beside what waits already: release some first")
+            throw QiError(.limit, "an object that describes itself in \(bytes) bytes cannot be passed beside what waits: release some first")
         }
     }
 

@@ -296,11 +296,13 @@ final class Connection {
         }
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
             let most = limits.maximumCallsInFlight
-            return refuse(message, QiError(.limit, "too many calls in flight on this connection (\(most)): wait for answers").wireText, receiver)
+            let refusal = QiError(.limit, "too many calls in flight on this connection (\(most)): wait for answers")
+            return refuse(message, refusal.wireText, receiver)
         }
         guard mayBeginCall else {
             let most = limits.maximumCallsInFlight
-            return refuse(message, QiError(.limit, "too many calls in flight on your connections (\(most)): wait for answers").wireText, receiver)
+            let refusal = QiError(.limit, "too many calls in flight on your connections (\(most)): wait for answers")
+            return refuse(message, refusal.wireText, receiver)
         }
         // A stream has a bound on results, which is looked at where a call is answered in the usual way.
         if filter == nil, message.flags.isEmpty, stream == nil, callTerms.isEmpty, relayedCallers.announced == nil,
