@@ -58,12 +58,6 @@ extension Connection {
 
     func eventSink(at address: ObjectAddress) -> (any EventSink)? { eventSinks[address] }
 
-    /// The object of the peer at that address that others hold through us.
-    func heldObject(at address: ObjectAddress) -> RemoteObject? {
-        guard let known = eventSinks[address] as? RemoteObject, known.isHeld else { return nil }
-        return known
-    }
-
     /// Tells the peer that objects of its are not used any more (wire reference §17).
     func terminate(_ addresses: [ObjectAddress]) {
         guard !addresses.isEmpty else { return }
@@ -83,7 +77,7 @@ extension Connection {
     /// sends more of them than it may hold of ours keeps the rest.
     func letGo(_ addresses: [ObjectAddress]) {
         var seen: Set<ObjectAddress> = []
-        terminate(addresses.prefix(limits.maximumHostedObjects).filter { seen.insert($0).inserted && heldObject(at: $0) == nil })
+        terminate(addresses.prefix(limits.maximumHostedObjects).filter { seen.insert($0).inserted && eventSinks[$0]?.isHeld != true })
     }
 
     /// A call of ours with objects in its arguments has its answer. A peer that had no object there has read none of them; any other may

@@ -347,7 +347,7 @@ final class Connection {
         guard let filter else { return receiver.receive(call) }
         switch filter.judge(call, receiver, service: owner?.serviceName(of: call.address.service, on: self)) {
         case .pass: receiver.receive(call)
-        // What is taken of its arguments tells nothing of what is hidden.
+        // Objects in its arguments stay with the peer: letting go of them would tell that the service is there.
         case .hidden: call.fail(Self.noSuchObject)
         case .refused(let reason): call.refuse(reason, by: receiver.memberTable)
         }

@@ -120,9 +120,9 @@ final class IncomingCall {
         guard let members else { return }
         let declared = members.method(action)?.parameters.type ?? MemberTable.generic.method(action)?.parameters.type
             ?? members.signal(action)?.signature.type
-        guard let type = header.flags.contains(.dynamicPayload) ? .dynamic : declared,
+        guard let type = header.flags.contains(.dynamicPayload) ? .dynamic : declared, type.mayHoldObject,
             // What cannot be read holds nothing that could be released.
-            let addresses = try? ReferenceRewriting.addresses(in: payload, as: type, objects: connection.objectCoding)
+            let addresses = try? payload.qiObjects(in: type, objects: connection.objectCoding)
         else { return }
         connection.letGo(addresses)
     }

@@ -36,6 +36,8 @@ protocol EventSink: AnyObject {
     func receivedEvent(_ message: Message, missed: Int)
     /// The connection the events came from is gone.
     func lost(_ connection: Connection, error: QiError)
+    /// Whether it stands for an object that came as a value, and that is held here.
+    var isHeld: Bool { get }
 }
 
 /// Who owns a connection: knows the objects that every connection of it reaches, and is told of its end.

@@ -56,6 +56,12 @@ extension Connection {
         }
     }
 
+    /// The object of the peer at that address that is held here.
+    func heldObject(at address: ObjectAddress) -> RemoteObject? {
+        guard let known = eventSink(at: address) as? RemoteObject, known.isHeld else { return nil }
+        return known
+    }
+
     /// Hosts a new object of this process, as a value for the peer. It lives until the peer releases it or the connection ends.
     func offer(
         _ builder: ObjectBuilder, inService service: UInt32, isPassed: Bool

@@ -36,7 +36,9 @@ import Testing
     }
 
     /// Passes so many objects without members, written by hand.
-    private static func keep(many count: UInt32, _ service: UInt32, over client: RawClient) async throws -> (refusal: String, released: [UInt32]) {
+    private static func keep(
+        many count: UInt32, _ service: UInt32, over client: RawClient
+    ) async throws -> (refusal: String, released: [UInt32]) {
         var payload = ByteBuffer()
         payload.writeQiString(QiString("[o]"))
         payload.writeQiUInt32(count)

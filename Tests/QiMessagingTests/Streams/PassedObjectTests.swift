@@ -43,7 +43,7 @@ import Testing
             do {
                 let deep = QiValue.map([QiMapEntry(key: .string("deep"), value: lives.proxy("b"))])
                 let value = QiValue.list([lives.proxy("a"), deep].map { .dynamic(QiDynamic($0)) })
-                #expect(try await service.call("keep", arguments: [.dynamic(QiDynamic(value))]) == .int32(2))
+                #expect(try await service.call("keep", arguments: [.dynamic(QiDynamic(value))], deadline: .seconds(60)) == .int32(2))
             }
             #expect(await keeper.ask("hello") == ["a called with hello", "b called with hello"])
             #expect(lives.heard == ["hello by pepper@test", "hello by pepper@test"])
@@ -60,9 +60,10 @@ import Testing
     @Test func bothSidesUseWhatTheOtherPassesAndReturns() async throws {
         try await Self.with { keeper, service, near, far in
             let lives = Lives()
-            #expect(try await service.call("give", arguments: [lives.proxy()]) == .string("own called with take by thing"))
+            let answer = try await service.call("give", arguments: [lives.proxy()], deadline: .seconds(60))
+            #expect(answer == .string("own called with take by thing"))
             #expect(keeper.own.heard == ["take by thing by desk@test"])
-            _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy("first")))])
+            _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy("first")))], deadline: .seconds(60))
             do {
                 // Each returns the next one.
                 var last = try #require(keeper.proxies.first)
@@ -88,7 +89,8 @@ import Testing
             try service.emit("made", arguments: [lives.proxy("sent")])
             do {
                 let value = try #require(await events.first()?.first)
-                #expect(try await ObjectProxy(qiValue: value).call("called", arguments: [.string("event")]) == .string("sent called with event"))
+                let answer = try await ObjectProxy(qiValue: value).call("called", arguments: [.string("event")])
+                #expect(answer == .string("sent called with event"))
             }
             try await lives.expect(0, "what the client emitted")
             events.stop()
@@ -108,7 +110,7 @@ import Testing
     @Test func postsToAPassedObjectKeepTheirOrder() async throws {
         try await Self.with { keeper, service, _, _ in
             let lives = Lives()
-            _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))])
+            _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))], deadline: .seconds(60))
             let proxy = try #require(keeper.proxies.first)
             for number in 0..<100 { try proxy.post("called", arguments: [.string(QiString("\(number)"))]) }
             _ = try await proxy.call("called", arguments: [.string("end")])
@@ -120,7 +122,7 @@ import Testing
     @Test func whatAPathLosesIsKeptAndWhatAStreamLosesIsReleased() async throws {
         try await Self.with { keeper, service, near, far in
             let lives = Lives()
-            _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))])
+            _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))], deadline: .seconds(60))
             try await far.losePath()
             #expect(await keeper.ask("again") == ["thing called with again"])
             #expect(lives.count == 1)
@@ -139,7 +141,8 @@ import Testing
             _ = try await far.server.register(keeper.object, as: "Keeper")
             let lives = Lives()
             try await withSession(endpoint) { session in
-                _ = try await session.service("pepper/Keeper").call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))])
+                _ = try await session.service("pepper/Keeper").call(
+                    "keep", arguments: [.dynamic(QiDynamic(lives.proxy()))], deadline: .seconds(60))
                 #expect(try await near.objectCounts() == [1, 0, 1])
             }
             #expect(lives.count == 0)
@@ -158,7 +161,7 @@ import Testing
         try await Self.with(access: control) { keeper, service, near, far in
             let lives = Lives()
             let denied = await #expect(throws: QiError.self) {
-                _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))])
+                _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))], deadline: .seconds(60))
             }
             #expect(denied?.message.contains("denied: desk@test may not call Keeper.keep") == true)
             await #expect(throws: QiError.self) { try await service.setProperty("shown", .dynamic(QiDynamic(lives.proxy()))) }
@@ -178,7 +181,7 @@ import Testing
             let lives = Lives()
             try await withSession(endpoint) { session in
                 let service = try await session.service("pepper/Keeper")
-                _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))])
+                _ = try await service.call("keep", arguments: [.dynamic(QiDynamic(lives.proxy()))], deadline: .seconds(60))
                 #expect(await keeper.ask("x") == ["thing called with x"])
                 keeper.release(1)
                 try await lives.expect(0, "it was let go")

@@ -32,7 +32,8 @@ final class Lives: Sendable {
             return .string("\(name) called with \(text)")
         }
         builder.advertiseMethod("take", "(o)", returns: "s") { arguments, _ in
-            try await ObjectProxy(qiValue: arguments[0]).call("called", arguments: [.string(QiString("take by \(name)"))])
+            try await ObjectProxy(qiValue: arguments[0]).call(
+                "called", arguments: [.string(QiString("take by \(name)"))], deadline: .seconds(60))
         }
         builder.advertiseMethod("make", "()", returns: "o") { _, _ in ObjectProxy(life.lives.thing("child of \(name)")).qiValue }
         builder.advertiseSignal("told", "(s)")
@@ -83,7 +84,7 @@ final class Keeper: Sendable {
         var answers: [String] = []
         for proxy in kept.withLock({ $0 }) {
             do {
-                let answer = try await proxy.call("called", arguments: [.string(QiString(text))])
+                let answer = try await proxy.call("called", arguments: [.string(QiString(text))], deadline: .seconds(60))
                 answers.append(answer.asString ?? "\(answer)")
             } catch {
                 answers.append("error: \(error.message)")
@@ -105,7 +106,7 @@ final class Keeper: Sendable {
             .list(await ask(arguments[0].asString ?? "").map { .string(QiString($0)) })
         }
         builder.advertiseMethod("give", "(o)", returns: "s") { [self] arguments, _ in
-            try await ObjectProxy(qiValue: arguments[0]).call("take", arguments: [own.proxy("own")])
+            try await ObjectProxy(qiValue: arguments[0]).call("take", arguments: [own.proxy("own")], deadline: .seconds(60))
         }
         builder.advertiseMethod("clear", "()") { [self] _, _ in
             release(.max)
@@ -121,11 +122,11 @@ final class Keeper: Sendable {
     static let keep: UInt32 = 100
 }
 
-/// Asks again and again until something is so, for 20 s at the most.
+/// Asks again and again until something is so, for a minute at the most: the machine may be under load.
 func eventually(_ what: @autoclosure () -> String, _ condition: () async throws -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(20)
+    let end = ContinuousClock.now + .seconds(60)
     while try await !condition() {
-        guard ContinuousClock.now < end else { throw QiError(.timedOut, "after 20 s: no \(what())") }
+        guard ContinuousClock.now < end else { throw QiError(.timedOut, "after a minute: no \(what())") }
         await Task.yield()
     }
 }
