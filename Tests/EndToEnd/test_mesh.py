@@ -5,9 +5,8 @@ import pytest
 from homes.home import binary, failures
 from homes.processes import free_port, until
 
-# One check more than a local battery has options for: objects as arguments are refused across, see --across.
 CHECKS = 18
-ACROSS = ["--across", "--payload", str(256 * 1024), "--calls", "200", "--deadline", "60"]
+ACROSS = ["--payload", str(256 * 1024), "--calls", "200", "--deadline", "60"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +75,7 @@ def test_waiting_for_a_service_of_a_device_that_is_away(pepper, desk):
 
 
 def test_call_of_forty_seconds_across(desk):
-    checks = desk.battery("--url", desk.url, "--service", "pepper/Peer", "--across", "--only", "slow_call",
+    checks = desk.battery("--url", desk.url, "--service", "pepper/Peer", "--only", "slow_call",
                           "--slow", "40", seconds=150)
     assert failures(checks) == [] and "slow_call" in checks
 

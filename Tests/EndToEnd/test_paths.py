@@ -166,7 +166,7 @@ def test_without_another_way_calls_go_in_band(lab):
 def test_a_direct_path_that_dies_in_silence_loses_no_call(lab):
     """No packet comes through any more, and nothing says so: the stream goes on in-band, and directly again when that works."""
     lab.wait_path("direct")
-    waiting = lab.desk.peer("client", "--url", lab.desk.url, "--service", "pepper/Peer", "--across", "--only", "slow_call",
+    waiting = lab.desk.peer("client", "--url", lab.desk.url, "--service", "pepper/Peer", "--only", "slow_call",
                             "--slow", "25", name="waiting")
     waiting.wait_line(lambda line: "connect" in line)
     lab.part()
@@ -184,7 +184,7 @@ def test_a_direct_path_that_dies_in_silence_loses_no_call(lab):
 def test_calls_in_flight_outlive_their_server(lab):
     """In-band alone: the server is away for 20 s, and both devices log in again."""
     lab.fetch(1000)
-    waiting = lab.desk.peer("client", "--url", lab.desk.url, "--service", "pepper/Peer", "--across", "--only", "slow_call",
+    waiting = lab.desk.peer("client", "--url", lab.desk.url, "--service", "pepper/Peer", "--only", "slow_call",
                             "--slow", "15", name="waiting")
     waiting.wait_line(lambda line: "connect" in line)
     until(lambda: lab.desk.call("pepper/Peer.concat", "a", 1, "b") == "a1b", 10, "a call beside the slow one")

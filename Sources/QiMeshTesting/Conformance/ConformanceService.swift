@@ -40,7 +40,8 @@ public final class ConformanceService: Sendable {
         throw CancellationError()
     }
 
-    /// What is registered: `echo(r) -> r`, `wait()`, which ends when it is cancelled, `served() -> i`, and the signal `tick(i)`.
+    /// What is registered: `echo(r) -> r`, `wait()`, which ends when it is cancelled, `served() -> i`, `recall(o, s) -> s`, which calls
+    /// `called(s) -> s` of what it is given, and the signal `tick(i)`.
     public var object: ObjectBuilder {
         var builder = ObjectBuilder()
         builder.advertiseMethod("echo", "(r)", returns: "r") { [self] arguments, _ in
@@ -59,6 +60,9 @@ public final class ConformanceService: Sendable {
                 $0.cancelled += 1
             }
             throw CancellationError()
+        }
+        builder.advertiseMethod("recall", "(os)", returns: "s") { arguments, _ in
+            try await ObjectProxy(qiValue: arguments[0]).call("called", arguments: [arguments[1]])
         }
         builder.advertiseSignal("tick", "(i)")
         return builder

@@ -102,4 +102,26 @@ extension TransportConformance {
         }
         throw ConformanceFailure("the events ended after \(next)")
     }
+
+    /// Held by an object for as long as that lives.
+    private final class Life: Sendable {}
+
+    @Sendable static func objects(_ peers: ConformancePeers) async throws {
+        let (answer, life) = try await recall(peers)
+        try expect(answer == .string("called with x"), "an object that was passed answered \(answer)")
+        // The callee has let it go by the time it answers; its word is on the way, before answers that come later or among them.
+        for _ in 0..<1000 where life() != nil { _ = try await peers.proxy.call("served", arguments: []) }
+        try expect(life() == nil, "an object that was passed is not released")
+    }
+
+    /// Passes an object; what came of it, and what tells whether it lives.
+    private static func recall(_ peers: ConformancePeers) async throws -> (QiValue, @Sendable () -> Life?) {
+        let life = Life()
+        var builder = ObjectBuilder()
+        builder.advertiseMethod("called", "(s)", returns: "s") { [life] arguments, _ in
+            withExtendedLifetime(life) { .string("called with \(arguments[0].asString ?? "")") }
+        }
+        let answer = try await peers.proxy.call("recall", arguments: [ObjectProxy(builder).qiValue, .string("x")])
+        return (answer, { [weak life] in life })
+    }
 }

@@ -64,6 +64,7 @@ public enum TransportConformance {
         Case(name: "cancels a call", needsChannel: false, body: cancels),
         Case(name: "carries 1000 calls at once", needsChannel: false, body: parallelCalls),
         Case(name: "keeps events in order", needsChannel: false, body: events),
+        Case(name: "passes objects, and releases them", needsChannel: false, body: objects),
     ]
     static let channelCases: [Case] = [
         Case(name: "ends both directions when one is closed", needsChannel: true, body: halfClose),

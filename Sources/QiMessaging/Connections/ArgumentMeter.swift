@@ -1,8 +1,8 @@
 import Synchronization
 
-/// What one principal has in work over all its connections, whatever loop they are on: its calls and posts, its subscriptions, and bytes
-/// of arguments that are kept, of calls that wait for their answers, of posts that run, and of frames whose end has not come. Or these
-/// bytes for all principals together.
+/// What one principal has in work over all its connections, whatever loop they are on: its calls and posts, its subscriptions, the objects
+/// that it has passed to others, and bytes of arguments that are kept, of calls that wait for their answers, of posts that run, and of frames
+/// whose end has not come. Or these bytes for all principals together.
 final class ArgumentMeter: Sendable {
     /// What one principal may have kept; a single frame of the largest size always may be.
     static let mostOfOne = 64 << 20
@@ -13,10 +13,13 @@ final class ArgumentMeter: Sendable {
 
     /// Subscriptions that one principal may hold.
     static let mostSubscriptions = 4096
+    /// Objects that one principal may have passed in arguments.
+    static let mostObjects = 4096
 
     private let count = Atomic<Int>(0)
     private let callCount = Atomic<Int>(0)
     private let subscriptionCount = Atomic<Int>(0)
+    private let objectCount = Atomic<Int>(0)
     private let most: Int
     private let all: ArgumentMeter?
 
@@ -29,6 +32,7 @@ final class ArgumentMeter: Sendable {
     /// Calls and posts that somebody serves.
     var calls: Int { callCount.load(ordering: .relaxed) }
     var subscriptions: Int { subscriptionCount.load(ordering: .relaxed) }
+    var objects: Int { objectCount.load(ordering: .relaxed) }
 
     /// How many bytes more may be kept; below zero when too many are.
     ///
@@ -59,4 +63,7 @@ final class ArgumentMeter: Sendable {
 
     func subscribed() { subscriptionCount.add(1, ordering: .relaxed) }
     func unsubscribed() { subscriptionCount.subtract(1, ordering: .relaxed) }
+
+    func passed() { objectCount.add(1, ordering: .relaxed) }
+    func released() { objectCount.subtract(1, ordering: .relaxed) }
 }

@@ -37,6 +37,22 @@ extension Connection {
         else { throw QiError(.limit, "too many subscriptions: end some first") }
     }
 
+    /// Whether the peer may pass so many objects more in arguments.
+    ///
+    /// - Parameter bytes: of their descriptions.
+    /// - Throws: `.limit`.
+    func checkPassing(_ count: Int, describedIn bytes: Int = 0) throws(QiError) {
+        // A device passes those of all its clients.
+        let most = origin.device == nil ? limits.maximumPassedObjects : ArgumentMeter.mostObjects
+        let known = max(objectsPassed, argumentBytes.meter?.objects ?? 0)
+        guard objectsPassed + count <= most, known + count <= ArgumentMeter.mostObjects else {
+            throw QiError(.limit, "\(count) objects more cannot be passed beside \(known) that are in use: release some first")
+        }
+        guard bytes <= roomForArguments else {
+            throw QiError(.limit, "an object that describes itself in \(bytes) bytes cannot be passed beside what waits: release some first")
+        }
+    }
+
     func keepArguments(_ bytes: Int) {
         argumentBytes.keep(bytes)
         bus.argumentBytes += bytes

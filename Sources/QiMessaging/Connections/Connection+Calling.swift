@@ -13,10 +13,13 @@ extension Connection {
         call(address, payload, flags: flags, end: CallEnd(deadline), late: late, waiter: .closure(completion))
     }
 
+    /// - Parameter objects: those that were given an address on this connection for the arguments alone: they are given up when the peer
+    ///   never gets the call.
     @discardableResult
     func call(
         _ address: ActionAddress, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, end: CallEnd,
-        late: LateReply? = nil, for caller: RelayedCaller? = nil, terms: CallTerms? = nil, from client: UInt64 = 0, waiter: CallWaiter
+        late: LateReply? = nil, for caller: RelayedCaller? = nil, terms: CallTerms? = nil, from client: UInt64 = 0,
+        objects: [ObjectAddress] = [], waiter: CallWaiter
     ) -> UInt32? {
         guard !isClosed else {
             waiter.ended(.failure(QiError(.disconnected, "the connection is closed")))
@@ -24,10 +27,12 @@ extension Connection {
         }
         let bytes = payload.readableBytes + (tail?.readableBytes ?? 0)
         if let refusal = stream?.path?.refusal(of: "the arguments", bytes: bytes, under: terms, at: .now()) {
+            release(objects)
             waiter.ended(.failure(refusal))
             return nil
         }
         guard let id = calls.insert(waiter, address: address, end: end, late: late) else {
+            release(objects)
             waiter.ended(.failure(QiError(.limit, "65536 calls are in flight on this connection: wait for answers")))
             return nil
         }
@@ -36,6 +41,7 @@ extension Connection {
         case .at: bus.needTimer()
         case .within, .by: bus.needPatience()
         }
+        if !objects.isEmpty { argumentObjects[id] = objects }
         if let terms, callTerms.areTold { tell(terms, of: id) }
         if let caller { tell(caller, of: id) }
         send(.call, id: id, address: address, flags: flags, payload: payload, tail: tail, from: client)
@@ -56,7 +62,7 @@ extension Connection {
         handOverCalls()
         guard let address = calls.address(of: id) else { return }
         if stream?.withdraw(callOf: id, to: address.target) == true {
-            tellNoTerms(of: id)
+            withdrawn(id)
             return calls.remove(id)?.completion.ended(.canceled) ?? ()
         }
         sendCancel(id, address)
@@ -72,12 +78,19 @@ extension Connection {
         handOverCalls()
         guard let entry = calls.remove(id) else { return }
         if stream?.withdraw(callOf: id, to: entry.address.target) == true {
-            tellNoTerms(of: id)
+            withdrawn(id)
             return entry.completion.ended(.failure(error))
         }
+        argumentObjects[id] = nil
         sendCancel(id, entry.address)
         if let late = entry.late { lateReplies.expect(id, entry.address, late) }
         entry.completion.ended(.failure(error))
+    }
+
+    /// The peer never gets that call of ours, or not all of it.
+    private func withdrawn(_ id: UInt32) {
+        tellNoTerms(of: id)
+        if let given = argumentObjects.removeValue(forKey: id) { release(given) }
     }
 
     /// Calls that have waited for some time get their deadlines, and their callers are told that it takes longer.

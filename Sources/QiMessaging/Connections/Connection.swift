@@ -57,6 +57,8 @@ final class Connection {
     var lastEventSink: (address: ObjectAddress, sink: any EventSink)?
     var numbers = ObjectNumbers()
     var answerObjects = AnswerObjects()
+    /// Objects that were given an address for the arguments of a call of ours, by the id of the call, until it is answered.
+    var argumentObjects: [UInt32: [ObjectAddress]] = [:]
     /// What the owner of this connection remembers about it.
     var attachment: AnyObject?
 
@@ -91,6 +93,8 @@ final class Connection {
     var callTerms = CallTermsTable()
     /// What the peer listens to, on all objects.
     var subscriptions = 0
+    /// Objects of the peer in use elsewhere that it passed in arguments (``PassedObject``).
+    var objectsPassed = 0
 
     init(
         bus: Bus, channel: any Channel, role: Role, origin: ConnectionOrigin, owner: (any ConnectionOwner)?,
@@ -183,6 +187,7 @@ final class Connection {
         let bound = receivers
         receivers = [:]
         answerObjects = AnswerObjects()
+        argumentObjects = [:]
         let sinks = eventSinks
         eventSinks = [:]
         lastEventSink = nil
@@ -230,7 +235,10 @@ final class Connection {
                 filter?.notFound(message.address, isPost: true)
                 return
             }
-            guard mayBeginCall else { return droppedCut(message) }
+            guard mayBeginCall else {
+                IncomingCall(connection: self, message: message).releaseArguments(of: receiver.memberTable)
+                return droppedCut(message)
+            }
             hand(incomingCall(message), to: receiver)
         case .cancel:
             var payload = message.payload
@@ -288,11 +296,13 @@ final class Connection {
         }
         guard incoming.count < limits.maximumCallsInFlight, owner?.mayServeCall(on: self) ?? true else {
             let most = limits.maximumCallsInFlight
-            return refuse(message, QiError(.limit, "too many calls in flight on this connection (\(most)): wait for answers").wireText)
+            let refusal = QiError(.limit, "too many calls in flight on this connection (\(most)): wait for answers")
+            return refuse(message, refusal.wireText, receiver)
         }
         guard mayBeginCall else {
             let most = limits.maximumCallsInFlight
-            return refuse(message, QiError(.limit, "too many calls in flight on your connections (\(most)): wait for answers").wireText)
+            let refusal = QiError(.limit, "too many calls in flight on your connections (\(most)): wait for answers")
+            return refuse(message, refusal.wireText, receiver)
         }
         // A stream has a bound on results, which is looked at where a call is answered in the usual way.
         if filter == nil, message.flags.isEmpty, stream == nil, callTerms.isEmpty, relayedCallers.announced == nil,
@@ -300,7 +310,7 @@ final class Connection {
         {
             return
         }
-        if let reason = refusal(ofArguments: message.payload.readableBytes) { return refuse(message, reason) }
+        if let reason = refusal(ofArguments: message.payload.readableBytes) { return refuse(message, reason, receiver) }
         let call = incomingCall(message)
         hand(call, to: receiver)
         // Most calls of methods that stay on the loop have their answer by now.
@@ -324,9 +334,12 @@ final class Connection {
     /// Whether the principal may have one more call or post in work, over all its connections.
     private var mayBeginCall: Bool { argumentBytes.meter.map { $0.calls < limits.maximumCallsInFlight } ?? true }
 
-    private func refuse(_ message: Message, _ text: String) { IncomingCall(connection: self, message: message).fail(text) }
+    /// - Parameter receiver: the object that it is for, which says what its arguments are.
+    private func refuse(_ message: Message, _ text: String, _ receiver: (any ObjectReceiver)? = nil) {
+        IncomingCall(connection: self, message: message).refuse(text, by: receiver?.memberTable)
+    }
 
-    private static let noSuchObject = "The call request could not be handled."
+    static let noSuchObject = "The call request could not be handled."
 
     /// Lets a call or post reach its receiver, if it may: a Post is dropped if not, a call to a hidden object is answered what one to no
     /// object is.
@@ -334,8 +347,9 @@ final class Connection {
         guard let filter else { return receiver.receive(call) }
         switch filter.judge(call, receiver, service: owner?.serviceName(of: call.address.service, on: self)) {
         case .pass: receiver.receive(call)
+        // Objects in its arguments stay with the peer: letting go of them would tell that the service is there.
         case .hidden: call.fail(Self.noSuchObject)
-        case .refused(let reason): call.fail(reason)
+        case .refused(let reason): call.refuse(reason, by: receiver.memberTable)
         }
     }
 
@@ -349,6 +363,7 @@ final class Connection {
     /// An answer repeats id, service, object and action of its call (reference §5); one that does not is nobody's.
     private func answerReceived(_ message: Message) {
         guard let entry = calls.remove(message.id, sentTo: message.address) else { return lateReplies.received(message) }
+        if !argumentObjects.isEmpty { settleArguments(of: message) }
         switch message.kind {
         case .reply: entry.completion.ended(.reply(message.payload, flags: message.flags))
         case .error: entry.completion.ended(.error(message.payload))

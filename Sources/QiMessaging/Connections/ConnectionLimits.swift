@@ -17,6 +17,9 @@ public struct ConnectionLimits: Sendable {
     public var maximumEventBacklog = 32 << 20
     /// Objects sent as values that the peer may hold.
     public var maximumHostedObjects = 16_384
+    /// Objects of the peer that others may hold through us because it passed them in arguments; four times as many of a device, over all
+    /// its connections, for it speaks for many.
+    public var maximumPassedObjects = 1024
     /// Subscriptions the peer may hold. A principal that a policy judges may hold 4096 over all its connections.
     public var maximumSubscriptions = 16_384
     /// Services the peer may register in a directory.

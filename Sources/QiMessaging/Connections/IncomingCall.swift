@@ -106,6 +106,27 @@ final class IncomingCall {
         answer(.error, payload)
     }
 
+    /// Answers with an Error before anything of the call was taken: objects in its arguments are let go of.
+    ///
+    /// - Parameter members: those of the object that it is for; nil: not known, and neither are the types of its arguments.
+    func refuse(_ text: String, by members: MemberTable?) {
+        fail(text)
+        releaseArguments(of: members)
+    }
+
+    /// Lets the objects go that came with a call or post of which nothing was taken: their owner would keep them as long as the connection.
+    func releaseArguments(of members: MemberTable?) {
+        let action = address.action
+        guard let members else { return }
+        let declared = members.method(action)?.parameters.type ?? MemberTable.generic.method(action)?.parameters.type
+            ?? members.signal(action)?.signature.type
+        guard let type = header.flags.contains(.dynamicPayload) ? .dynamic : declared, type.mayHoldObject,
+            // What cannot be read holds nothing that could be released.
+            let addresses = try? payload.qiObjects(in: type, objects: connection.objectCoding)
+        else { return }
+        connection.letGo(addresses)
+    }
+
     /// Answers with the payload of somebody else's Error, byte for byte.
     func fail(payload: ByteBuffer) { answer(.error, payload) }
 

@@ -10,6 +10,8 @@ protocol ObjectReceiver: AnyObject {
     func closed(_ connection: Connection)
     /// The peer dropped its last reference to the object, which it knew under `address` on `connection`.
     func released(_ address: ObjectAddress, on connection: Connection)
+    /// Whether its owner is gone for good, so that calls to it fail from now on.
+    var isGone: Bool { get }
     /// What the object can do, by which a policy judges calls to it. nil while that is not known: such a receiver does nothing with a call
     /// but hand it on, later, by `Connection.hand(_:to:)`, or refuse it.
     var memberTable: MemberTable? { get }
@@ -22,6 +24,7 @@ protocol ObjectReceiver: AnyObject {
 extension ObjectReceiver {
     func serveAtOnce(_ message: Message, on connection: Connection) -> Bool { false }
     func released(_ address: ObjectAddress, on connection: Connection) {}
+    var isGone: Bool { false }
     var memberTable: MemberTable? { nil }
     func isSubscribed(_ link: UInt64, to signal: UInt32, at address: ObjectAddress, on connection: Connection) -> Bool { false }
     func endSubscriptions(on connection: Connection, at address: ObjectAddress, except mayStay: (String) -> Bool) {}
@@ -33,6 +36,8 @@ protocol EventSink: AnyObject {
     func receivedEvent(_ message: Message, missed: Int)
     /// The connection the events came from is gone.
     func lost(_ connection: Connection, error: QiError)
+    /// Whether it stands for an object that came as a value, and that is held here.
+    var isHeld: Bool { get }
 }
 
 /// Who owns a connection: knows the objects that every connection of it reaches, and is told of its end.

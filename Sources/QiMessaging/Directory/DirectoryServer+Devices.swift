@@ -8,13 +8,14 @@ extension DirectoryServer {
     /// - Parameters:
     ///   - pathLoss: how soon after a path died the calls on it end that has no stream above it.
     ///   - resume: how long a stream lives without a path.
+    ///   - callsInFlight: how many calls of one device to objects that it was passed may be in work; nil: as many as of a client.
     public func connectDevices(
-        through paths: any DevicePaths, pathLoss: Duration = .seconds(30), resume: Duration = .seconds(120)
+        through paths: any DevicePaths, pathLoss: Duration = .seconds(30), resume: Duration = .seconds(120), callsInFlight: Int? = nil
     ) async throws(QiError) {
         let directory = self.directory
         try await loop.run { (bus) async throws(QiError) in
             let gateway = DeviceGateway(
-                bus: bus, directory: directory.value, paths: paths, limits: directory.value.limits,
+                bus: bus, directory: directory.value, paths: paths, limits: directory.value.limits.forDevice(callsInFlight: callsInFlight),
                 streams: directory.value.limits.stream(resume: TimeAmount(resume)), pathLoss: TimeAmount(pathLoss))
             directory.value.setGateway(gateway)
             directory.value.streams.limits.resume = TimeAmount(resume)
@@ -69,12 +70,9 @@ extension DirectoryServer {
         _ channel: any Channel, _ device: String, _ path: PathKind, _ directory: ServiceDirectory, _ bus: Bus, callsInFlight: Int,
         key: @escaping @Sendable () -> String?, judge: @escaping @Sendable (Capabilities) throws(QiError) -> Capabilities
     ) throws {
-        var limits = directory.limits
-        limits.maximumCallsInFlight = callsInFlight
-        // A tunnel is slow: events that wait in front of answers for minutes help nobody.
-        limits.maximumEventBacklog = min(limits.maximumEventBacklog, 4 << 20)
         let connection = try QiPipeline.install(
-            on: channel, bus: bus, role: .server, origin: .device(name: device, by: path), owner: directory, limits: limits
+            on: channel, bus: bus, role: .server, origin: .device(name: device, by: path), owner: directory,
+            limits: directory.limits.forDevice(callsInFlight: callsInFlight)
         ) { connection, said in
             let answer = try judge(said)
             connection.fingerprint = key()

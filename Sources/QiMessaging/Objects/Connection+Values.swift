@@ -6,14 +6,18 @@ import QiWire
 extension Connection {
     /// The value with a proxy attached to every object reference in it: when nobody holds the proxy any more, the peer is told.
     ///
-    /// - Throws: `.limit` when we hold too many objects of this peer.
+    /// - Throws: `.limit` when we would hold too many objects of this peer: it is told that none of them is used.
     func adopting(_ value: QiValue, named name: String) throws(QiError) -> QiValue {
         guard value.holdsObject else { return value }
+        let addresses = bus.loop == nil ? [] : value.objectsToAdopt
+        guard objectsHeld + addresses.count <= limits.maximumHostedObjects else {
+            letGo(addresses)
+            let held = "\(objectsHeld) objects of the peer are held on this connection"
+            throw QiError(.limit, "\(held), and \(addresses.count) more are too many: let some go")
+        }
+        guard !addresses.isEmpty else { return value }
         return try value.mapObjects { (reference) throws(QiError) in
-            guard !reference.isNull, reference.attachment == nil, bus.loop != nil else { return reference }
-            guard objectsHeld < limits.maximumHostedObjects else {
-                throw QiError(.limit, "\(objectsHeld) objects of the peer are held on this connection: let some go")
-            }
+            guard !reference.isNull, reference.attachment == nil else { return reference }
             var reference = reference
             reference.attachment = try ProxyHandle(value: reference, on: self, name: name)
             return reference
@@ -52,6 +56,12 @@ extension Connection {
         }
     }
 
+    /// The object of the peer at that address that is held here.
+    func heldObject(at address: ObjectAddress) -> RemoteObject? {
+        guard let known = eventSink(at: address) as? RemoteObject, known.isHeld else { return nil }
+        return known
+    }
+
     /// Hosts a new object of this process, as a value for the peer. It lives until the peer releases it or the connection ends.
     func offer(
         _ builder: ObjectBuilder, inService service: UInt32, isPassed: Bool
@@ -61,5 +71,17 @@ extension Connection {
         let reference = ObjectReference(
             metaObject: object.metaObject, serviceID: address.service, objectID: address.object, uid: object.uid)
         return (reference, HostedObject(object: object, serviceID: address.service))
+    }
+}
+
+extension QiValue {
+    /// The objects in the value that no proxy is attached to.
+    fileprivate var objectsToAdopt: [ObjectAddress] {
+        var addresses: [ObjectAddress] = []
+        _ = mapObjects { reference in
+            if !reference.isNull, reference.attachment == nil { addresses.append(reference.address) }
+            return reference
+        }
+        return addresses
     }
 }

@@ -125,13 +125,24 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
         if isPlain, !method.isDynamic {
             return MethodCall(bytes: call.payload, result: bus.takeBuffer(), givesValue: givesValue)
         }
-        let request = try CallPayload(of: call, method.declared)
+        let request = try request(of: call, method.declared)
         call.wantedReturn = request.returnType
         var arguments = request.arguments
         if method.takesObjects {
-            arguments = try arguments.map { try call.connection.adopting($0, named: "an object of the caller") }
+            // All at once: when one cannot be taken, none is.
+            arguments = try call.connection.adopting(.tuple(arguments), named: "an object of the caller").asTuple ?? []
         }
         return MethodCall(values: arguments, result: bus.takeBuffer(), givesValue: givesValue || method.isDynamic)
+    }
+
+    /// The arguments of a call. Objects in those that do not fit are let go of.
+    private func request(of call: IncomingCall, _ method: MemberTable.Method) throws(WireError) -> CallPayload {
+        do throws(WireError) {
+            return try CallPayload(of: call, method)
+        } catch {
+            call.releaseArguments(of: members)
+            throw error
+        }
     }
 
     /// Answers with what the method gave, and takes the buffer of that back.
@@ -166,7 +177,7 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
             guard let method = members.method(action) else {
                 return call.fail("No such method {\(call.address), id:\(call.header.id)}")
             }
-            let request = try CallPayload(of: call, method)
+            let request = try request(of: call, method)
             let observation = object.begin(action, request.arguments, onThread: true)
             let result = try generic(action, request.arguments, call)
             object.end(action, observation, .result, result)
@@ -247,16 +258,13 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
     }
 
     private func emitFromPost(_ signal: MemberTable.Signal, _ call: IncomingCall) {
-        var payload = call.payload
-        let signature = signal.signature
         do {
             let arguments: [QiValue]
-            if call.header.flags.contains(.dynamicPayload) {
-                let given = try payload.readQiArguments(.dynamic, objects: call.connection.objectCoding)
-                let converted = try QiValue.tuple(given.values).converted(from: given.tupleType, to: signature.type)
-                arguments = try QiArguments(converted, as: signature.type).values
-            } else {
-                arguments = try payload.readQiArguments(signature, objects: call.connection.objectCoding).values
+            do {
+                arguments = try emitted(signal.signature, call)
+            } catch {
+                call.releaseArguments(of: members)
+                throw error
             }
             try object.emitPosted(
                 signal.meta.uid, arguments.map { try call.connection.adopting($0, named: "an object of the emitter") })
@@ -264,6 +272,15 @@ final class LocalObject: ObjectReceiver, EmissionTarget {
             // A Post has no answer, not even on failure (reference §3).
             bus.logger.debug("posted signal not emitted", metadata: [LogKeys.error: "\(error)"])
         }
+    }
+
+    private func emitted(_ signature: Signature, _ call: IncomingCall) throws(WireError) -> [QiValue] {
+        var payload = call.payload
+        let coding = call.connection.objectCoding
+        guard call.header.flags.contains(.dynamicPayload) else { return try payload.readQiArguments(signature, objects: coding).values }
+        let given = try payload.readQiArguments(.dynamic, objects: coding)
+        let converted = try QiValue.tuple(given.values).converted(from: given.tupleType, to: signature.type)
+        return try QiArguments(converted, as: signature.type).values
     }
 
     /// Calls `sink` with the payload of every emission, on the loop: for objects whose emissions all start here.

@@ -215,9 +215,8 @@ extension ObjectProxy {
         }
         do {
             let (payload, tail, flags, objects) = try Self.payload(content, for: target)
-            let connection = target.connection
-            let sent = target.call(action, payload, tail: tail, flags: flags, end: .at(end), late: late, terms: terms, waiter: waiter)
-            if sent == nil { connection?.release(objects) }
+            let sent = target.call(
+                action, payload, tail: tail, flags: flags, end: .at(end), late: late, terms: terms, objects: objects, waiter: waiter)
             if let sent, !flight.sent(sent.connection.id, sent.id) { abandon((sent.connection.id, sent.id), bus) }
         } catch {
             flight.complete(.failure(error))

@@ -26,14 +26,9 @@ enum ReferenceRewriting {
         return result
     }
 
-    /// Every reference in a payload, null ones left out.
-    static func references(in payload: ByteBuffer, as type: QiType, objects: ObjectCoding) throws -> [ObjectReference] {
-        var payload = payload
-        var found: [ObjectReference] = []
-        _ = try payload.readQi(type, objects: objects).mapObjects { reference in
-            if !reference.isNull { found.append(reference) }
-            return reference
-        }
-        return found
+    /// Where every object in a payload is on the connection that it came by, null references left out.
+    static func addresses(in payload: ByteBuffer, as type: QiType, objects: ObjectCoding) throws(WireError) -> [ObjectAddress] {
+        guard type.mayHoldObject else { return [] }
+        return try payload.qiObjects(in: type, objects: objects)
     }
 }

@@ -38,6 +38,8 @@ final class RemoteObject: EventSink {
     private var leaving: [(signal: UInt32, link: UInt64, connection: Connection)] = []
     /// Of an object that came as a value: under how many addresses others hold it.
     private var holders = 0
+    /// What it counts for the peer that passed it; nil for one that came otherwise.
+    var passed: PassedObject?
 
     init(
         bus: Bus, name: String, connection: Connection, address: ObjectAddress, metaObject: MetaObject, isMain: Bool = true
@@ -97,6 +99,7 @@ final class RemoteObject: EventSink {
         detach(error)
         isEnded = true
         lostError = error
+        passed = nil
         subscriptions.endLocal(error)
         for waiter in attachWaiters.removeAll() { waiter(error) }
     }
@@ -104,15 +107,7 @@ final class RemoteObject: EventSink {
     /// Nobody needs the object any more: its owner is told (wire reference §17).
     func release() {
         guard !isMain, let connection else { return }
-        var payload = ByteBuffer()
-        payload.writeQiUInt32(address.service)
-        let action = ActionAddress(address, action: WellKnownActions.terminate)
-        if connection.stream == nil {
-            connection.post(action, payload)
-        } else {
-            // Calls and posts of all clients come before it.
-            connection.whenSent { connection.post(action, payload) }
-        }
+        connection.terminate([address])
         // The owner forgets the subscriptions with the object.
         links = [:]
         end(QiError(.notFound, "\(name) was released"))
@@ -136,27 +131,32 @@ final class RemoteObject: EventSink {
     @discardableResult
     func call(
         _ action: UInt32, _ payload: ByteBuffer, flags: MessageFlags = [], deadline: NIODeadline? = nil, for caller: RelayedCaller? = nil,
-        terms: CallTerms? = nil, from client: UInt64 = 0, completion: @escaping CallCompletion
+        terms: CallTerms? = nil, from client: UInt64 = 0, objects: [ObjectAddress] = [], completion: @escaping CallCompletion
     ) -> (connection: Connection, id: UInt32)? {
-        call(action, payload, flags: flags, end: CallEnd(deadline), for: caller, terms: terms, from: client, waiter: .closure(completion))
+        call(
+            action, payload, flags: flags, end: CallEnd(deadline), for: caller, terms: terms, from: client, objects: objects,
+            waiter: .closure(completion))
     }
 
+    /// - Parameter objects: those that were given an address on the connection in use for the arguments alone.
     @discardableResult
     func call(
         _ action: UInt32, _ payload: ByteBuffer, tail: ByteBuffer? = nil, flags: MessageFlags, end: CallEnd,
-        late: LateReply? = nil, for caller: RelayedCaller? = nil, terms: CallTerms? = nil, from client: UInt64 = 0, waiter: CallWaiter
+        late: LateReply? = nil, for caller: RelayedCaller? = nil, terms: CallTerms? = nil, from client: UInt64 = 0,
+        objects: [ObjectAddress] = [], waiter: CallWaiter
     ) -> (connection: Connection, id: UInt32)? {
         guard let connection else {
             waiter.ended(.failure(lostError))
             return nil
         }
         guard flags.isEmpty || connection.shared.messageFlags else {
+            connection.release(objects)
             waiter.ended(.failure(QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types")))
             return nil
         }
         let id = connection.call(
             ActionAddress(address, action: action), payload, tail: tail, flags: flags, end: end, late: late, for: caller, terms: terms,
-            from: client, waiter: waiter)
+            from: client, objects: objects, waiter: waiter)
         return id.map { (connection, $0) }
     }
 

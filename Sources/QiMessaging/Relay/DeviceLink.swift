@@ -74,7 +74,7 @@ final class DeviceLink: ConnectionOwner {
 
     func opened(_ connection: Connection) {}
 
-    /// Nothing of ours can be reached through a connection that we opened.
+    /// Nothing of ours can be reached through a connection that we opened but the objects that were passed on it, which it knows itself.
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? { nil }
 
     func closed(_ connection: Connection, _ reason: CloseReason) {

@@ -34,6 +34,7 @@ extension RemoteObject: ObjectReceiver {
     }
 
     var memberTable: MemberTable? { members }
+    var isGone: Bool { isEnded }
 
     func isSubscribed(_ link: UInt64, to signal: UInt32, at address: ObjectAddress, on connection: Connection) -> Bool {
         subscriptions.known(link: link, address: address, on: connection, of: signal) != nil
@@ -54,12 +55,14 @@ extension RemoteObject: ObjectReceiver {
         if !call.isPost, method == nil {
             return call.fail("No such method {\(call.address), id:\(call.header.id)}")
         }
-        guard let upstream = connection else { return call.fail(pathError(lostError)) }
+        guard let upstream = connection else { return call.refuse(pathError(lostError), by: members) }
         guard upstream.mayForward(call.payload.readableBytes, from: call.connection.id) else {
-            return call.fail(QiError(.limit, "\(name): too many bytes wait for the way there: wait for answers").wireText)
+            let refusal = QiError(.limit, "\(name): too many bytes wait for the way there: wait for answers")
+            return call.refuse(refusal.wireText, by: members)
         }
         guard call.header.flags.isEmpty || upstream.shared.messageFlags else {
-            return call.fail(QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types").wireText)
+            let refusal = QiError(.unsupported, "\(name) does not understand dynamic payloads: pass the declared types")
+            return call.refuse(refusal.wireText, by: members)
         }
         let parameters = method?.parameters.type ?? members.signal(action)?.signature.type ?? .dynamic
         do {
@@ -67,30 +70,32 @@ extension RemoteObject: ObjectReceiver {
             let caller = upstream.relayedCallers.areTold ? call.callerFromOutside : nil
             if call.isPost { return post(action, payload, flags: call.header.flags, for: caller, from: call.connection.id) }
             let sent = self.call(
-                action, payload, flags: call.header.flags, for: caller, terms: call.terms, from: call.connection.id
+                action, payload, flags: call.header.flags, for: caller, terms: call.terms, from: call.connection.id, objects: given
             ) { [self] answer in
                 answered(call, answer, method, upstream)
             }
-            if sent == nil { upstream.release(given) }
             call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }
         } catch {
             call.fail(error.callText)
         }
     }
 
-    /// The arguments for the owner's leg. Objects passed to us are re-hosted on it, except across a tunnel.
+    /// The arguments for the owner's leg, where objects passed to us are re-hosted, and the addresses they have there.
     private func outgoing(
         _ call: IncomingCall, as type: QiType, _ upstream: Connection
     ) throws -> (payload: ByteBuffer, given: [ObjectAddress]) {
-        let coding = call.connection.objectCoding
-        guard try ReferenceRewriting.holdsObject(call.payload, as: type, objects: coding) else { return (call.payload, []) }
-        if upstream.origin.device != nil || call.connection.origin.device != nil {
-            throw QiError(
-                .unsupported, "\(name): objects cannot be passed as arguments between devices yet: pass values, or subscribe to a signal")
+        guard try ReferenceRewriting.holdsObject(call.payload, as: type, objects: call.connection.objectCoding) else {
+            return (call.payload, [])
         }
-        // Each side of a conversation numbers its objects in a range of its own (reference §5).
-        return try ObjectPassage(from: call.connection, name: name).rewrite(
-            call.payload, as: type, to: upstream, inService: address.service, isPassed: !address.isPassed)
+        let passage = ObjectPassage(from: call.connection, name: name, areArguments: true)
+        do {
+            // Each side of a conversation numbers its objects in a range of its own (reference §5).
+            return try passage.rewrite(
+                call.payload, as: type, to: upstream, inService: address.service, isPassed: !address.isPassed)
+        } catch {
+            passage.releaseUnused(in: call.payload, as: type)
+            throw error
+        }
     }
 
     private func answered(_ call: IncomingCall, _ answer: CallAnswer, _ method: MemberTable.Method?, _ upstream: Connection) {

@@ -53,6 +53,20 @@ extension ByteBuffer {
         return skipper.foundObject
     }
 
+    /// Where the objects are that one value of `type` holds, at any depth and in their order; null references are left out. Nothing is
+    /// built, and the reader index stays.
+    ///
+    /// - Throws: as `skipQi`.
+    public func qiObjects(
+        in type: QiType, objects: ObjectCoding = .standard, limits: CodingLimits = .standard
+    ) throws(WireError) -> [ObjectAddress] {
+        var skipper = ValueSkipper(
+            buffer: self,
+            budget: CodingBudget(objects: objects, depth: limits.maximumDepth, cap: nil, start: readerIndex), addresses: [])
+        try skipper.skip(type)
+        return skipper.addresses ?? []
+    }
+
     /// Reads the arguments of a call, post or event whose parameters have this signature (reference §14).
     ///
     /// A tuple's members lie one after the other. For any other signature, `m` that is, one dynamic holds a tuple, list or map of

@@ -1,10 +1,12 @@
 import NIOCore
 
-/// Walks over values without building them and notes whether it met an object reference.
+/// Walks over values without building them and notes whether it met an object reference, and where the objects are if that is wanted.
 struct ValueSkipper {
     var buffer: ByteBuffer
     var budget: CodingBudget
     var foundObject = false
+    /// The addresses of the objects, null references left out; nil where they are not wanted.
+    var addresses: [ObjectAddress]?
 
     mutating func skip(_ type: QiType) throws(WireError) {
         switch type {
@@ -60,7 +62,9 @@ struct ValueSkipper {
         } else {
             try skip(MetaObject.signature.type)
         }
-        try advance(budget.objects.sharesObjectUID ? 8 + ObjectUID.length : 8)
+        let (service, object) = (try buffer.readQiUInt32(), try buffer.readQiUInt32())
+        if object != 0 { addresses?.append(ObjectAddress(service: service, object: object)) }
+        if budget.objects.sharesObjectUID { try advance(ObjectUID.length) }
     }
 
     @discardableResult

@@ -30,6 +30,19 @@ extension MetaObject {
         self.init(methods: methods, signals: signals, properties: properties, description: description)
     }
 
+    /// How many bytes ``write(to:)`` writes.
+    public var encodedLength: Int {
+        var length = 4 * 4 + description.utf8.count
+        for method in methods {
+            let texts = [method.returnSignature, method.name, method.parametersSignature, method.description, method.returnDescription]
+            length += 8 + 4 + texts.reduce(0) { $0 + 4 + $1.utf8.count }
+            length += method.parameters.reduce(0) { $0 + 8 + $1.name.utf8.count + $1.description.utf8.count }
+        }
+        for signal in signals { length += 16 + signal.name.utf8.count + signal.signature.utf8.count }
+        for property in properties { length += 16 + property.name.utf8.count + property.signature.utf8.count }
+        return length
+    }
+
     /// Writes the metaobject, members in the order they are kept.
     public func write(to buffer: inout ByteBuffer) {
         buffer.writeQiUInt32(UInt32(truncatingIfNeeded: methods.count))

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Puts a service of the shape of service.py through everything, with unmodified `qi`.
 
-    client.py --url tcp://127.0.0.1:9559 [--service Peer] [--payload 10485760] [--calls 1000] [--slow 2] [--across]
+    client.py --url tcp://127.0.0.1:9559 [--service Peer] [--payload 10485760] [--calls 1000] [--slow 2]
     client.py --url … --service … --until-removed
 
 One JSON line per check on stdout: {"name", "ok", "ms", "detail"}. Ends 0 when all are ok, 1 when one is not, 2 when the
-service cannot be reached. `--across` is for a service behind a tunnel: objects as arguments are then refused with an error.
+service cannot be reached.
 `--until-removed` prints {"name": "attached"} and then waits until the service goes away.
 """
 import argparse
@@ -167,12 +167,8 @@ class Battery:
             def called(self, text):
                 return "called back with " + text
 
-        if self.options.across:
-            self.fails(lambda: self.service.recall(Callback(), "x"), "")
-            expect(self.service.echo_int32(1) == 1, "the service after a refused object")
-        else:
-            answer = self.service.recall(Callback(), "x")
-            expect(answer == "called back with x", shown(answer))
+        answer = self.service.recall(Callback(), "x")
+        expect(answer == "called back with x", shown(answer))
 
     # --- load and time
 
@@ -276,7 +272,6 @@ def main():
     options.add_argument("--calls", type=int, default=1000, help="calls in flight at once")
     options.add_argument("--slow", type=float, default=2, help="seconds the slow call takes")
     options.add_argument("--deadline", type=float, default=30, help="seconds any single wait may take")
-    options.add_argument("--across", action="store_true", help="the service is behind a tunnel")
     options.add_argument("--only", action="append", choices=names(), help="run this check only (may be repeated)")
     options.add_argument("--until-removed", action="store_true")
     add_login(options)

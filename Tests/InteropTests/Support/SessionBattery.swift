@@ -13,8 +13,7 @@ struct SessionBattery {
         self.service = try await session.service(service)
     }
 
-    /// - Parameter across: the service is behind a tunnel: objects as arguments are then refused with an error.
-    func run(payload: Int = 10 << 20, calls: Int = 1000, across: Bool = false) async throws {
+    func run(payload: Int = 10 << 20, calls: Int = 1000) async throws {
         try await types()
         try await unicode()
         try await arguments()
@@ -23,7 +22,7 @@ struct SessionBattery {
         try await signals()
         try await properties()
         try await objectsReturned()
-        if across { try await objectsRefused() } else { try await objectsPassed() }
+        try await objectsPassed()
         try await callsInFlight(calls)
         try await deadlines()
         try await cancellation()
@@ -187,16 +186,6 @@ struct SessionBattery {
         let passed = try await service.host(builder)
         let answer = try await service.call("recall", arguments: [.object(passed.reference), .string("x")])
         #expect(answer == .string("called back with x"))
-    }
-
-    private func objectsRefused() async throws {
-        let passed = try await service.host(ObjectBuilder())
-        let refused = await #expect(throws: QiError.self) {
-            _ = try await service.call("recall", arguments: [.object(passed.reference), .string("x")])
-        }
-        #expect(refused?.code == .unsupported)
-        #expect(refused?.message.contains("objects cannot be passed as arguments between devices yet") == true)
-        #expect(try await service.call("echo_int32", Int32(1)) == Int32(1))
     }
 
     // MARK: - Load and time

@@ -14,7 +14,7 @@ extension Live {
             try await withMesh { mesh in
                 try await mesh.withPython("Python") { _ in
                     try await mesh.desk.session {
-                        try await SessionBattery($0, service: "pepper/Python").run(payload: 256 << 10, calls: 200, across: true)
+                        try await SessionBattery($0, service: "pepper/Python").run(payload: 256 << 10, calls: 200)
                     }
                 }
             }
@@ -26,7 +26,7 @@ extension Live {
                 try await mesh.pepper.session { host in
                     _ = try await host.register(PeerService.object(), as: "Hosted")
                     try await mesh.desk.session {
-                        try await SessionBattery($0, service: "\(mesh.pepper.jid)/Hosted").run(payload: 256 << 10, calls: 200, across: true)
+                        try await SessionBattery($0, service: "\(mesh.pepper.jid)/Hosted").run(payload: 256 << 10, calls: 200)
                     }
                 }
             }

@@ -44,7 +44,7 @@ struct LiveMesh: Sendable {
 
     /// Runs `client.py` on desk's machine against a service of pepper's.
     func battery(_ service: String, _ arguments: [String] = []) async throws {
-        let usual = ["--across", "--payload", "262144", "--calls", "200", "--deadline", "40", "--service", service]
+        let usual = ["--payload", "262144", "--calls", "200", "--deadline", "40", "--service", service]
         try await runBattery(try await desk.url(), home: desk.home, usual + arguments)
     }
 

@@ -21,11 +21,15 @@ final class FarStream: DevicePaths {
     }
 
     /// Runs `body` with a directory that reaches a far device as `pepper`, and that device.
+    ///
+    /// - Parameters:
+    ///   - limits: of the near directory.
+    ///   - access: what the device asks for everything.
     static func with<Result>(
-        width: PathWidth = .wide, _ body: (_ near: DirectoryServer, _ endpoint: Endpoint, _ far: FarStream) async throws -> Result
+        width: PathWidth = .wide, limits: ConnectionLimits = ConnectionLimits(), access: AccessControl? = nil, _ body: (_ near: DirectoryServer, _ endpoint: Endpoint, _ far: FarStream) async throws -> Result
     ) async throws -> Result {
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
-        let server = try await DirectoryServer.make(on: loop, machineID: "far-machine")
+        let server = try await DirectoryServer.make(on: loop, machineID: "far-machine", access: access)
         await loop.start()
         let listener = try await ServerBootstrap(group: loop.eventLoop).childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -36,7 +40,7 @@ final class FarStream: DevicePaths {
         }.bind(host: "127.0.0.1", port: 0).get()
         let far = FarStream(server: server, width: width, listener: listener)
         do {
-            let result = try await withDirectory { near, endpoint in
+            let result = try await withDirectory(limits: limits) { near, endpoint in
                 try await near.connectDevices(through: far)
                 return try await body(near, endpoint, far)
             }
@@ -57,6 +61,12 @@ final class FarStream: DevicePaths {
     func setReading(_ isReading: Bool) async throws {
         guard let channel = path.withLock({ $0 }) else { throw QiError(.offline, "no path is open") }
         try await channel.setOption(.autoRead, value: isReading).get()
+    }
+
+    /// The path in use ends; the stream goes over to another one.
+    func losePath() async throws {
+        guard let channel = path.withLock({ $0 }) else { throw QiError(.offline, "no path is open") }
+        try await channel.close()
     }
 
     /// Returns when what was emitted before is queued for the near node.
