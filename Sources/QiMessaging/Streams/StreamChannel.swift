@@ -45,6 +45,8 @@ final class StreamChannel: Channel, @unchecked Sendable {
     private(set) var machine: StreamStateMachine
     private(set) var path: StreamPath?
     weak var owner: (any StreamChannelOwner)?
+    /// Of one that a device opened: what there did.
+    var opener: StreamProcess?
     /// How often it went on over a path after the first.
     private(set) var resumptions = 0
     var autoRead = true
