@@ -175,7 +175,9 @@ public final class MeshNode: Service {
         let started = current.value
         _ = accounts.take(started)
         if started.deviceName != configuration.deviceName { try await server.nameBoard(started.deviceName) }
-        try await server.connectDevices(through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss, resume: configuration.paths.resume)
+        try await server.connectDevices(
+            through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss, resume: configuration.paths.resume,
+            returnTime: configuration.paths.returnTime)
         let door = try publicDoor(policies, apps).map { StandingDoor($0, logger: logger) }
         self.door.withLock { $0 = door?.service }
         // What came meanwhile.
