@@ -16,6 +16,7 @@ let package = Package(
         .executableTarget(name: "Call", dependencies: [bus], swiftSettings: settings),
         .executableTarget(name: "Signals", dependencies: ["GreeterInterface", bus], swiftSettings: settings),
         .executableTarget(name: "Remote", dependencies: ["GreeterInterface", mesh, bus], swiftSettings: settings),
+        .executableTarget(name: "Cloud", dependencies: ["GreeterInterface", mesh, bus], swiftSettings: settings),
         .executableTarget(name: "Permissions", dependencies: [bus], swiftSettings: settings),
         .executableTarget(name: "Discover", dependencies: [mesh, bus], swiftSettings: settings),
     ],

@@ -51,13 +51,24 @@ def between_devices(folder):
     with Prosody(folder, {"pepper": "secret-of-pepper", "op": "secret-of-op"}) as server, \
             Home(folder, "pepper") as pepper, Home(folder, "op") as op:
         for home in (pepper, op):
-            home.write_account(server, home.name).up().wait_online()
+            home.write_account(server, home.name)
+        policy = pepper.config.parent / "policy.yaml"
+        policy.write_text("rules: [{ who: %s, allow: ['*'], register: [Greeter] }]\n" % server.jid("op"))
+        policy.chmod(0o600)
+        for home in (pepper, op):
+            home.up().wait_online()
         meet(op, pepper, server)
         op.down()
-        hello = pepper.start("hello", [program("Hello"), pepper.url])
-        until(lambda: "Greeter" in pepper.services(), 20, hello.describe)
         account = [server.jid("op"), op.folder / "xmpp.pw"]
         place = [server.address, server.ca]
+        cloud = op.start("cloud", [program("Cloud"), *account, "pepper", *place])
+        until(lambda: "Greeter" in pepper.services(), 60, cloud.describe)
+        expect(pepper.call("Greeter.greet", "Ada") == "Hello Ada, from far away", "Cloud")
+        expect(cloud.wait_end(30) == 0 and cloud.lines() == ["greeted: Ada"], cloud.describe())
+        print("Cloud\n    greeted: Ada", flush=True)
+        until(lambda: "Greeter" not in pepper.services(), 10, "end of the hosted service")
+        hello = pepper.start("hello", [program("Hello"), pepper.url])
+        until(lambda: "Greeter" in pepper.services(), 20, hello.describe)
         lines = run(op, "Remote", *account, "pepper", *place)
         expect(lines[0] == "Hello you, from far away" and lines[1].startswith("path: xmpp in-band, "), lines)
         discover = op.start("discover", ["stdbuf", "-oL", program("Discover"), *account, *place])

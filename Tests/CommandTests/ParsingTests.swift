@@ -24,12 +24,19 @@ struct ParsingTests {
         #expect(watch.time == TimeSpan(.seconds(3)))
     }
 
+    @Test func host() throws {
+        let host = try parse("host pepper --wait-online 1m -- python3 vision.py --qi-url {url} -5 -- x", as: HostServices.self)
+        #expect(host.device == "pepper" && host.wait.waitOnline == TimeSpan(.seconds(60)))
+        #expect(host.command == ["python3", "vision.py", "--qi-url", "{url}", "-5", "--", "x"])
+    }
+
     @Test func others() throws {
         #expect(try parse("call A.b --max-size 4M", as: Call.self).maxSize == ByteCount(argument: "4000kB"))
         #expect(try parse("call A.b --max-size 64KiB", as: Call.self).maxSize?.bytes == 65_536)
         #expect(try parse("invite p@x --name pepper", as: Invite.self).name == "pepper")
         #expect(try parse("trust p@x --accept", as: Trust.self).accept)
         #expect(try parse("tunnel pepper", as: Tunnel.self).listen == "tcp://127.0.0.1:0")
+        #expect(try parse("tunnel pepper --register", as: Tunnel.self).register)
         #expect(try parse("up --listen unix:/a --listen tcp://b:1 --config f", as: Up.self).listen == ["unix:/a", "tcp://b:1"])
         #expect(try parse("ls -u unix:/x -vv", as: ListServices.self).output.verbose == 2)
         #expect(try parse("info Peer --hidden --signature --color never", as: Info.self).hidden)
@@ -41,6 +48,7 @@ struct ParsingTests {
         arguments: [
             "call", "call A.b --path xmpp", "call A.b --max-size 4T", "call A.b --max-size 0",
             "watch", "watch A.b --count 0", "invite", "no-such-verb", "ls --timeout soon", "ls --color red", "set A.b",
+            "host pepper", "host pepper --", "host pepper python3",
         ])
     func refuses(_ line: String) {
         let error = #expect(throws: (any Error).self) { try parse(line, as: (any ParsableCommand).self) }

@@ -4,7 +4,7 @@ import QiMessaging
 enum AuditShelf: CaseIterable {
     /// Denials of those who have proven who they are.
     case known
-    /// Calls that were allowed, where all are written down: they come as fast as callers please.
+    /// Calls that were allowed, where all are written down, and services that were let in from outside: as fast as peers please.
     case calls
     /// What was changed: policies, contacts, keys, applications.
     case changes
@@ -17,7 +17,7 @@ enum AuditShelf: CaseIterable {
         } else {
             self =
                 switch record.event {
-                case "call": .calls
+                case "call", "register": .calls
                 case "denied", "limited", "refused", "dropped": .known
                 default: .changes
                 }

@@ -17,6 +17,8 @@ extension MeshConfiguration {
         public var order: [Kind] = [.direct, .proxy, .inBand]
         /// How long calls wait for a new path when theirs is lost, 1 s to 1 h.
         public var resume = Duration.seconds(120)
+        /// How long services that a contact hosts here are kept for it beyond that, 1 s to 1 h.
+        public var returnTime = Duration.seconds(60)
         /// The longest argument or result on an in-band path, in bytes, 1 kB to 2 GB.
         public var inBandMax = 256_000
         /// The interfaces whose addresses are offered to contacts; nil: all but those of `internal.interfaces`, and never the loopback.
@@ -30,6 +32,7 @@ extension MeshConfiguration.Paths: Decodable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case order, resume, interfaces
         case inBandMax = "in-band-max"
+        case returnTime = "return-time"
         case reachesInternal = "internal"
     }
 
@@ -53,6 +56,12 @@ extension MeshConfiguration.Paths: Decodable {
                 throw container.wrong(.resume, "\"\(text)\" is not a time between 1s and 1h, such as 2m")
             }
             resume = time
+        }
+        if let text = try container.text(.returnTime, limit: 32) {
+            guard let time = Quantity.duration(text), time >= .seconds(1), time <= .seconds(3_600) else {
+                throw container.wrong(.returnTime, "\"\(text)\" is not a time between 1s and 1h, such as 60s")
+            }
+            returnTime = time
         }
         if let text = try container.text(.inBandMax, limit: 32) {
             guard let bytes = Quantity.bytes(text), (1_000...2_000_000_000).contains(bytes) else {

@@ -5,9 +5,12 @@ package import QiMessaging
 ///
 /// Every method answers an ``Answer``. What it throws is the bus's: a node that is gone, too slow, or of another version.
 /// The number is raised with every change of a member or of a structure below: structures are read by position.
-@Service("MeshControl2") package protocol MeshControl: Sendable {
+@Service("MeshControl3") package protocol MeshControl: Sendable {
     /// What happens while ``pair(_:name:account:seconds:ticket:)`` waits: its ticket, and the step in words.
     var pairing: Signal<String, String> { get }
+    /// What becomes of services that are registered at a tunnel: the ticket of the tunnel, `up`, `refused`, `away` or `gone`, the name of
+    /// the service, and why.
+    var hosting: Signal<String, String, String, String> { get }
 
     func status() async throws(QiError) -> Answer<NodeStatus>
     /// The devices, after those that were not heard lately have been asked whether they are alive: within about two seconds.
@@ -34,8 +37,11 @@ package import QiMessaging
     func boards() async throws(QiError) -> Answer<[String: String]>
     /// The services that a device shows us.
     func services(of device: String) async throws(QiError) -> Answer<[ServiceInfo]>
+    /// The services of this node's directory that devices host.
+    func hosted() async throws(QiError) -> Answer<[HostedRow]>
     /// Presents a device's services at a local endpoint, for as long as the connection of the caller lasts.
-    func openTunnel(to device: String, at url: String) async throws(QiError) -> Answer<OpenedTunnel>
+    /// - Parameter ticket: what is registered there is registered with the device, and ``hosting`` calls it so; nil: nothing can be.
+    func openTunnel(to device: String, at url: String, ticket: String?) async throws(QiError) -> Answer<OpenedTunnel>
     /// How the public door is used.
     func gateway() async throws(QiError) -> Answer<GatewayLoad>
 
@@ -102,6 +108,7 @@ package import QiMessaging
     package var since: Double
     package var accounts: [AccountStatus]
     package var tunnels: [TunnelStatus]
+    package var hosted: [HostedRow]
     package var descriptors: DescriptorStatus
     package var pairing: PairingStatus
     /// The policy file, and how many rules are in force.
@@ -133,6 +140,15 @@ package import QiMessaging
     package var calls: Int
     /// Of one that this node opened.
     package var services: Int?
+}
+
+/// A service here that a device hosts.
+@QiStruct package struct HostedRow: Hashable, Sendable {
+    package var service: String
+    package var device: String
+    package var jid: String
+    /// Whether there is no way to the device now, and the service is kept for it.
+    package var away: Bool
 }
 
 /// The file descriptors of the node's process.

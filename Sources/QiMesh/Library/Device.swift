@@ -60,6 +60,27 @@ public struct Device: Sendable {
     /// - Throws: as ``service(_:)``.
     public func services() async throws(QiError) -> [ServiceInfo] { try await mesh.server.services(of: jid) }
 
+    // MARK: - Services of ours there
+
+    /// Puts a service of this program into the device's own directory, under a plain name: the device's programs call it as one of their
+    /// own. It stays until ``DeviceHosting/end()``, or until this program ends; when the path is lost the device keeps the name for a while
+    /// (`paths.return-time` there), and the service is registered again.
+    ///
+    /// - Throws: `.denied` when no rule there lets this program have that name (`register`), `.conflict` when a service there has it,
+    ///   `.invalid` for a name that no service can have; else as ``service(_:)``.
+    public func host(_ object: ObjectBuilder, as name: String) async throws(QiError) -> DeviceHosting {
+        try await mesh.server.host(object, as: name, at: jid)
+    }
+
+    /// Puts a typed implementation there, as ``host(_:as:)-(ObjectBuilder,_)``.
+    ///
+    /// - Parameter name: nil is the binding's own.
+    public func host<Binding: ServiceBinding>(_ binding: Binding, as name: String? = nil) async throws(QiError) -> DeviceHosting {
+        try await host(binding.makeObject(), as: name ?? Binding.serviceName)
+    }
+
+    // MARK: - Its path
+
     /// The way that calls take, measured by one: a tunnel is opened if there is none.
     ///
     /// - Throws: as ``service(_:)``.

@@ -177,7 +177,7 @@ public final class MeshNode: Service {
         if started.deviceName != configuration.deviceName { try await server.nameBoard(started.deviceName) }
         try await server.connectDevices(
             through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss, resume: configuration.paths.resume,
-            callsInFlight: configuration.limits.callsPerPeer)
+            callsInFlight: configuration.limits.callsPerPeer, returnTime: configuration.paths.returnTime)
         let door = try publicDoor(policies, apps).map { StandingDoor($0, logger: logger) }
         self.door.withLock { $0 = door?.service }
         // What came meanwhile.

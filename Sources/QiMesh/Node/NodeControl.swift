@@ -7,6 +7,7 @@ import XMPP
 /// The node behind ``MeshControl``: here what it is, its devices and its tunnels; a file for each other subject.
 final class NodeControl: MeshControl {
     let pairing = Signal<String, String>()
+    let hosting = Signal<String, String, String, String>()
 
     let current: CurrentConfiguration
     var configuration: MeshConfiguration { current.value }
@@ -58,6 +59,7 @@ final class NodeControl: MeshControl {
     func status() async -> Answer<NodeStatus> { await Answer { try await nodeStatus() } }
     func devices() async -> Answer<[DeviceRow]> { await Answer { try await rows() } }
     func boards() async -> Answer<[String: String]> { await Answer { try await server.boardNames() } }
+    func hosted() async -> Answer<[HostedRow]> { await Answer { try await hostedRows() } }
     func services(of device: String) async -> Answer<[ServiceInfo]> { await Answer { try await server.services(of: device) } }
 
     private func nodeStatus() async throws -> NodeStatus {
@@ -68,8 +70,15 @@ final class NodeControl: MeshControl {
             machineId: server.machineID, directory: places.open, directoryMissing: places.missing,
             services: try await server.services().count, since: started.timeIntervalSince1970,
             accounts: gateways.map(AccountStatus.init), tunnels: tunnels(try await server.deviceLinks()),
+            hosted: try await hostedRows(),
             descriptors: DescriptorStatus(limit: Int(Descriptors.limit), exhausted: Descriptors.isExhausted),
             pairing: pairingStatus, policy: policies.path, rules: policies.control.policy.rules.count, door: door.map(DoorStatus.init))
+    }
+
+    private func hostedRows() async throws -> [HostedRow] {
+        try await server.hostedByDevices().map {
+            HostedRow(service: $0.service, device: nickname($0.device), jid: $0.device, away: $0.isAway)
+        }
     }
 
     private func tunnels(_ links: (outgoing: [DeviceLinkStatus], incoming: [(device: String, calls: Int)])) -> [TunnelStatus] {
@@ -165,14 +174,22 @@ final class NodeControl: MeshControl {
 
     // MARK: - Tunnels
 
-    func openTunnel(to device: String, at url: String) async -> Answer<OpenedTunnel> {
+    /// Tells what becomes of services at the tunnel that is called so.
+    private func report(under ticket: String) -> @Sendable (HostingEvent) -> Void {
+        { [hosting] event in
+            let (what, service, why) = event.told
+            hosting.emit(ticket, what, service, why)
+        }
+    }
+
+    func openTunnel(to device: String, at url: String, ticket: String?) async -> Answer<OpenedTunnel> {
         await Answer {
             guard let endpoint = Endpoint(url) else {
                 throw QiError(.invalid, "\"\(url)\" is not an endpoint", hint: "use for example tcp://127.0.0.1:9600")
             }
             let asker = try caller()
             let users = try configuration.internal.users.resolved()
-            let tunnel = try await server.openTunnel(to: device, at: endpoint, users: users)
+            let tunnel = try await server.openTunnel(to: device, at: endpoint, users: users, hosting: ticket.map(report))
             // The command that asked keeps it: when its connection ends, so does the tunnel.
             let closing = AsyncStream.makeStream(of: Void.self)
             asker.whenConnectionEnds { closing.continuation.finish() }
@@ -195,6 +212,18 @@ extension NodeControl {
                 endpoints: status.endpoints.map(\.text), advertised: status.advertised.map(\.text), trouble: status.trouble?.message,
                 services: status.services, servicesInUse: status.servicesInUse, servicesAway: status.servicesAway,
                 connections: status.connections, unproven: status.unproven)
+        }
+    }
+}
+
+extension HostingEvent {
+    /// What ``MeshControl/hosting`` says of it.
+    fileprivate var told: (what: String, service: String, why: String) {
+        switch self {
+        case .up(let service): ("up", service, "")
+        case .refused(let service, let error): ("refused", service, error.message)
+        case .away(let service, let error): ("away", service, error.message)
+        case .gone(let service): ("gone", service, "")
         }
     }
 }

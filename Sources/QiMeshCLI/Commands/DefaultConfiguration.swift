@@ -34,7 +34,7 @@ enum DefaultConfiguration {
         #  naoqi: tcp://127.0.0.1:9557                     # serve this directory instead of our own
 
         #policy: policy.yaml                 # who may do what; by default the file of that name beside this one, if there is one
-        #paths: { order: [direct, proxy, in-band], resume: 2m, in-band-max: 256kB }   # the ways to other devices, best first
+        #paths: { order: [direct, proxy, in-band], resume: 2m, return-time: 60s, in-band-max: 256kB }   # to other devices, best first
         #limits: { calls-per-peer: 1024, payload: 50MB, path-loss: 30s, stop: 5s }
         #log: { level: info }
 

@@ -20,7 +20,8 @@ struct QiMeshCommand: AsyncParsableCommand {
         subcommands: [
             Up.self, Status.self, Devices.self, Ping.self, Path.self, Enroll.self, Pair.self, Invite.self, Approve.self, Deny.self, Revoke.self,
             Identity.self, Trust.self, App.self, Policy.self, Audit.self, PublicDoor.self, Users.self,
-            ListServices.self, Info.self, Call.self, GetProperty.self, SetProperty.self, Watch.self, Tunnel.self, Generate.self, Version.self,
+            ListServices.self, Info.self, Call.self, GetProperty.self, SetProperty.self, Watch.self, Tunnel.self, HostServices.self,
+            Generate.self, Version.self,
         ])
 }
 

@@ -48,6 +48,11 @@ struct Status: NodeVerb {
             console.table(table)
         }
         print(status.pairing, console, now)
+        if !status.hosted.isEmpty {
+            var table = Table(["HOSTED HERE", "BY", "STATE", "JID"])
+            for row in status.hosted { table.add([.init(row.service), .init(row.device), .init(row.away ? "away" : "up"), .init(row.jid)]) }
+            console.table(table)
+        }
         guard !status.tunnels.isEmpty else { return }
         var table = Table(["TUNNEL", "DIRECTION", "CALLS", "SINCE", "JID"])
         for row in status.tunnels {

@@ -73,7 +73,7 @@ extension NodeSession {
         var name: String
         var id: Int64
         var machine: String
-        /// What its computer is called in the robot; empty where that is not known.
+        /// What its computer is called in the robot, or the device that hosts it from afar; empty where that is not known.
         var board = ""
         var process: Int64
         var session: String
@@ -90,12 +90,17 @@ extension NodeSession {
         }
     }
 
-    /// Says of each service of this robot what its computer is called. Only the unix socket of a node tells.
+    /// Says of each service of this robot what its computer is called, or the device that hosts it. Only the unix socket of a node tells.
     func nameBoards(of services: inout [Listed]) async {
         guard url.hasPrefix("unix:") else { return }
         do throws(CommandFailure) {
-            let names = try await control().ask { try await $0.boards() }
-            for index in services.indices { services[index].board = names[services[index].machine] ?? "" }
+            let control = try await control()
+            let names = try await control.ask { try await $0.boards() }
+            let hosted = try await control.ask { try await $0.hosted() }
+            let devices = Dictionary(hosted.map { ($0.service, $0.device) }) { first, _ in first }
+            for index in services.indices {
+                services[index].board = devices[services[index].name] ?? names[services[index].machine] ?? ""
+            }
         } catch {
             // A list without names is better than none: this may be a directory of libqi.
             console.detail("no names of boards: \(error.message)")

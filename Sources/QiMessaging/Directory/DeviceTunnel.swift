@@ -15,16 +15,22 @@ public final class DeviceTunnel: Sendable {
         self.path = path
     }
 
-    /// - Parameter users: as ``DirectoryServer/openTunnel(to:at:users:)``.
+    /// - Parameter users: as ``DirectoryServer/openTunnel(to:at:users:hosting:)``.
     func listen(at endpoint: Endpoint, users: LocalUsers?) async throws(QiError) {
         let opened = try await server.listen(at: endpoint, door: server.internalDoor(users: users))
         listener.withLock { $0 = opened }
     }
 
+    /// Registers an object of this process at it.
+    func register(_ object: ObjectBuilder, as name: String) async throws(QiError) -> HostedObject {
+        try await server.register(object, as: name)
+    }
+
     /// Where it listens, with the real port.
     public var endpoint: Endpoint? { listener.withLock { $0?.endpoint } }
 
-    /// Stops listening and ends the connections that came this way; the tunnel itself stays for others.
+    /// Stops listening and ends the connections that came this way; the tunnel itself stays for others. Returns when the device knows that
+    /// what was hosted with it has gone, or has not answered for 10 s.
     public func close() async {
         let open = listener.withLock { listener in
             defer { listener = nil }
@@ -32,10 +38,11 @@ public final class DeviceTunnel: Sendable {
         }
         await open?.close()
         let (mirror, directory) = (mirror, server.directory)
-        server.loop.submit { _ in
+        await server.loop.perform { _ in
             // First those who use it, then what they used.
             directory.value.end(QiError(.disconnected, "the tunnel was closed"))
             mirror.value.end()
+            await directory.value.hosting?.settled()
         }
     }
 }

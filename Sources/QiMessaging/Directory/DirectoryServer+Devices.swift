@@ -9,8 +9,10 @@ extension DirectoryServer {
     ///   - pathLoss: how soon after a path died the calls on it end that has no stream above it.
     ///   - resume: how long a stream lives without a path.
     ///   - callsInFlight: how many calls of one device to objects that it was passed may be in work; nil: as many as of a client.
+    ///   - returnTime: how long the services that a device hosts here are kept for it, when its stream has ended without a path.
     public func connectDevices(
-        through paths: any DevicePaths, pathLoss: Duration = .seconds(30), resume: Duration = .seconds(120), callsInFlight: Int? = nil
+        through paths: any DevicePaths, pathLoss: Duration = .seconds(30), resume: Duration = .seconds(120), callsInFlight: Int? = nil,
+        returnTime: Duration = .seconds(60)
     ) async throws(QiError) {
         let directory = self.directory
         try await loop.run { (bus) async throws(QiError) in
@@ -19,6 +21,7 @@ extension DirectoryServer {
                 streams: directory.value.limits.stream(resume: TimeAmount(resume)), pathLoss: TimeAmount(pathLoss))
             directory.value.setGateway(gateway)
             directory.value.streams.limits.resume = TimeAmount(resume)
+            directory.value.returnTime = TimeAmount(returnTime)
         }
     }
 
@@ -148,12 +151,27 @@ extension DirectoryServer {
     /// A directory of its own at `endpoint` that presents the services of `device` under their plain names. Ends with
     /// ``DeviceTunnel/close()``.
     ///
-    /// - Parameter users: which users of this machine may use it by TCP: each of them is this device to the other one; nil: all.
+    /// - Parameters:
+    ///   - users: which users of this machine may use it by TCP: each of them is this device to the other one; nil: all.
+    ///   - hosting: what is registered here is registered with the device, if that lets us, and this hears what becomes of it, on the loop;
+    ///     nil: nothing can be registered here.
     public func openTunnel(
-        to device: String, at endpoint: Endpoint, users: LocalUsers? = .own
+        to device: String, at endpoint: Endpoint, users: LocalUsers? = .own, hosting: (@Sendable (HostingEvent) -> Void)? = nil
     ) async throws(QiError) -> DeviceTunnel {
-        let reason = "this directory is a tunnel to \(device): services cannot be registered through it; register them on the device itself"
-        let presented = try await DirectoryServer.make(on: loop, machineID: machineID, readOnlyReason: reason)
+        let tunnel = try await makeTunnel(to: device, hosting: hosting)
+        do throws(QiError) {
+            try await tunnel.listen(at: endpoint, users: users)
+            return tunnel
+        } catch {
+            await tunnel.close()
+            throw error
+        }
+    }
+
+    /// The same, which does not listen.
+    func makeTunnel(to device: String, hosting: (@Sendable (HostingEvent) -> Void)?) async throws(QiError) -> DeviceTunnel {
+        let reason = "this directory is a tunnel to \(device): services cannot be registered through it; open it with --register"
+        let presented = try await DirectoryServer.make(on: loop, machineID: machineID, readOnlyReason: hosting == nil ? reason : nil)
         let (own, directory) = (self.directory, presented.directory)
         let (mirror, path) = try await loop.run { (bus) async throws(QiError) in
             let link = try own.value.requireGateway().link(named: device)
@@ -162,15 +180,11 @@ extension DirectoryServer {
             let path = link.connection?.origin.path ?? .inBand
             let mirror = MirroredDevice(bus: bus, link: link, directory: directory.value)
             directory.value.setResolver(mirror)
+            if let hosting {
+                directory.value.hosting = HostedServices(bus: bus, link: link, directory: directory.value, report: hosting)
+            }
             return (NIOLoopBound(mirror, eventLoop: bus.eventLoop), path)
         }
-        let tunnel = DeviceTunnel(server: presented, mirror: mirror, path: path)
-        do throws(QiError) {
-            try await tunnel.listen(at: endpoint, users: users)
-            return tunnel
-        } catch {
-            await tunnel.close()
-            throw error
-        }
+        return DeviceTunnel(server: presented, mirror: mirror, path: path)
     }
 }

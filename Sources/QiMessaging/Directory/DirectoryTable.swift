@@ -13,6 +13,8 @@ struct DirectoryTable {
     enum Owner: Hashable {
         case connection(UInt64)
         case process
+        /// A device that was lost with the connection of that number: its services are kept for it.
+        case away(UInt64)
     }
 
     /// The principal that has a name, as its connection has proven, and the zone it came in by: what counts over a restart.
@@ -37,11 +39,13 @@ struct DirectoryTable {
 
     struct Entry {
         var info: ServiceInfo
-        let owner: Owner
+        fileprivate(set) var owner: Owner
         let holder: Holder
         var isReady: Bool
         /// Whether it took up what was reserved for it.
-        let isReturning: Bool
+        fileprivate(set) var isReturning: Bool
+        /// Whether its owner of before took it up again, which is not ready yet.
+        fileprivate(set) var isKept = false
     }
 
     private(set) var entries: [UInt32: Entry] = [:]
@@ -93,6 +97,7 @@ struct DirectoryTable {
         _ info: ServiceInfo, owner: Owner, holder: Holder = .process, assigned: UInt32? = nil, at now: NIODeadline = .now()
     ) throws(QiError) -> UInt32 {
         try check(info, owner: owner, holder: holder, at: now)
+        if let id = takeUp(info, owner: owner, holder: holder) { return id }
         let id: UInt32
         if let assigned {
             guard entries[assigned] == nil, assigned >= 2, assigned < ServiceIDs.end else {
@@ -116,6 +121,42 @@ struct DirectoryTable {
         return id
     }
 
+    /// Gives what is kept for `holder` to the connection on which it came back, not ready yet; nil where nothing is.
+    private mutating func takeUp(_ info: ServiceInfo, owner: Owner, holder: Holder) -> UInt32? {
+        guard isKept(info.name, for: holder), let id = ids[info.name] else { return nil }
+        var info = info.withoutNeighbours
+        info.serviceID = id
+        move(id, to: owner)
+        entries[id]?.info = info
+        entries[id]?.isReady = false
+        entries[id]?.isReturning = true
+        entries[id]?.isKept = true
+        return id
+    }
+
+    /// A service is kept for its holder, whose connection is lost.
+    mutating func keep(_ id: UInt32, of connection: UInt64) {
+        move(id, to: .away(connection))
+        entries[id]?.isReady = true
+        entries[id]?.isKept = false
+    }
+
+    /// A service is another owner's from now on.
+    private mutating func move(_ id: UInt32, to owner: Owner) {
+        guard let before = entries[id]?.owner else { return }
+        count(before, -1)
+        count(owner, 1)
+        entries[id]?.owner = owner
+    }
+
+    private mutating func count(_ owner: Owner, _ step: Int) {
+        let now = (counts[owner] ?? 0) + step
+        counts[owner] = now > 0 ? now : nil
+    }
+
+    /// A service, ready or not.
+    func entry(named name: String) -> Entry? { ids[name].flatMap { entries[$0] } }
+
     /// How many services `owner` has registered.
     func count(of owner: Owner) -> Int { counts[owner] ?? 0 }
 
@@ -125,7 +166,7 @@ struct DirectoryTable {
             throw QiError(
                 .invalid, "Service name \"\(info.name)\" is not valid", hint: "use 1 to 255 of A-Z a-z 0-9 . _ ~ -")
         }
-        if let id = ids[info.name] {
+        if let id = ids[info.name], !isKept(info.name, for: holder) {
             throw QiError(
                 .conflict, "Service \"\(info.name)\" (#\(id)) is already registered. Rejecting conflicting registration attempt.")
         }
@@ -196,6 +237,7 @@ struct DirectoryTable {
             throw QiError(.notFound, "Can't find pending service #\(id)")
         }
         entries[id]?.isReady = true
+        entries[id]?.isKept = false
         return entry.info
     }
 
@@ -233,8 +275,7 @@ struct DirectoryTable {
 
     private mutating func remove(_ id: UInt32) {
         guard let entry = entries.removeValue(forKey: id) else { return }
-        let left = counts[entry.owner, default: 1] - 1
-        counts[entry.owner] = left > 0 ? left : nil
+        count(entry.owner, -1)
         ids[entry.info.name] = nil
         remember(DirectoryJournal.Registration(entry.info, entry.holder))
     }

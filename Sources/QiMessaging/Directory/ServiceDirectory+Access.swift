@@ -48,12 +48,20 @@ extension ServiceDirectory {
     /// What one connection may register, a principal from outside may register over all of its connections.
     ///
     /// - Throws: `.limit`.
-    func checkShare(of connection: Connection) throws(QiError) {
-        guard connection.isOutside || connection.origin.device != nil else { return }
+    func checkShare(of connection: Connection, for name: String, _ holder: DirectoryTable.Holder) throws(QiError) {
+        guard connection.isOutside || connection.origin.device != nil, !table.isKept(name, for: holder) else { return }
         let identity = connection.principal.identity
         let own = connections.values.filter { $0.principal.identity == identity }
-        guard own.reduce(0, { $0 + table.count(of: .connection($1.id)) }) >= table.maximumPerOwner else { return }
+        let count = own.reduce(table.kept(for: holder)) { $0 + table.count(of: .connection($1.id)) }
+        guard count >= table.maximumPerOwner else { return }
         throw QiError(.limit, "\(identity) has registered \(table.maximumPerOwner) services: unregister some")
+    }
+
+    /// Takes away what a connection from outside hosts and may not host any more. The robot's own programs keep what they have.
+    private func endForbiddenHosting(by connection: Connection) {
+        guard connection.isOutside, let access = connection.access else { return }
+        let own = table.entries.values.filter { $0.owner == .connection(connection.id) && !access.mayRegister($0.info.name) }
+        for entry in own { removed(entry.info.serviceID, of: entry.owner) }
     }
 
     // MARK: - Another policy
@@ -69,6 +77,7 @@ extension ServiceDirectory {
             connection.enforce(accessControl)
             guard !connection.isClosed else { continue }
             connection.endForbiddenSubscriptions()
+            endForbiddenHosting(by: connection)
             if let access = connection.access {
                 for object in [object, guestObject] {
                     object.endSubscriptions(on: connection, at: .serviceDirectory) { access.maySubscribe(to: $0, of: "ServiceDirectory") }

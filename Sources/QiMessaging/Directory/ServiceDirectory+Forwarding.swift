@@ -23,7 +23,7 @@ extension ServiceDirectory {
         return !owner.origin.isSameHost(as: connection.origin)
     }
 
-    private func ownerConnection(_ entry: DirectoryTable.Entry) -> Connection? {
+    func ownerConnection(_ entry: DirectoryTable.Entry) -> Connection? {
         guard case .connection(let id) = entry.owner else { return nil }
         return bus.connection(id)
     }
@@ -39,6 +39,7 @@ extension ServiceDirectory {
         case nil: break
         }
         guard let owner = ownerConnection(entry), !owner.isClosed else {
+            if case .away = entry.owner { return completion(.failure(Self.away(entry.info.name))) }
             return completion(.failure(QiError(.offline, "the owner of '\(entry.info.name)' is gone")))
         }
         forwards[id] = .describing([completion])
@@ -58,8 +59,18 @@ extension ServiceDirectory {
     /// here because the service itself listens to its own machine only.
     func forwarder(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
         // Ready or not: whoever has the id from the master may be faster than the master's word to us that it is.
-        guard let entry = table.entries[address.service] else { return nil }
-        if case .ready(let object) = forwards[address.service] {
+        table.entries[address.service].map { forwarder(of: $0, at: address, on: connection) }
+    }
+
+    /// What a device calls that hosts services of this directory: the service that has `id` here, which has another one there.
+    func receiver(of id: UInt32, at address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
+        guard let local = locals[id] else { return table.entries[id].map { forwarder(of: $0, at: address, on: connection) } }
+        connection.bind(local, at: address)
+        return local
+    }
+
+    private func forwarder(of entry: DirectoryTable.Entry, at address: ObjectAddress, on connection: Connection) -> any ObjectReceiver {
+        if case .ready(let object) = forwards[entry.info.serviceID] {
             connection.bind(object, at: address)
             return object
         }

@@ -83,6 +83,7 @@ extension ServiceDirectory {
     func evict(_ entry: DirectoryTable.Entry, _ error: QiError) {
         switch entry.owner {
         case .connection(let id): bus.connection(id)?.close(.setUpFailed(error))
+        case .away(let id): forget(id)
         case .process:
             bus.logger.error(
                 "a service of this process lost its id", metadata: [LogKeys.service: "\(entry.info.name)", LogKeys.error: "\(error.message)"])

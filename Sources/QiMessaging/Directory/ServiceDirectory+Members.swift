@@ -82,11 +82,13 @@ extension ServiceDirectory {
         add(WellKnownActions.registerService, "registerService", infoParameters, "I") { directory, call, arguments, answer in
             try directory.mayRegister()
             let info = directory.told(try ServiceInfo(qiValue: arguments[0]), by: call.connection)
-            try call.connection.access?.checkRegistering(info.name)
-            try directory.checkShare(of: call.connection)
+            let rule = try call.connection.access?.checkRegistering(info.name)
+            directory.leaveEarlierStream(hosting: info.name, for: call.connection)
             let caller = call.callerFromOutside
             let holder = DirectoryTable.Holder(caller?.caller.principal ?? call.connection.principal)
+            try directory.checkShare(of: call.connection, for: info.name, holder)
             directory.register(info, owner: .connection(call.connection.id), holder: holder, for: caller) { result in
+                call.connection.access?.noteRegistering(info.name, rule, result)
                 answer(result.map { .uint32($0) }.mapError { directory.told($0, to: call.connection) })
             }
         }

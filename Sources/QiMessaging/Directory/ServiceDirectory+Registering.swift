@@ -15,6 +15,14 @@ extension ServiceDirectory {
         completion: @escaping (Result<UInt32, QiError>) -> Void
     ) {
         do throws(QiError) {
+            // The master was told of it before.
+            if table.isKept(info.name, for: holder) { return completion(.success(try enter(info, owner: owner, holder: holder))) }
+            if let hosting {
+                try table.check(info, owner: owner, holder: holder)
+                return hosting.register(info) { [self] result in
+                    completion(result.flatMap { registered(info, with: hosting, at: $0, owner: owner, holder: holder) })
+                }
+            }
             guard let master else { return completion(.success(try enter(info, owner: owner, holder: holder))) }
             try table.check(info, owner: owner, holder: holder)
             var wished = info
@@ -38,6 +46,27 @@ extension ServiceDirectory {
             return .success(try enter(info, owner: owner, holder: holder, assigned: id))
         } catch {
             master?.unregister(id, isOrderly: true)
+            return .failure(error)
+        }
+    }
+
+    /// A device knows the service: so do we, unless its owner has gone meanwhile.
+    private func registered(
+        _ info: ServiceInfo, with hosting: any ServiceHosting, at place: HostingTable.Place, owner: DirectoryTable.Owner,
+        holder: DirectoryTable.Holder
+    ) -> Result<UInt32, QiError> {
+        do throws(QiError) {
+            if case .connection(let connection) = owner, bus.connection(connection) == nil {
+                throw QiError(.disconnected, "the registering connection is gone")
+            }
+            var info = info
+            // The id that it had elsewhere is none of this directory's.
+            info.serviceID = 0
+            let id = try enter(info, owner: owner, holder: holder)
+            hosting.entered(id, info.name, at: place)
+            return .success(id)
+        } catch {
+            hosting.takeBack(place)
             return .failure(error)
         }
     }
@@ -83,14 +112,23 @@ extension ServiceDirectory {
         let here: (Result<Void, QiError>) -> Void = { [self] result in
             do throws(QiError) {
                 try result.get()
+                let isKept = table.entries[id]?.isKept == true
                 let info = try table.ready(id, owner: owner)
-                announce(WellKnownActions.serviceAdded, id, info.name)
+                if isKept { cameBack(id) } else { announce(WellKnownActions.serviceAdded, id, info.name) }
                 returned(info.name)
                 completion(.success(()))
             } catch {
                 completion(.failure(error))
             }
         }
+        if let hosting, table.entries[id]?.owner == owner, table.entries[id]?.isReady == false {
+            return hosting.ready(id) { [self] result in
+                here(result)
+                // Its owner was told that it is not registered.
+                if case .failure = result { removed(id, of: owner) }
+            }
+        }
+        if table.entries[id]?.isKept == true { return here(.success(())) }
         guard let master, table.entries[id]?.owner == owner, table.entries[id]?.isReady == false else { return here(.success(())) }
         master.ready(id, completion: here)
     }
@@ -134,13 +172,22 @@ extension ServiceDirectory {
         for entry in table.removeAll(of: .connection(connection.id)) { removed(entry, isOrderly: false) }
     }
 
-    private func removed(_ entry: DirectoryTable.Entry, isOrderly: Bool) {
+    /// A service is taken away that its owner did not take away; nothing where that has gone already.
+    func removed(_ id: UInt32, of owner: DirectoryTable.Owner) {
+        guard table.entries[id]?.owner == owner else { return }
+        do throws(QiError) { try unregister(id, owner: owner) } catch {
+            bus.logger.error("a service could not be taken away", metadata: [LogKeys.serviceID: "\(id)", LogKeys.error: "\(error.message)"])
+        }
+    }
+
+    func removed(_ entry: DirectoryTable.Entry, isOrderly: Bool) {
         let id = entry.info.serviceID
         // The directory ends, not the service: it is still there when this one comes back, and nobody is told of an end.
         let isOver = isOrderly || !bus.isShutDown && stopping == nil
         if isOver {
             journal?.append(.removed(id))
             master?.unregister(id, isOrderly: isOrderly)
+            hosting?.left(id)
             if isOrderly { tellUnregistered(id, entry.info.name) }
         }
         if locals.removeValue(forKey: id) != nil { InProcessObjects.remove(sessionID: sessionID, serviceID: id) }

@@ -54,6 +54,12 @@ final class ServiceDirectory: ConnectionOwner {
     var returnWaiters: [String: [ReturnWaiter]] = [:]
     /// The directory of the whole robot, when this one is a member board's.
     var master: MasterLink?
+    /// Where its services are registered beside, when it is one for hosting with a device.
+    var hosting: (any ServiceHosting)?
+    /// How long services of a device are kept for it when the way to it is lost; zero: not at all.
+    var returnTime = TimeAmount.zero
+    /// Devices whose services are kept, by the number of the connection that was lost.
+    var absent: [UInt64: AbsentHost] = [:]
     /// What this board is called, and at a master those that joined it; nil where nobody has said.
     var boards: BoardNames?
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
@@ -123,6 +129,7 @@ final class ServiceDirectory: ConnectionOwner {
     /// Ends what runs between a device and us.
     func dropDevice(_ device: String, _ error: QiError) {
         gateway?.drop(device, error)
+        forgetHosted(by: device)
         for connection in deviceConnections where connection.origin.device == device { connection.close(.refused(error)) }
         streams.drop(device, error)
     }
@@ -137,6 +144,7 @@ final class ServiceDirectory: ConnectionOwner {
         refuseCalls(on: connection)
         // By a listener, where its transport knows devices.
         if connection.origin.device != nil, !deviceConnections.contains(where: { $0 === connection }) { deviceConnected(connection) }
+        forgetEarlierProcess(of: connection)
         if let endReason { connection.close(.stopped(endReason)) }
         // Its listener may outlive the loop's work for a moment.
         if bus.isShutDown { connection.close(.stopped(QiError(.disconnected, "this directory has ended"))) }
@@ -168,7 +176,7 @@ final class ServiceDirectory: ConnectionOwner {
         }
         stopWaiting(on: connection)
         stopExpecting(on: connection)
-        removeAll(of: connection)
+        left(connection, reason)
     }
 
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {

@@ -14,8 +14,10 @@ extension Connection {
 
 extension RemoteObject {
     /// Calls a method by id, with arguments of its types, on the loop.
+    ///
+    /// - Parameter late: is told of a reply that comes behind the deadline.
     nonisolated(nonsending) func value(
-        of action: UInt32, _ arguments: [QiValue], deadline: NIODeadline, for caller: RelayedCaller? = nil
+        of action: UInt32, _ arguments: [QiValue], deadline: NIODeadline, for caller: RelayedCaller? = nil, late: LateReply? = nil
     ) async throws(QiError) -> QiValue {
         guard let method = members.method(action) else { throw QiError(.notFound, "\(name) has no method #\(action)") }
         var payload = ByteBuffer()
@@ -27,7 +29,9 @@ extension RemoteObject {
             throw QiError(.invalid, "the arguments of \(name).\(method.meta.name) cannot be sent: \(error.message)")
         }
         let answer: CallAnswer = await withUnsafeContinuation { continuation in
-            call(action, payload, deadline: deadline, for: caller) { continuation.resume(returning: $0) }
+            call(
+                action, payload, flags: [], end: .at(deadline), late: late, for: caller,
+                waiter: .closure { continuation.resume(returning: $0) })
         }
         guard case .reply(let payload, let flags) = answer else {
             throw answer.failure(of: name) ?? QiError(.invalid, "\(name) did not answer")

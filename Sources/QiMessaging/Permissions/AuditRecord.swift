@@ -1,6 +1,6 @@
 /// One thing that happened at the doors.
 public struct AuditRecord: Hashable, Sendable {
-    /// `denied`, `call`, `limited`, or a change: `policy-reload`, `pair`, `revoke`, `app-install` …
+    /// `denied`, `call`, `limited`, `register` and `refused` of a service from outside, or a change: `policy-reload`, `pair`, `revoke`, `app-install` …
     public var event: String
     /// Who asked for it, or was changed.
     public var principal: String

@@ -217,15 +217,29 @@ final class ConnectionAccess: CallFilter {
         return policy.decide(principal, .subscribe, service: service, member: signal).isAllowed
     }
 
-    /// Whether the peer may host a service of this name.
+    /// Whether the peer may go on hosting a service of this name.
+    func mayRegister(_ service: String) -> Bool {
+        refresh()
+        return policy.decide(principal, .register, service: service).isAllowed
+    }
+
+    /// Whether the peer may host a service of this name: the rule that says so, if one does.
     ///
     /// - Throws: `.denied` with the rule that says no.
-    func checkRegistering(_ service: String) throws(QiError) {
+    func checkRegistering(_ service: String) throws(QiError) -> Int? {
         refresh()
         let decision = policy.decide(principal, .register, service: service)
-        guard !decision.isAllowed else { return }
+        guard !decision.isAllowed else { return decision.rule }
         noteDenied(service, .register, decision.rule)
         throw QiError(.denied, decision.refusal(of: principal, .register, service: service, member: ""))
+    }
+
+    /// The peer was allowed to host a service of this name, and the directory has taken it in, or not.
+    func noteRegistering(_ service: String, _ rule: Int?, _ result: Result<UInt32, QiError>) {
+        switch result {
+        case .success(let id): note("register", service, Access.register.rawValue, true, rule, detail: "#\(id)")
+        case .failure(let error): note("refused", service, Access.register.rawValue, false, rule, detail: error.message)
+        }
     }
 
     // MARK: - Audit

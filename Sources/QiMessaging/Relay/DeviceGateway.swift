@@ -134,12 +134,18 @@ final class MirroredDevice: NameResolver {
 
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) {
         guard !bus.isShutDown else { return completion(.failure(QiError(.disconnected, "this node is stopping"))) }
-        bus.enqueue { [link] in
-            do throws(QiError) { completion(.success(try await link.list())) } catch { completion(.failure(error)) }
+        bus.enqueue { [link, directory] in
+            do throws(QiError) {
+                // What is hosted from here is in the directory's own list.
+                completion(.success(try await link.list().filter { directory?.hosting?.hosts($0.name) != true }))
+            } catch {
+                completion(.failure(error))
+            }
         }
     }
 
     func end() {
+        directory?.hosting?.end()
         if let directory { link.stopMirroring(directory) }
     }
 }

@@ -74,8 +74,14 @@ final class DeviceLink: ConnectionOwner {
 
     func opened(_ connection: Connection) {}
 
-    /// Nothing of ours can be reached through a connection that we opened but the objects that were passed on it, which it knows itself.
-    func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? { nil }
+    /// Nothing of ours can be reached through a connection that we opened, but services that are registered with the device on it; it knows
+    /// the objects that were passed on it itself.
+    func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
+        for mirror in mirrors {
+            if let receiver = mirror.hosting?.receiver(for: address, on: connection) { return receiver }
+        }
+        return nil
+    }
 
     func closed(_ connection: Connection, _ reason: CloseReason) {
         // It leads to the gateway, which leads here.
@@ -83,6 +89,7 @@ final class DeviceLink: ConnectionOwner {
         ladder = nil
         guard remote.closed(connection, reason.error) else { return }
         connectedAt = nil
+        for mirror in mirrors { mirror.hosting?.lost(connection, reason.error) }
         // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
         for service in services.all where service.object.connection === connection { service.object.detach(reason.error) }
         bus.logger.info("tunnel lost", metadata: [LogKeys.peer: "\(device)", LogKeys.error: "\(reason.error.message)"])
@@ -318,6 +325,7 @@ extension DeviceLink: RemoteDirectoryUser {
         services.restoreAll()
         unasked = Set(expected.keys)
         askForExpected()
+        for mirror in mirrors { mirror.hosting?.joined(directory) }
         bus.logger.info("tunnel open", metadata: [LogKeys.peer: "\(device)"])
     }
 
@@ -330,12 +338,15 @@ extension DeviceLink: RemoteDirectoryUser {
 
     func removed(_ id: UInt32, _ name: String) {
         services.giveUp(name, QiError(.notFound, "\(device)/\(name) was removed there"))
-        for mirror in mirrors { mirror.mirrored(removed: name) }
+        for mirror in mirrors {
+            if let connection { mirror.hosting?.removed(id, on: connection) }
+            mirror.mirrored(removed: name)
+        }
     }
 
     func added(_ id: UInt32, _ name: String) {
         arrived(name)
-        for mirror in mirrors { mirror.mirrored(added: name) }
+        for mirror in mirrors where mirror.hosting?.hosts(name) != true { mirror.mirrored(added: name) }
     }
 }
 

@@ -50,6 +50,8 @@ final class StreamChannel: Channel, @unchecked Sendable {
     private var heldBytes = 0 {
         didSet { holding?.change(by: heldBytes - oldValue) }
     }
+    /// Of one that a device opened: what there did.
+    var opener: StreamProcess?
     /// How often it went on over a path after the first.
     private(set) var resumptions = 0
     var autoRead = true

@@ -74,6 +74,7 @@ final class StreamRegistry {
             throw StreamRefusal(reason: .full, text: "there are too many streams here; close some")
         }
         let stream = StreamChannel(id: hello.stream, limits: limits, on: eventLoop, logger: logger)
+        stream.opener = StreamProcess(program: program, instance: hello.instance)
         do {
             try begin(stream)
         } catch {

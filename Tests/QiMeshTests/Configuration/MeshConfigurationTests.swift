@@ -29,7 +29,7 @@ import Testing
                 ca-file: ~/ca.pem
                 accept: ["*@robots.example", OP@lab.example]
               - jid: second@robots.example
-            paths: { order: [proxy, in-band], resume: 5m, in-band-max: 1MB, interfaces: [eth0], internal: true }
+            paths: { order: [proxy, in-band], resume: 5m, return-time: 90s, in-band-max: 1MB, interfaces: [eth0], internal: true }
             limits: { calls-per-peer: 7, payload: 1MB, path-loss: 2m, stop: 0s }
             log: { level: debug }
             """)
@@ -49,6 +49,7 @@ import Testing
         #expect(configuration.passwordSource(of: account) == .file("/etc/qimesh/pepper.pw"))
         #expect(configuration.passwordSource(of: configuration.xmpp[1]) == .environment("QIMESH_XMPP_PASSWORD"))
         #expect(configuration.paths.order == [.proxy, .inBand] && configuration.paths.resume == .seconds(300))
+        #expect(configuration.paths.returnTime == .seconds(90))
         #expect(configuration.paths.inBandMax == 1_000_000 && configuration.paths.interfaces == ["eth0"] && configuration.paths.reachesInternal)
         #expect(configuration.limits == .init(callsPerPeer: 7, payload: 1_000_000, pathLoss: .seconds(120), stop: .zero))
         #expect(configuration.log.level == .debug)

@@ -13,6 +13,8 @@ final class FarStream: DevicePaths {
     private let width: PathWidth
     private let listener: any Channel
     private let path = Mutex<(any Channel)?>(nil)
+    private let isThere = Mutex(true)
+    private let comings = AsyncStream.makeStream(of: Void.self)
 
     private init(server: DirectoryServer, width: PathWidth, listener: any Channel) {
         self.server = server
@@ -23,14 +25,21 @@ final class FarStream: DevicePaths {
     /// Runs `body` with a directory that reaches a far device as `pepper`, and that device.
     ///
     /// - Parameters:
-    ///   - limits: of the near directory.
-    ///   - access: what the device asks for everything.
+    ///   - access: who may do what there; nil: contacts everything but registering.
+    ///   - resume: how long a stream lives without a path, on both sides.
+    ///   - returnTime: how long the device keeps what is hosted there beyond that.
     static func with<Result>(
-        width: PathWidth = .wide, limits: ConnectionLimits = ConnectionLimits(), access: AccessControl? = nil, _ body: (_ near: DirectoryServer, _ endpoint: Endpoint, _ far: FarStream) async throws -> Result
+        width: PathWidth = .wide, limits: ConnectionLimits = ConnectionLimits(), access: AccessControl? = nil,
+        resume: Duration = .seconds(120), returnTime: Duration = .seconds(60),
+        _ body: (_ near: DirectoryServer, _ endpoint: Endpoint, _ far: FarStream) async throws -> Result
     ) async throws -> Result {
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
-        let server = try await DirectoryServer.make(on: loop, machineID: "far-machine", access: access)
+        let server = try await DirectoryServer.make(on: loop, machineID: "far-machine", limits: limits, access: access)
         await loop.start()
+        try await loop.run { (_) async throws(QiError) in
+            server.directory.value.streams.limits.resume = TimeAmount(resume)
+            server.directory.value.returnTime = TimeAmount(returnTime)
+        }
         let listener = try await ServerBootstrap(group: loop.eventLoop).childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try server.acceptPath(
@@ -41,7 +50,7 @@ final class FarStream: DevicePaths {
         let far = FarStream(server: server, width: width, listener: listener)
         do {
             let result = try await withDirectory(limits: limits) { near, endpoint in
-                try await near.connectDevices(through: far)
+                try await near.connectDevices(through: far, resume: resume)
                 return try await body(near, endpoint, far)
             }
             try await far.end()
@@ -63,10 +72,15 @@ final class FarStream: DevicePaths {
         try await channel.setOption(.autoRead, value: isReading).get()
     }
 
-    /// The path in use ends; the stream goes over to another one.
-    func losePath() async throws {
-        guard let channel = path.withLock({ $0 }) else { throw QiError(.offline, "no path is open") }
-        try await channel.close()
+    /// Its path ends, and there is no other until ``comeBack()``.
+    func lose() async throws {
+        isThere.withLock { $0 = false }
+        try await path.withLock { $0 }?.close().get()
+    }
+
+    func comeBack() {
+        isThere.withLock { $0 = true }
+        comings.continuation.yield()
     }
 
     /// Returns when what was emitted before is queued for the near node.
@@ -81,7 +95,12 @@ final class FarStream: DevicePaths {
 
     func attempt(_ device: String) throws(QiError) -> any PathAttempt { Attempt(device: self) }
 
-    func untilReachable(_ device: String) async {}
+    func untilReachable(_ device: String) async {
+        if isThere.withLock({ $0 }) { return }
+        for await _ in comings.stream {
+            if isThere.withLock({ $0 }) { return }
+        }
+    }
 
     private struct Attempt: PathAttempt, StreamPathSource {
         let device: FarStream
@@ -105,7 +124,9 @@ final class FarStream: DevicePaths {
             _ kind: PathKind, on eventLoop: any EventLoop, install: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
         ) async throws(QiError) {
             do {
-                guard let port = device.listener.localAddress?.port else { throw QiError(.offline, "the device is gone") }
+                guard device.isThere.withLock({ $0 }), let port = device.listener.localAddress?.port else {
+                    throw QiError(.offline, "the device is gone")
+                }
                 let bootstrap = ClientBootstrap(group: eventLoop).channelInitializer(install)
                 let channel = try await bootstrap.connect(host: "127.0.0.1", port: port).get()
                 device.path.withLock { $0 = channel }
