@@ -176,7 +176,7 @@ def test_what_is_hidden_is_not_there(world):
     robot, client = world
     checks = client.battery("--url", robot.door, "--service", "Secret", *client.login)
     assert not checks["connect"]["ok"] and "Cannot find service" in checks["connect"]["detail"], checks
-    for private in ("MeshControl2", "robot/Peer"):
+    for private in ("MeshControl3", "robot/Peer"):
         checks = client.battery("--url", robot.door, "--service", private, *client.login)
         assert not checks["connect"]["ok"] and "Cannot find service" in checks["connect"]["detail"], checks
 

@@ -151,7 +151,7 @@ def test_control_interface_is_for_its_owner_alone(bus):
     over_tcp = bus.cli("ls", "--url", bus.url, "--json").ok().json["services"]
     assert {row["name"] for row in over_tcp} >= {"ServiceDirectory", "Peer"}
     # the control service's methods under any likely name, asked for over TCP
-    for name in ("Control", "NodeControl", "MeshControl2", "_Control", "NodeStatus"):
+    for name in ("Control", "NodeControl", "MeshControl3", "_Control", "NodeStatus"):
         assert bus.cli("info", name, "--url", bus.url, "--json").code == 3, name
 
 

@@ -140,7 +140,7 @@ def test_no_transit_and_no_control_across(pepper, desk, server):
     tunnel = desk.start("tunnel", [binary(), "tunnel", "pepper", "--listen", url])
     until(lambda: desk.cli("ls", "--url", url, "--json").code == 0, 30, lambda: "tunnel: " + tunnel.describe())
     back = server.jid("desk") + "/ServiceDirectory"
-    for name in (back, "desk/ServiceDirectory", "Control", "NodeControl", "MeshControl2", "NodeStatus"):
+    for name in (back, "desk/ServiceDirectory", "Control", "NodeControl", "MeshControl3", "NodeStatus"):
         answer = desk.cli("info", name, "--url", url, "--json")
         assert answer.code != 0, str(answer)
     listed = {row["name"] for row in desk.cli("ls", "--url", url, "--json").ok().json["services"]}

@@ -185,6 +185,7 @@ public final class MeshNode: Service {
             apps: apps, policies: policies, door: door)
         try await server.registerPrivate(MeshControlBinding(control).makeObject(), as: MeshControlProxy.serviceName)
         try await onServer?(server)
+        if let naoqi = configuration.device.naoqi { try await follow(naoqi, by: server) }
         let listeners = try await internalListeners(server)
         do throws(MeshError) {
             try await listeners.open()
@@ -195,7 +196,23 @@ public final class MeshNode: Service {
         control.setEndpoints(listeners.endpoints, missing: listeners.missing)
         onReady(listeners.endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
         await run(server, accounts, door, listeners) { control.setEndpoints(listeners.endpoints, missing: listeners.missing) }
+        await server.stopFollowing()
         await listeners.close()
+    }
+
+    private func follow(_ naoqi: MeshConfiguration.NAOqi, by server: DirectoryServer) async throws {
+        let door = try await server.internalDoor(users: try configuration.internal.users.resolved())
+        let upstream = try naoqi.upstream(paths: paths, door: door)
+        if configuration.hasNAOqiAtUsualPort, configuration.internal.listen == nil {
+            logger.notice(
+                "NAOqi's directory has the usual port, so this one listens at the next",
+                metadata: ["naoqi": "\(naoqi.address)", "qi.endpoint": "\(MeshConfiguration.listenerBesideNAOqi)"])
+        }
+        do throws(QiError) {
+            try await server.follow(upstream)
+        } catch {
+            throw MeshError(.configuration, "device.naoqi: \(error.message)", hint: error.hint, cause: error)
+        }
     }
 
     /// Nobody is let in before it is known who may come in.

@@ -12,6 +12,7 @@ enum DefaultConfiguration {
         #device:
         #  name: pepper                       # shown to others
         #  model: Pepper 1.8
+        #  naoqi: tcp://127.0.0.1:9559        # NAOqi's directory, here or on the robot: its services are this device's
         #  role: member                       # another board of a robot, whose master's directory is:
         #  directory: tcp://10.0.1.1:9559
 

@@ -73,12 +73,15 @@ extension NodeSession {
         var name: String
         var id: Int64
         var machine: String
-        /// What its computer is called in the robot; empty where that is not known.
+        /// What its computer is called in the robot, or ``naoqi``; empty where that is not known.
         var board = ""
         var process: Int64
         var session: String
         /// Empty for a service behind a gateway: it has none of its own here.
         var endpoints: [String] = []
+
+        /// Stands for the directory that `device.naoqi` names.
+        static let naoqi = "naoqi"
 
         init(_ info: ServiceInfo, endpoints: [String]) {
             name = info.name
@@ -94,8 +97,13 @@ extension NodeSession {
     func nameBoards(of services: inout [Listed]) async {
         guard url.hasPrefix("unix:") else { return }
         do throws(CommandFailure) {
-            let names = try await control().ask { try await $0.boards() }
-            for index in services.indices { services[index].board = names[services[index].machine] ?? "" }
+            let node = try await control()
+            let names = try await node.ask { try await $0.boards() }
+            let naoqi = Set(try await node.ask { try await $0.naoqiServices() })
+            for index in services.indices {
+                let service = services[index]
+                services[index].board = naoqi.contains(service.name) ? Listed.naoqi : names[service.machine] ?? ""
+            }
         } catch {
             // A list without names is better than none: this may be a directory of libqi.
             console.detail("no names of boards: \(error.message)")

@@ -5,7 +5,7 @@ import QiWire
 extension ServiceDirectory {
     /// Whether this asker reaches the owner only through us (reference §19.1 b).
     func mustForward(_ entry: DirectoryTable.Entry, for connection: Connection) -> Bool {
-        if connection.isOutside { return true }
+        if connection.isOutside || entry.owner == .upstream { return true }
         let absolute = entry.info.endpoints.compactMap(Endpoint.init).filter { endpoint in
             switch endpoint.kind {
             case .tcp, .tls, .unix: true
@@ -59,7 +59,13 @@ extension ServiceDirectory {
     func forwarder(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
         // Ready or not: whoever has the id from the master may be faster than the master's word to us that it is.
         guard let entry = table.entries[address.service] else { return nil }
-        if case .ready(let object) = forwards[address.service] {
+        return forwarder(to: entry, at: address, on: connection)
+    }
+
+    /// As above, for a service that is known under another id on `connection` than here.
+    func forwarder(to entry: DirectoryTable.Entry, at address: ObjectAddress, on connection: Connection) -> any ObjectReceiver {
+        if entry.owner == .upstream { return upstreamReceiver(of: entry, at: address, on: connection) }
+        if case .ready(let object) = forwards[entry.info.serviceID] {
             connection.bind(object, at: address)
             return object
         }

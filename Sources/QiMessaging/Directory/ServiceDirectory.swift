@@ -54,6 +54,8 @@ final class ServiceDirectory: ConnectionOwner {
     var returnWaiters: [String: [ReturnWaiter]] = [:]
     /// The directory of the whole robot, when this one is a member board's.
     var master: MasterLink?
+    /// The directory beside this one, whose services are ours too: NAOqi's.
+    var upstream: (any UpstreamServices)?
     /// What this board is called, and at a master those that joined it; nil where nobody has said.
     var boards: BoardNames?
     private(set) var connections: [ObjectIdentifier: Connection] = [:]

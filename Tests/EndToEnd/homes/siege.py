@@ -166,7 +166,7 @@ class Siege:
 
     def gateway(self):
         """How the door stands, as the node says."""
-        answer = self.robot.call("MeshControl2.gateway")
+        answer = self.robot.call("MeshControl3.gateway")
         assert answer["value"] is not None, answer
         return answer["value"]
 

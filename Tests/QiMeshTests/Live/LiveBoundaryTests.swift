@@ -74,14 +74,14 @@ extension Live {
                 try await mesh.desk.session { session in
                     let listed = try await session.services().map(\.name)
                     #expect(listed == ["ServiceDirectory"])
-                    let across = await #expect(throws: QiError.self) { _ = try await session.service("pepper/MeshControl2") }
-                    #expect(across?.message.contains("no service \"MeshControl2\" on \(mesh.pepper.jid)") == true)
+                    let across = await #expect(throws: QiError.self) { _ = try await session.service("pepper/MeshControl3") }
+                    #expect(across?.message.contains("no service \"MeshControl3\" on \(mesh.pepper.jid)") == true)
                     #expect(try await mesh.desk.server().services(of: "pepper").map(\.name) == ["ServiceDirectory", "Peer"])
                 }
                 try await withSession(try await mesh.desk.url(), home: mesh.desk.home) { session in
                     let listed = try await session.services().map(\.name)
                     #expect(listed == ["ServiceDirectory"])
-                    let tcp = await #expect(throws: QiError.self) { _ = try await session.service("MeshControl2") }
+                    let tcp = await #expect(throws: QiError.self) { _ = try await session.service("MeshControl3") }
                     #expect(tcp?.code == .notFound)
                 }
             }
@@ -165,7 +165,7 @@ extension Live {
                             let answer = try await tunnel.call(ActionAddress(.main(ofService: id), action: 100))
                             #expect(answer == "The call request could not be handled.", "\(id)")
                         }
-                        for name in ["desk/Desks", "\(mesh.desk.jid)/Desks", "MeshControl2", "\(mesh.pepper.jid)/Guarded", "carol/X"] {
+                        for name in ["desk/Desks", "\(mesh.desk.jid)/Desks", "MeshControl3", "\(mesh.pepper.jid)/Guarded", "carol/X"] {
                             #expect(try await tunnel.lookUp(name)?.contains("Cannot find service '\(name)' in index") == true)
                         }
                         for (action, payload) in try Self.takeovers(of: guarded) {

@@ -84,7 +84,7 @@ final class BenchmarkNode: Sendable {
     func invite(user: String, jid other: String) async throws {
         try await retrying {
             try await Session.with(self.directory) { session in
-                let control = try await session.service("MeshControl2")
+                let control = try await session.service("MeshControl3")
                 let answer = try await control.call("invite", arguments: [.string(QiString(other)), .optional(.string(QiString(user)))])
                 // A value, or why there is none.
                 guard case .tuple(let parts) = answer, parts.count == 2, case .optional(nil) = parts[1] else {
@@ -113,7 +113,7 @@ final class BenchmarkNode: Sendable {
     /// Waits until calls to `other` go by that kind of path.
     func settle(on kind: MeshConfiguration.Paths.Kind, to other: String) async throws {
         try await Session.with(directory) { session in
-            let control = try await session.service("MeshControl2")
+            let control = try await session.service("MeshControl3")
             let answer = try await control.call(
                 "path", arguments: [.string(QiString(other)), .string(QiString(kind.rawValue))], deadline: .seconds(60))
             guard case .tuple(let parts) = answer, case .optional(.some(.tuple(let row))) = parts.first, row.count > 1,
