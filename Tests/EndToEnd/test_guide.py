@@ -102,8 +102,12 @@ def test_companion_beside_the_robot(places):
     texts = [text for language, where, text in blocks() if where == "companion"]
     companion.write(texts[0], address=robot.board.address)
     companion.type("qimesh up &")
-    until(lambda: "ALTextToSpeech" in companion.board.services(), 20, companion.board.node.describe)
-    assert "pepper says: Hi" in companion.type("qimesh call ALTextToSpeech.say Hi")
+    # As NAOqi's own modules, it listens to the network.
+    robot.board.host("ALMotion", url="tcp://127.0.0.1:9559", listen="tcp://%s:0" % robot.board.address)
+    until(lambda: "ALMotion" in companion.board.services(), 20, companion.board.node.describe)
+    assert companion.type("qimesh call ALMotion.echo_string Hi") == "Hi\n"
+    loopback = companion.board.cli("call", "ALTextToSpeech.say", "Hi")
+    assert loopback.code == 5 and "another machine's loopback" in loopback.err, str(loopback)
     companion.board.host("Vision", url="tcp://127.0.0.1:9559")
     until(lambda: "Vision" in robot.board.services_at("tcp://127.0.0.1:9559"), 10, "Vision in NAOqi's list")
     checks = robot.board.battery("--url", "tcp://127.0.0.1:9559", "--service", "Vision", seconds=180)

@@ -94,6 +94,8 @@ def test_commands_say_where_services_come_from(world):
     status = robot.cli("status", "--json").ok().json["naoqi"]
     assert status["address"] == robot.naoqi and status["trouble"] in (None, "") and status["services"] == 1
     assert "naoqi      %s  (1 services here" % robot.naoqi in robot.cli("status").ok().out
+    assert robot.cli("info", "Peer").ok().out.startswith("Peer  naoqi  ") and robot.cli("info", "Peer", "--json").ok().json["board"] == "naoqi"
+    assert robot.cli("info", "Own").ok().out.startswith("Own  ") and "naoqi" not in robot.cli("info", "Own").ok().out.splitlines()[0]
 
 
 def test_name_that_is_listed_there_cannot_be_registered_here(world):
@@ -234,6 +236,30 @@ def test_directory_that_wants_user_and_token_over_tls(folder):
         checks = robot.battery("--url", robot.url, seconds=180)
         assert failures(checks) == [] and len(checks) == CHECKS
         assert added["token"] not in robot.node.log.read_text()
+
+
+def test_gateway_of_the_node_shows_them_as_the_policy_says(robot):
+    port = free_port()
+    robot.start_directory()
+    robot.host_there("Peer", "Secret")
+    robot.write_config(gateway={"listen": ["tcps://127.0.0.1:%d" % port]})
+    added = robot.cli("user", "add", "op", "--json").ok().json
+    token = robot.folder / "op.token"
+    token.touch(mode=0o600)
+    token.write_text(added["token"] + "\n")
+    (robot.config.parent / "policy.yaml").write_text(yaml.safe_dump({"rules": [{"who": "user:op", "allow": ["Peer.*"]}]}))
+    robot.up()
+    robot.wait_listed("Peer", "Secret")
+    door = ["--url", "tcps://127.0.0.1:%d" % port, "--user", "op", "--token-file", str(token)]
+
+    def listed():
+        rows = robot.cli("ls", *door, "--fingerprint", added["fingerprint"], "--json").ok().json["services"]
+        return sorted(row["name"] for row in rows) == ["Peer", "ServiceDirectory"]
+    until(listed, 10, "Peer alone at the gateway")
+    checks = robot.battery(*door, seconds=180)
+    assert failures(checks) == [] and len(checks) == CHECKS
+    hidden = robot.cli("call", "Secret.echo_string", "x", *door)
+    assert hidden.code != 0 and "no service" in hidden.err
 
 
 def test_port_that_a_directory_of_libqi_has_is_told_with_the_setting_for_it(robot):

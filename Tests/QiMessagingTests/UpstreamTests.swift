@@ -101,6 +101,26 @@ import Testing
         }
     }
 
+    @Test func memberBoardsFindWhatTheMasterShowsFromThere() async throws {
+        try await MortalDirectory.with { there in
+            _ = try await there.server.register(ProbeTests.probeObject(), as: "Theirs")
+            try await withFollower(of: there.endpoint) { server, endpoint in
+                while try await server.upstreamStatus()?.services != ["Theirs"] { await Task.yield() }
+                try await withFolder { folder in
+                    let member = try MortalDirectory(in: folder, machineID: "member-machine", keepsJournal: false, master: endpoint)
+                    try await member.start()
+                    try await member.ending {
+                        try await withSession(of: member, machineID: "member-machine") { client in
+                            try await client.waitForService("Theirs")
+                            let answer: Int32 = try await client.service("Theirs").call("inc", Int32(41))
+                            #expect(answer == 42)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func whatIsHostedFromOutsideIsPublishedByNameAlone() throws {
         var table = DirectoryTable()
         let inside = try table.register(info("Inside"), owner: .connection(1), holder: .init(principal: "uid:1000", zone: .internal))

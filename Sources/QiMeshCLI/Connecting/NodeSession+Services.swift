@@ -110,6 +110,17 @@ extension NodeSession {
         }
     }
 
+    /// ``Listed/naoqi`` for a service that the directory there has; nil for all others, and where that cannot be asked.
+    func board(of service: String) async -> String? {
+        guard url.hasPrefix("unix:") else { return nil }
+        do throws(CommandFailure) {
+            return try await control().ask { try await $0.naoqiServices() }.contains(service) ? Listed.naoqi : nil
+        } catch {
+            console.detail("not known where \(service) comes from: \(error.message)")
+            return nil
+        }
+    }
+
     /// The services of a device, nil for the directory we are connected to.
     func services(of device: DeviceName?) async throws(CommandFailure) -> [Listed] {
         if case .contact(let contact) = device {

@@ -48,8 +48,9 @@ final class DirectoryFollower: ConnectionOwner {
 
     init(
         bus: Bus, endpoint: Endpoint, name: String, limits: ConnectionLimits, entrance: DirectoryEntrance = DirectoryEntrance(),
-        isTold: Bool = true, asksMachine: Bool = false
+        isTold: Bool = true, asksMachine: Bool = false, idsBelow end: UInt32 = ServiceIDs.end
     ) {
+        mirror.end = end
         self.entrance = entrance
         self.bus = bus
         self.endpoint = endpoint
@@ -179,7 +180,7 @@ final class DirectoryFollower: ConnectionOwner {
             throw error
         }
         let id = info.serviceID
-        guard info.name == service, id >= 2, id < ServiceIDs.end, !isOwn(id), !remote.removedMeanwhile.contains(id, since: question)
+        guard info.name == service, id >= 2, id < mirror.end, !isOwn(id), !remote.removedMeanwhile.contains(id, since: question)
         else { return nil }
         arriving.remove(id)
         user?.changed(mirror.entered(info), isOrderly: false)

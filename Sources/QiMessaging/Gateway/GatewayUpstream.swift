@@ -45,7 +45,7 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
         self.returnTime = returnTime
         self.presented = presented
         follower = DirectoryFollower(
-            bus: bus, endpoint: endpoint, name: name, limits: limits, entrance: entrance, asksMachine: true)
+            bus: bus, endpoint: endpoint, name: name, limits: limits, entrance: entrance, asksMachine: true, idsBelow: LookUpIDs.firstHidden)
         services = RemoteServices(
             of: follower.remote, sameBy: .interface, lookUpTime: Self.lookUpTime, pauses: (first: .milliseconds(50), most: .seconds(1)),
             concealedEnd: QiError(.notFound, "Service removed"))
