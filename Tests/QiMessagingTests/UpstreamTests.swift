@@ -34,7 +34,9 @@ import Testing
                         let service = try await client.service("Probe")
                         let answer: Int32 = try await service.call("inc", Int32(41))
                         #expect(answer == 42)
-                        return (service, try await client.info(of: "Probe").serviceID)
+                        let known = (service, try await client.info(of: "Probe").serviceID)
+                        await host.vanish()
+                        return known
                     }
                     try await there.kill()
                     while try await server.upstreamStatus()?.trouble == nil { await Task.yield() }
