@@ -103,6 +103,28 @@ import Testing
         }
     }
 
+    @Test func itsServicesHaveTheirIDsAgainAfterARestartOfOurs() async throws {
+        try await MortalDirectory.with { there in
+            let names = ["A", "B", "C"]
+            for name in names { _ = try await there.server.register(ProbeTests.probeObject(), as: name) }
+            try await withFolder { folder in
+                let ours = try MortalDirectory(in: folder, name: "ours")
+                let upstream = UpstreamDirectory(endpoint: there.endpoint)
+                try await ours.ending {
+                    var ids: [[String: UInt32]] = []
+                    for _ in 0..<2 {
+                        let server = try await ours.start { try await $0.follow(upstream) }
+                        while try await server.upstreamStatus()?.services != names { await Task.yield() }
+                        ids.append(Dictionary(try await server.services().map { ($0.name, $0.serviceID) }) { $1 })
+                        await server.stopFollowing()
+                        try await ours.kill()
+                    }
+                    #expect(ids[0] == ids[1] && Set(ids[0].keys) == Set(names))
+                }
+            }
+        }
+    }
+
     @Test func memberBoardsFindWhatTheMasterShowsFromThere() async throws {
         try await MortalDirectory.with { there in
             _ = try await there.server.register(ProbeTests.probeObject(), as: "Theirs")

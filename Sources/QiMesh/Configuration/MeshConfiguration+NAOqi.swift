@@ -142,3 +142,20 @@ extension MeshConfiguration.NAOqi {
             hint: "qimesh ls --url \(word: address) --user \(word: user) --token-file \(word: tokenFile)")
     }
 }
+
+extension MeshConfiguration {
+    /// Checks that the node does not listen where `device.naoqi` is: it would follow itself.
+    ///
+    /// - Throws: `configuration`.
+    func checkNAOqi(paths: MeshPaths) throws(MeshError) {
+        guard let naoqi = device.naoqi, case .tcp(let host, let port)? = naoqi.endpoint?.kind else { return }
+        let isHere = naoqi.endpoint?.isLoopback == true || Endpoint.isOfThisMachine(host: host)
+        for url in listeners(paths: paths) {
+            guard let own = Endpoint(url), case .tcp(let ownHost, port: port) = own.kind else { continue }
+            guard ownHost == host || isHere && (own.isWildcard || own.isLoopback && naoqi.endpoint?.isLoopback == true) else { continue }
+            throw MeshError(
+                .configuration, "the directory of device.naoqi and this node's own have one address, \(naoqi.address)",
+                hint: "let this one listen elsewhere: internal.listen in the configuration")
+        }
+    }
+}

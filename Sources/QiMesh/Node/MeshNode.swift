@@ -201,6 +201,7 @@ public final class MeshNode: Service {
     }
 
     private func follow(_ naoqi: MeshConfiguration.NAOqi, by server: DirectoryServer) async throws {
+        try configuration.checkNAOqi(paths: paths)
         let door = try await server.internalDoor(users: try configuration.internal.users.resolved())
         let upstream = try naoqi.upstream(paths: paths, door: door)
         if configuration.hasNAOqiAtUsualPort, configuration.internal.listen == nil {

@@ -59,7 +59,7 @@ extension DirectoryServer {
             link.publisher = publisher
             directory.value.upstream = link
             for signal in [WellKnownActions.serviceAdded, WellKnownActions.serviceRemoved] {
-                _ = directory.value.object.addSink(to: signal) { [weak publisher] _, _, _, _ in publisher?.compare() }
+                _ = directory.value.object.addSink(to: signal) { [weak publisher] _, _, _, _ in publisher?.changed() }
             }
             link.begin()
         }

@@ -35,6 +35,8 @@ protocol UpstreamServices: NameResolver {
     /// What that directory lists, as far as is known.
     var listed: [ServiceInfo] { get }
     func listed(_ name: String) -> ServiceInfo?
+    /// Another policy is in force here.
+    func policyChanged()
 }
 
 /// A service behind a gateway: how to reach it, and what its own directory says of it.

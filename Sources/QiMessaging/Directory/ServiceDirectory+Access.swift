@@ -65,6 +65,7 @@ extension ServiceDirectory {
     /// - Parameter before: the policy until now, and when it was last looked at.
     func policyChanged(from before: (policy: PermissionPolicy, time: Int64)) {
         guard let accessControl else { return }
+        upstream?.policyChanged()
         for connection in Array(connections.values) {
             let principal = connection.principal
             connection.enforce(accessControl)

@@ -15,6 +15,8 @@ extension GatewayUpstream: UpstreamServices {
 
     func listed(_ name: String) -> ServiceInfo? { follower.mirror.service(named: name) }
 
+    func policyChanged() { publisher?.policyChanged() }
+
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) { completion(.success(listed)) }
 
     func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void) {

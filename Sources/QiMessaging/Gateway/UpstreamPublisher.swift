@@ -36,6 +36,7 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var listener: (host: String, value: Listener)?
     private var endReason: QiError?
+    private var willCompare = false
 
     /// How long that directory has for one answer.
     private static let time = TimeAmount.seconds(10)
@@ -82,8 +83,18 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
         for connection in connections.values { connection.close(.stopped(error)) }
     }
 
-    /// Something came or went here.
-    func compare() {
+    /// Something came or went here. What changes together is looked at once.
+    func changed() {
+        guard !willCompare, !bus.isShutDown else { return }
+        willCompare = true
+        bus.enqueue { [self] in
+            willCompare = false
+            compare()
+        }
+    }
+
+    /// Registers what is meant and not registered, and takes away what is not meant any more.
+    private func compare() {
         guard endReason == nil, !bus.isShutDown, let connection = upstream.connection, let directory else { return }
         let meant = directory.table.ready.filter { $0.owner != .upstream && isMeant($0) }
         let wanted = Dictionary(meant.map { ($0.info.name, $0.info.serviceID) }) { first, _ in first }
@@ -205,8 +216,20 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
 
     func opened(_ connection: Connection) {
         connections[ObjectIdentifier(connection)] = connection
-        if let control = directory?.accessControl { connection.enforce(control) }
+        enforcePolicy(on: connection)
         if let endReason { connection.close(.stopped(endReason)) }
+    }
+
+    private func enforcePolicy(on connection: Connection) {
+        if let control = directory?.accessControl { connection.enforce(control) }
+    }
+
+    /// Those who are connected may do from now on what the policy now says.
+    func policyChanged() {
+        for connection in Array(connections.values) {
+            enforcePolicy(on: connection)
+            if !connection.isClosed { connection.endForbiddenSubscriptions() }
+        }
     }
 
     func closed(_ connection: Connection, _ reason: CloseReason) {

@@ -14,6 +14,8 @@ protocol UpstreamRegistering: AnyObject {
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)?
     /// What is registered there, by name, and what is not, with the reason.
     var standing: (published: [String], refused: [String: QiError]) { get }
+    /// Another policy is in force.
+    func policyChanged()
     /// Registers nothing any more.
     func end(_ error: QiError)
 }

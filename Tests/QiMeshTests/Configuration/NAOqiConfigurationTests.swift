@@ -70,6 +70,21 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("tcp://127.0.0.1:9559", "tcp://127.0.0.1:9559", true), ("localhost", "tcp://0.0.0.0:9559", true),
+        ("tcp://10.0.0.7:9559", "tcp://10.0.0.7:9559", true), ("tcp://127.0.0.1:9559", "tcp://127.0.0.1:9560", false),
+        ("tcp://192.0.2.7:9559", "tcp://0.0.0.0:9559", false),
+    ])
+    func nodeThatWouldFollowItselfIsRefused(naoqi: String, listen: String, isRefused: Bool) throws {
+        try withTemporaryDirectory { folder in
+            let paths = try MeshPaths(environment: ["HOME": folder, "XDG_STATE_HOME": folder, "XDG_RUNTIME_DIR": folder])
+            let configuration = try parse("device: { naoqi: \"\(naoqi)\" }\ninternal: { listen: [\"\(listen)\"] }\n")
+            guard isRefused else { return try configuration.checkNAOqi(paths: paths) }
+            let error = #expect(throws: MeshError.self) { try configuration.checkNAOqi(paths: paths) }
+            #expect(error?.code == .configuration && error?.message.contains("have one address") == true)
+        }
+    }
+
     /// A token goes to no directory of which nothing says that it is the one.
     @Test func keyOfTheDirectoryIsTheOneThatCommandsHavePinned() async throws {
         try withTemporaryDirectory { folder in
