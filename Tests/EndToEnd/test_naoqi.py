@@ -213,6 +213,23 @@ def test_publish_names_what_is_found_there(robot):
     assert robot.cli("status", "--json").ok().json["naoqi"]["published"] == ["Vision"]
 
 
+def test_another_policy_reaches_those_who_found_a_service_there(robot):
+    robot.start_directory()
+    policy = robot.config.parent / "policy.yaml"
+    robot.write_config()
+    policy.write_text(yaml.safe_dump({"rules": []}))
+    robot.up()
+    robot.host("Mine")
+    until(lambda: "Mine" in robot.services_at(robot.naoqi), 10, "Mine in NAOqi's list")
+    crowd = robot.peer("crowd", "--url", robot.naoqi, "--count", "1", "--service", "Mine")
+    crowd.wait_line(lambda line: json.loads(line) == {"ready": 1}, 60, "crowd")
+    assert crowd.ask("call x")["ok"] == 1
+    policy.write_text(yaml.safe_dump({"rules": [{"who": "host:127.0.0.1", "deny": ["Mine.echo_string"], "allow": ["*"]}]}))
+    robot.cli("policy", "reload").ok()
+    refused = crowd.ask("call x")
+    assert refused["ok"] == 0 and "denied" in refused["errors"][0], refused
+
+
 def test_directory_that_wants_user_and_token_over_tls(folder):
     """A gateway of ours stands where NAOqi 2.9 has one."""
     with Home(folder, "newer") as newer, Robot(folder) as robot:

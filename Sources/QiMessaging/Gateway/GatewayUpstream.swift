@@ -5,6 +5,9 @@ import QiWire
 /// The inside of a gateway: follows the directory there, and reaches the services that somebody outside uses as any client inside
 /// would, on connections that all those outside share. Presents nothing but what the directory lists. Confined to the bus loop.
 ///
+/// A node's own directory has one, too, for NAOqi's beside it (``DirectoryServer/follow(_:)``): there all who use the node, inside as well as
+/// outside, are what a gateway calls outside, and what is registered at the node is registered there in turn (``UpstreamPublisher``).
+///
 /// A service that is restarted comes back in another process, under another id. For those outside it is the same one when its name
 /// and its metaobject are: they address its members by the numbers in the metaobject they have (wire reference §25). Else, and when
 /// it does not come back in time, they are told that it is gone.
