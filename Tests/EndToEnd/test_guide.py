@@ -89,7 +89,7 @@ def test_the_guide_to_the_letter(places):
             if line == "qimesh enroll":
                 token = output.strip()
     told = "".join(robot.said)
-    assert re.search(r"^naoqi +tcp://127.0.0.1:9559 +\(1 services here", told, re.MULTILINE), told
+    assert re.search(r"^naoqi +tcp://127.0.0.1:9559 +\(1 service here", told, re.MULTILINE), told
     assert re.search(r"ALTextToSpeech +\d+ +naoqi", told), told
     assert "".join(places["desk"].said).count("pepper says: Hello") == 2
     # The robot's own modules find what is registered at its node.

@@ -93,7 +93,7 @@ def test_commands_say_where_services_come_from(world):
     assert "Peer" in desk.services("robot") and "Own" in desk.services("robot")
     status = robot.cli("status", "--json").ok().json["naoqi"]
     assert status["address"] == robot.naoqi and status["trouble"] in (None, "") and status["services"] == 1
-    assert "naoqi      %s  (1 services here" % robot.naoqi in robot.cli("status").ok().out
+    assert "naoqi      %s  (1 service here" % robot.naoqi in robot.cli("status").ok().out
     assert robot.cli("info", "Peer").ok().out.startswith("Peer  naoqi  ") and robot.cli("info", "Peer", "--json").ok().json["board"] == "naoqi"
     assert robot.cli("info", "Own").ok().out.startswith("Own  ") and "naoqi" not in robot.cli("info", "Own").ok().out.splitlines()[0]
 
@@ -146,6 +146,24 @@ def test_service_that_comes_back_with_other_members_is_another(world):
         return "try again" not in answers["errors"][0]
     until(is_gone, 20, lambda: "end of the proxy: " + crowd.describe())
     assert desk.call("robot/Turncoat.first") == "other"
+
+
+def test_client_of_another_home_stays_connected_over_a_restart_there(world):
+    """Its proxy and its subscription are the same ones before and after, and calls meanwhile fail at once."""
+    robot, desk = world
+    crowd = desk.peer("crowd", "--url", desk.url, "--count", "1", "--service", "robot/Peer", name="outer-crowd")
+    crowd.wait_line(lambda line: json.loads(line) == {"ready": 1}, 60, "crowd")
+    assert crowd.ask("call x")["ok"] == 1
+    robot.directory.kill()
+    robot.peer_there.kill()
+    refused = until(lambda: [answer for answer in [crowd.ask("call x")] if not answer["ok"]], 10, "call that fails")[0]
+    assert "try again" in refused["errors"][0], refused
+    robot.start_directory()
+    robot.peer_there = robot.host_there("Peer")
+    until(lambda: crowd.ask("call x")["ok"] == 1, 30, lambda: "answers after the restart: " + crowd.describe())
+    robot.call("Peer.say", "back")
+    assert crowd.ask("heard back")["heard"] == 1
+    assert crowd.ask("state_of_sessions") == {"connected": 1, "lost": 0}
 
 
 @pytest.fixture

@@ -185,8 +185,11 @@ public final class MeshNode: Service {
             apps: apps, policies: policies, door: door)
         try await server.registerPrivate(MeshControlBinding(control).makeObject(), as: MeshControlProxy.serviceName)
         try await onServer?(server)
-        if let naoqi = configuration.device.naoqi { try await follow(naoqi, by: server) }
-        let listeners = try await internalListeners(server)
+        // Before the first of them opens it is known whom to let in.
+        let internalDoor = try await server.internalDoor(
+            networks: configuration.internal.interfaces.map { _ in [] }, users: try configuration.internal.users.resolved())
+        if let naoqi = configuration.device.naoqi { try await follow(naoqi, by: server, internalDoor) }
+        let listeners = internalListeners(server, internalDoor)
         do throws(MeshError) {
             try await listeners.open()
         } catch {
@@ -200,9 +203,8 @@ public final class MeshNode: Service {
         await listeners.close()
     }
 
-    private func follow(_ naoqi: MeshConfiguration.NAOqi, by server: DirectoryServer) async throws {
+    private func follow(_ naoqi: MeshConfiguration.NAOqi, by server: DirectoryServer, _ door: DirectoryServer.Door) async throws {
         try configuration.checkNAOqi(paths: paths)
-        let door = try await server.internalDoor(users: try configuration.internal.users.resolved())
         let upstream = try naoqi.upstream(paths: paths, door: door)
         if configuration.hasNAOqiAtUsualPort, configuration.internal.listen == nil {
             logger.notice(
@@ -216,10 +218,8 @@ public final class MeshNode: Service {
         }
     }
 
-    /// Nobody is let in before it is known who may come in.
-    private func internalListeners(_ server: DirectoryServer) async throws -> DirectoryListeners {
+    private func internalListeners(_ server: DirectoryServer, _ door: DirectoryServer.Door) -> DirectoryListeners {
         let (names, listen) = (configuration.internal.interfaces, configuration.listeners(paths: paths))
-        let door = try await server.internalDoor(networks: names.map { _ in [] }, users: try configuration.internal.users.resolved())
         return DirectoryListeners(server, door: door, follows: names != nil, logger: logger) { () throws(MeshError) in
             try InternalListening(names, listen)
         } onOpen: { [self] in warn(about: $0) }

@@ -63,7 +63,8 @@ struct Status: NodeVerb {
     }
 
     private static func print(_ naoqi: NAOqiStatus, _ console: Console) {
-        let standing = naoqi.trouble ?? "\(naoqi.services) services here, \(naoqi.published.count) of ours there"
+        let services = "\(naoqi.services) service\(naoqi.services == 1 ? "" : "s")"
+        let standing = naoqi.trouble ?? "\(services) here, \(naoqi.published.count) of ours there"
         console.line("naoqi      " + Printable.line("\(naoqi.address)  (\(standing))"))
         for (name, reason) in naoqi.unpublished.sorted(by: { $0.key < $1.key }) {
             console.line("           " + Printable.line("\(name) is not found there, and tried again: \(reason)"))

@@ -190,8 +190,10 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
         upstream.endpoint.isLoopback ? upstream.remote.machineID : directory?.machineID ?? upstream.remote.machineID
     }
 
-    /// Where those who find a service there reach us: at the address from which we reach that directory.
+    /// Where those who find a service there reach us: at the address from which we reach that directory. Where the way there is
+    /// encrypted nothing else is opened beside it, and the directory has to forward, as gateways do.
     private nonisolated(nonsending) func endpoints(towards connection: Connection) async throws(QiError) -> [String] {
+        if case .tls = upstream.endpoint.kind, !upstream.endpoint.isLoopback { return [] }
         guard let host = connection.channel.localAddress?.plainHost else { return [] }
         if let listener, listener.host == host { return [listener.value.endpoint.text] }
         listener?.value.stop()
@@ -209,6 +211,9 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
             throw endReason
         }
         listener = (host, opened)
+        bus.logger.notice(
+            "what is registered here is reached there at an address of its own",
+            metadata: [LogKeys.peer: "\(upstream.name)", LogKeys.endpoint: "\(opened.endpoint)"])
         return [opened.endpoint.text]
     }
 
