@@ -13,8 +13,7 @@ enum DefaultConfiguration {
         #  name: pepper                       # shown to others
         #  model: Pepper 1.8
         #  naoqi: tcp://127.0.0.1:9559        # NAOqi's directory, here or on the robot: its services are this device's
-        #  role: member                       # another board of a robot, whose master's directory is:
-        #  directory: tcp://10.0.1.1:9559
+        # Another board of a robot has in the place of naoqi: role: member, and its master's directory: tcp://10.0.1.1:9559
 
         # An account on any XMPP server makes the bus a mesh. Restart `qimesh up`, or send it SIGHUP, then: qimesh invite JID --name NAME
         #xmpp:
