@@ -1,4 +1,4 @@
-"""The guide "Pepper and NAO in ten minutes", as a person follows it: on two computers, with a directory of libqi's in the place of NAOqi."""
+"""The guide "Pepper and NAO in ten minutes", as a person follows it: on two computers, with a directory of libqi's for NAOqi."""
 import re
 
 import pytest

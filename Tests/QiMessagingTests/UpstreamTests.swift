@@ -7,12 +7,10 @@ import Testing
 @Suite(.timeLimit(.minutes(3))) struct UpstreamTests {
     /// Runs `body` with a directory that follows `there`, and where it listens.
     private func withFollower<Result>(
-        of there: Endpoint, _ change: (inout UpstreamDirectory) -> Void = { _ in }, _ body: (DirectoryServer, Endpoint) async throws -> Result
+        of there: Endpoint, _ body: (DirectoryServer, Endpoint) async throws -> Result
     ) async throws -> Result {
         try await withDirectory { server, endpoint in
-            var upstream = UpstreamDirectory(endpoint: there)
-            change(&upstream)
-            try await server.follow(upstream)
+            try await server.follow(UpstreamDirectory(endpoint: there))
             do {
                 let result = try await body(server, endpoint)
                 await server.stopFollowing()
@@ -63,7 +61,9 @@ import Testing
             try await withFollower(of: there.endpoint) { server, endpoint in
                 try await withSession(endpoint) { client in
                     try await client.waitForService("Theirs")
-                    let error = await #expect(throws: QiError.self) { _ = try await client.register(ProbeTests.probeObject(), as: "Theirs") }
+                    let error = await #expect(throws: QiError.self) {
+                        _ = try await client.register(ProbeTests.probeObject(), as: "Theirs")
+                    }
                     #expect(error?.message.contains("already registered") == true)
                 }
             }

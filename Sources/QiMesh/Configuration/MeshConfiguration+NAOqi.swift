@@ -86,7 +86,8 @@ extension MeshConfiguration.NAOqi: Decodable {
         if fingerprint != nil { throw container.wrong(.fingerprint, "nothing is shown at \(address): use tcps://HOST:PORT") }
         if certificate != nil { throw container.wrong(.certificate, "nothing is shown at \(address): use tcps://HOST:PORT") }
         if user != nil, endpoint?.isLoopback == false {
-            throw container.wrong(.user, "nothing on \"\(address)\" is encrypted, so a token would be readable on the way: use tcps://HOST:PORT")
+            throw container.wrong(
+                .user, "on \"\(address)\" nothing is encrypted, and a token would be readable on the way: use tcps://HOST:PORT")
         }
     }
 

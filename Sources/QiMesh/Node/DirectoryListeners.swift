@@ -93,7 +93,7 @@ final class DirectoryListeners: Sendable {
     private func failure(_ error: QiError, at endpoint: Endpoint) async -> MeshError {
         guard error.isOfTakenAddress else { return MeshError(.system, error.message, hint: error.hint, cause: error) }
         guard case .tcp(let host, let port) = endpoint.kind,
-            let asked = endpoint.isWildcard ? Endpoint("tcp://127.0.0.1:\(port)") : Endpoint.typed("\(host.contains(":") ? "[\(host)]" : host):\(port)"),
+            let asked = endpoint.replacing(host: endpoint.isWildcard ? "127.0.0.1" : host, port: port),
             await Session.isForeignDirectory(at: asked, logger: logger)
         else {
             return MeshError(

@@ -30,7 +30,8 @@ struct Info: WaitingVerb {
             let board = target.device?.contact == nil ? await session.board(of: found.service) : nil
             if console.json {
                 return console.done(members.json.adding([
-                    ("service", .string(found.service)), ("board", board.map { .string($0) } ?? .null), ("device", target.device.map { .string($0.text) } ?? .null),
+                    ("service", .string(found.service)), ("board", board.map { .string($0) } ?? .null),
+                    ("device", target.device.map { .string($0.text) } ?? .null),
                     ("path", .string(session.path(to: target.device))),
                 ]))
             }

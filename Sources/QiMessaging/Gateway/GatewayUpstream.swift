@@ -5,7 +5,7 @@ import QiWire
 /// The inside of a gateway: follows the directory there, and reaches the services that somebody outside uses as any client inside
 /// would, on connections that all those outside share. Presents nothing but what the directory lists. Confined to the bus loop.
 ///
-/// A node's own directory has one, too, for NAOqi's beside it (``DirectoryServer/follow(_:)``): there all who use the node, inside as well as
+/// A node's own directory has one, too, for NAOqi's beside it (``DirectoryServer/follow(_:)``): there all who use the node, inside and
 /// outside, are what a gateway calls outside, and what is registered at the node is registered there in turn (``UpstreamPublisher``).
 ///
 /// A service that is restarted comes back in another process, under another id. For those outside it is the same one when its name
@@ -48,7 +48,8 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
         self.returnTime = returnTime
         self.presented = presented
         follower = DirectoryFollower(
-            bus: bus, endpoint: endpoint, name: name, limits: limits, entrance: entrance, asksMachine: true, idsBelow: LookUpIDs.firstHidden)
+            bus: bus, endpoint: endpoint, name: name, limits: limits, entrance: entrance, asksMachine: true,
+            idsBelow: LookUpIDs.firstHidden)
         services = RemoteServices(
             of: follower.remote, sameBy: .interface, lookUpTime: Self.lookUpTime, pauses: (first: .milliseconds(50), most: .seconds(1)),
             concealedEnd: QiError(.notFound, "Service removed"))

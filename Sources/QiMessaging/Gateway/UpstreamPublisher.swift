@@ -3,8 +3,8 @@ import Logging
 import NIOCore
 import QiWire
 
-/// Registers services of this directory with the one beside it, so that a robot's own modules find them there. Each is reached at a listener
-/// of its own kind: it answers for what is registered there and for nothing else. Confined to the bus loop.
+/// Registers services of this directory with the one beside it, so that a robot's own modules find them there. They are reached at a
+/// listener that answers for what is registered there and for nothing else. Confined to the bus loop.
 ///
 /// A registration lives as long as the connection to that directory, and is made anew on the next one.
 final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
@@ -142,7 +142,10 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
                 if publication.trouble == nil, isWanted(publication, on: connection) {
                     bus.logger.warning(
                         "a service is not registered with the directory beside this one, and is tried again",
-                        metadata: [LogKeys.service: "\(publication.name)", LogKeys.peer: "\(upstream.name)", LogKeys.error: "\(error.message)"])
+                        metadata: [
+                            LogKeys.service: "\(publication.name)", LogKeys.peer: "\(upstream.name)",
+                            LogKeys.error: "\(error.message)",
+                        ])
                 }
                 publication.trouble = error
                 await bus.pause(backoff.next(after: error))
@@ -161,7 +164,8 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
         let info = ServiceInfo(
             name: publication.name, machineID: machineID, processID: UInt32(bitPattern: getpid()), endpoints: endpoints,
             sessionID: sessionID, objectUID: entry.info.objectUID)
-        let value = try await there.value(of: WellKnownActions.registerService, [Self.argument(info, of: there)], deadline: .now() + Self.time)
+        let value = try await there.value(
+            of: WellKnownActions.registerService, [Self.argument(info, of: there)], deadline: .now() + Self.time)
         guard let id = value.asUInt32, id > 1 else { throw QiError(.invalid, "\(upstream.name) gave \"\(publication.name)\" no id") }
         guard isWanted(publication, on: connection) else { return await unregister(id, publication.name) }
         publication.id = id
@@ -248,7 +252,9 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
     }
 
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
-        guard address.object == 1, let name = names[address.service], let id = publications[name]?.localID, let directory else { return nil }
+        guard address.object == 1, let directory, let name = names[address.service], let id = publications[name]?.localID else {
+            return nil
+        }
         if let local = directory.locals[id] { return local }
         return directory.table.entries[id].map { directory.forwarder(to: $0, at: address, on: connection) }
     }

@@ -3,7 +3,7 @@
 
     old_directory.py PORT
 
-As libqi of 2014: a call of service 0 is answered by `can't find service, address: …`, and so is a Capability message; infos of services have
+As libqi of 2014: a call of service 0 is answered by `can't find service, address: …`, and so is a Capability message; infos have
 no uid, and no message has flags. `Peer` has echo_string (s)s, say (s)v and the signal spoken (s). Prints `ready`, and then a line for each
 service that others register: {"registered": NAME, "endpoints": [...]} when it is ready, {"gone": NAME} when its connection has ended.
 """
@@ -15,10 +15,11 @@ import sys
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from homes.frames import CALL, CAPABILITY, ERROR, EVENT, POST, REPLY, Message, Reader, dynamic, frame, number, text  # noqa: E402
+from homes.frames import (  # noqa: E402
+    CALL, CAPABILITY, ERROR, EVENT, META_OBJECT, POST, REPLY, Message, Reader, dynamic, frame, number, text)
 
 INFO = "(sIsI[s]s)"
-GENERIC = [(0, "registerEvent", "(IIL)", "L"), (1, "unregisterEvent", "(IIL)", "v"), (2, "metaObject", "(I)", "({I(Issss[(ss)]s)}{I(Iss)}{I(Iss)}s)")]
+GENERIC = [(0, "registerEvent", "(IIL)", "L"), (1, "unregisterEvent", "(IIL)", "v"), (2, "metaObject", "(I)", META_OBJECT)]
 DIRECTORY = GENERIC + [
     (100, "service", "(s)", INFO), (101, "services", "()", "[%s]" % INFO), (102, "registerService", "(%s)" % INFO, "I"),
     (103, "unregisterService", "(I)", "v"), (104, "serviceReady", "(I)", "v"), (108, "machineId", "()", "s")]

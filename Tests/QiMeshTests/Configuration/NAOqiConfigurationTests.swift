@@ -11,7 +11,8 @@ import Testing
     private static let key = "\(KeyFingerprint(digest: Array(repeating: 7, count: 32)))"
 
     @Test(arguments: [
-        ("tcp://127.0.0.1:9559", "tcp://127.0.0.1:9559"), ("127.0.0.1", "tcp://127.0.0.1:9559"), ("pepper.local", "tcp://pepper.local:9559"),
+        ("tcp://127.0.0.1:9559", "tcp://127.0.0.1:9559"), ("127.0.0.1", "tcp://127.0.0.1:9559"),
+        ("pepper.local", "tcp://pepper.local:9559"),
         ("tcps://10.0.0.7", "tcps://10.0.0.7:9503"), ("\"tcp://[::1]:9559\"", "tcp://[::1]:9559"),
     ])
     func addressAloneIsTakenAsPeopleTypeIt(typed: String, meant: String) throws {
