@@ -104,6 +104,33 @@ import Testing
         #expect(machine.received(Self.message(.reply, .authenticate, payload, flags: .dynamicPayload)) == .ready(capabilities))
     }
 
+    @Test(arguments: ["can't find service, address: {0.0.8, id:1}", Handshake.notHandled])
+    func peerOfBeforeAuthenticationIsSpokenTo(text: String) throws {
+        var machine = try waitingClient()
+        guard case .openBySendingCapabilities(var payload) = machine.received(Self.message(.error, .authenticate, Self.errorPayload(text)))
+        else {
+            Issue.record("the connection is not open")
+            return
+        }
+        #expect(machine.isOpen && machine.shared == .none)
+        #expect(try Capabilities(reading: &payload) == .ours)
+        // It has no service 0 for that message either, and says so.
+        #expect(machine.received(Self.message(.error, Self.capabilityAddress, Self.errorPayload(text))) == .ignore)
+    }
+
+    @Test func credentialsAreNotLeftOutForPeerOfBeforeAuthentication() throws {
+        var login = Capabilities()
+        login[Capabilities.Name.credentialPrefix + "user"] = QiDynamic(.string("nao"))
+        var machine = Handshake(role: .client, credentials: login)
+        _ = try machine.start()
+        let answer = machine.received(Self.message(.error, .authenticate, Self.errorPayload("can't find service, address: {0.0.8}")))
+        guard case .fail(let error) = answer else {
+            Issue.record("\(answer)")
+            return
+        }
+        #expect(error.message.contains("can't find service"))
+    }
+
     @Test func answersThatFail() throws {
         var refused = Capabilities()
         refused[Capabilities.Name.authenticationState] = QiDynamic(.uint32(1))

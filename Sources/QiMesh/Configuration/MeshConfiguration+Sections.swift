@@ -12,6 +12,8 @@ extension MeshConfiguration {
         public var role = DeviceRole.master
         /// Of a member: the master's directory, `tcp://host:port` on the robot's internal network.
         public var directory: String?
+        /// An existing directory whose services are this device's too; `nil`: there is none. Not on a member.
+        public var naoqi: NAOqi?
     }
 
     /// The robot's own bus.
@@ -50,7 +52,7 @@ extension MeshConfiguration {
 }
 
 extension MeshConfiguration.Device: Decodable {
-    enum CodingKeys: String, CodingKey, CaseIterable { case name, model, role, directory }
+    enum CodingKeys: String, CodingKey, CaseIterable { case name, model, role, directory, naoqi }
 
     /// Decodes the section `device`.
     public init(from decoder: any Decoder) throws {
@@ -75,6 +77,10 @@ extension MeshConfiguration.Device: Decodable {
             }
         } else if role == .member {
             throw container.wrong(.role, "a member needs the master's address: directory: tcp://HOST:PORT")
+        }
+        naoqi = try container.decodeIfPresent(MeshConfiguration.NAOqi.self, forKey: .naoqi)
+        if naoqi != nil, role == .member {
+            throw container.wrong(.naoqi, "a member board shows what its master lists: give naoqi to the master")
         }
     }
 }

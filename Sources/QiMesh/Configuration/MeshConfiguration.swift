@@ -45,10 +45,20 @@ public struct MeshConfiguration: Sendable {
         device.name ?? xmpp.first.map { String($0.jid.prefix { $0 != "@" }) } ?? ProcessInfo.processInfo.hostName
     }
 
+    /// Where the directory listens by TCP where `internal.listen` is not given; beside a directory of this machine that has that port, at
+    /// the next.
+    static let (usualListener, listenerBesideNAOqi) = ("tcp://127.0.0.1:9559", "tcp://127.0.0.1:9560")
+
+    /// Whether `device.naoqi` has the usual port of this machine.
+    var hasNAOqiAtUsualPort: Bool {
+        guard case .tcp(let host, port: 9559)? = device.naoqi?.endpoint?.kind else { return false }
+        return host.lowercased() == "localhost" || device.naoqi?.endpoint?.isLoopback == true || Endpoint.isOfThisMachine(host: host)
+    }
+
     /// What the directory listens on: the unix socket of `paths`, unless `internal.unix-socket` is false, and `internal.listen`, by
-    /// default `tcp://127.0.0.1:9559`.
+    /// default `tcp://127.0.0.1:9559`, or port 9560 where `device.naoqi` has that one.
     public func listeners(paths: MeshPaths) -> [String] {
-        let listen = `internal`.listen ?? ["tcp://127.0.0.1:9559"]
+        let listen = `internal`.listen ?? [hasNAOqiAtUsualPort ? Self.listenerBesideNAOqi : Self.usualListener]
         let isListed = listen.contains { Endpoint($0)?.kind == .unix(path: paths.directorySocket) }
         return `internal`.hasSocket && !isListed ? ["unix:" + paths.directorySocket] + listen : listen
     }

@@ -35,6 +35,8 @@ package import QiMessaging
     func currentPath(to device: String) async throws(QiError) -> Answer<DevicePathRow>
     /// What the computers of this robot are called, by machine id.
     func boards() async throws(QiError) -> Answer<[String: String]>
+    /// The services of this device that NAOqi's directory lists.
+    func naoqiServices() async throws(QiError) -> Answer<[String]>
     /// The services that a device shows us.
     func services(of device: String) async throws(QiError) -> Answer<[ServiceInfo]>
     /// The services of this node's directory that devices host.
@@ -99,6 +101,8 @@ package import QiMessaging
     package var master: String?
     /// Why the master cannot be reached now.
     package var masterTrouble: String?
+    /// The directory whose services are this device's, where there is one.
+    package var naoqi: NAOqiStatus?
     package var version: String
     package var machineId: String
     /// Where the directory listens, and in words where it will when that is there.
@@ -116,6 +120,21 @@ package import QiMessaging
     package var rules: Int
     /// The public door, of a node that has one.
     package var door: DoorStatus?
+}
+
+/// A directory beside the node's, NAOqi's as a rule.
+@QiStruct package struct NAOqiStatus: Hashable, Sendable {
+    package var address: String
+    /// Why it cannot be reached now.
+    package var trouble: String?
+    /// How many of its services this device shows.
+    package var services: Int
+    /// How many of those in use are away and awaited.
+    package var servicesAway: Int
+    /// The services of this node that are found there.
+    package var published: [String]
+    /// Those that should be, with the reason why they are not.
+    package var unpublished: [String: String]
 }
 
 /// An account and its connection.

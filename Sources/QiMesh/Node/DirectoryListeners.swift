@@ -69,7 +69,7 @@ final class DirectoryListeners: Sendable {
                 try await listen(at: endpoint, text)
             } catch {
                 if await isCovered(endpoint, error) { continue }
-                guard error.isOfLateAddress else { throw MeshError(.system, error.message, hint: Self.hint(of: error), cause: error) }
+                guard error.isOfLateAddress else { throw await failure(error, at: endpoint) }
                 state.withLock { $0.late.append(text) }
                 tell(text, error)
             }
@@ -89,9 +89,20 @@ final class DirectoryListeners: Sendable {
         return parsed.widestFirst(\.1)
     }
 
-    private static func hint(of error: QiError) -> String? {
-        error.isOfTakenAddress
-            ? "stop it, if it is another node or NAOqi; or listen elsewhere: internal.listen in the configuration" : error.hint
+    /// Why an address cannot be listened at. Where a directory of libqi's has it, that one may be what the user means.
+    private func failure(_ error: QiError, at endpoint: Endpoint) async -> MeshError {
+        guard error.isOfTakenAddress else { return MeshError(.system, error.message, hint: error.hint, cause: error) }
+        guard case .tcp(let host, let port) = endpoint.kind,
+            let asked = endpoint.replacing(host: endpoint.isWildcard ? "127.0.0.1" : host, port: port),
+            await Session.isForeignDirectory(at: asked, logger: logger)
+        else {
+            return MeshError(
+                .system, error.message, hint: "stop it, if it is another node; or listen elsewhere: internal.listen in the configuration",
+                cause: error)
+        }
+        return MeshError(
+            .system, "\(error.message): a service directory answers there, NAOqi's as a rule",
+            hint: "make its services this device's, in the configuration: device: { naoqi: \"\(asked)\" }", cause: error)
     }
 
     // MARK: - While it runs

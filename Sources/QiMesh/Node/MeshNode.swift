@@ -187,7 +187,11 @@ public final class MeshNode: Service {
             apps: apps, policies: policies, door: door)
         try await server.registerPrivate(MeshControlBinding(control).makeObject(), as: MeshControlProxy.serviceName)
         try await onServer?(server)
-        let listeners = try await internalListeners(server)
+        // Before the first of them opens it is known whom to let in.
+        let internalDoor = try await server.internalDoor(
+            networks: configuration.internal.interfaces.map { _ in [] }, users: try configuration.internal.users.resolved())
+        if let naoqi = configuration.device.naoqi { try await follow(naoqi, by: server, internalDoor) }
+        let listeners = internalListeners(server, internalDoor)
         do throws(MeshError) {
             try await listeners.open()
         } catch {
@@ -197,13 +201,27 @@ public final class MeshNode: Service {
         control.setEndpoints(listeners.endpoints, missing: listeners.missing)
         onReady(listeners.endpoints.sorted { first, second in first.hasPrefix("tcp") && !second.hasPrefix("tcp") })
         await run(server, accounts, door, listeners) { control.setEndpoints(listeners.endpoints, missing: listeners.missing) }
+        await server.stopFollowing()
         await listeners.close()
     }
 
-    /// Nobody is let in before it is known who may come in.
-    private func internalListeners(_ server: DirectoryServer) async throws -> DirectoryListeners {
+    private func follow(_ naoqi: MeshConfiguration.NAOqi, by server: DirectoryServer, _ door: DirectoryServer.Door) async throws {
+        try configuration.checkNAOqi(paths: paths)
+        let upstream = try naoqi.upstream(paths: paths, door: door)
+        if configuration.hasNAOqiAtUsualPort, configuration.internal.listen == nil {
+            logger.notice(
+                "NAOqi's directory has the usual port, so this one listens at the next",
+                metadata: ["naoqi": "\(naoqi.address)", "qi.endpoint": "\(MeshConfiguration.listenerBesideNAOqi)"])
+        }
+        do throws(QiError) {
+            try await server.follow(upstream)
+        } catch {
+            throw MeshError(.configuration, "device.naoqi: \(error.message)", hint: error.hint, cause: error)
+        }
+    }
+
+    private func internalListeners(_ server: DirectoryServer, _ door: DirectoryServer.Door) -> DirectoryListeners {
         let (names, listen) = (configuration.internal.interfaces, configuration.listeners(paths: paths))
-        let door = try await server.internalDoor(networks: names.map { _ in [] }, users: try configuration.internal.users.resolved())
         return DirectoryListeners(server, door: door, follows: names != nil, logger: logger) { () throws(MeshError) in
             try InternalListening(names, listen)
         } onOpen: { [self] in warn(about: $0) }

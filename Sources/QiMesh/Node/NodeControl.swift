@@ -60,13 +60,15 @@ final class NodeControl: MeshControl {
     func devices() async -> Answer<[DeviceRow]> { await Answer { try await rows() } }
     func boards() async -> Answer<[String: String]> { await Answer { try await server.boardNames() } }
     func hosted() async -> Answer<[HostedRow]> { await Answer { try await hostedRows() } }
+    func naoqiServices() async -> Answer<[String]> { await Answer { try await server.upstreamStatus()?.services ?? [] } }
     func services(of device: String) async -> Answer<[ServiceInfo]> { await Answer { try await server.services(of: device) } }
 
     private func nodeStatus() async throws -> NodeStatus {
         let places = places.withLock { $0 }
         return NodeStatus(
             name: configuration.deviceName, model: configuration.device.model, role: configuration.device.role.rawValue,
-            master: configuration.device.directory, masterTrouble: try await server.masterTrouble()?.message, version: MeshNode.version,
+            master: configuration.device.directory, masterTrouble: try await server.masterTrouble()?.message,
+            naoqi: try await server.upstreamStatus().map(NAOqiStatus.init), version: MeshNode.version,
             machineId: server.machineID, directory: places.open, directoryMissing: places.missing,
             services: try await server.services().count, since: started.timeIntervalSince1970,
             accounts: gateways.map(AccountStatus.init), tunnels: tunnels(try await server.deviceLinks()),
@@ -225,6 +227,14 @@ extension HostingEvent {
         case .away(let service, let error): ("away", service, error.message)
         case .gone(let service): ("gone", service, "")
         }
+    }
+}
+
+extension NAOqiStatus {
+    fileprivate init(_ status: UpstreamStatus) {
+        self.init(
+            address: status.endpoint.text, trouble: status.trouble?.message, services: status.services.count,
+            servicesAway: status.servicesAway, published: status.published, unpublished: status.unpublished.mapValues(\.message))
     }
 }
 

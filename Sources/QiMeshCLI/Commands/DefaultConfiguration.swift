@@ -12,8 +12,8 @@ enum DefaultConfiguration {
         #device:
         #  name: pepper                       # shown to others
         #  model: Pepper 1.8
-        #  role: member                       # another board of a robot, whose master's directory is:
-        #  directory: tcp://10.0.1.1:9559
+        #  naoqi: tcp://127.0.0.1:9559        # NAOqi's directory, here or on the robot: its services are this device's
+        # Another board of a robot has in the place of naoqi: role: member, and its master's directory: tcp://10.0.1.1:9559
 
         # An account on any XMPP server makes the bus a mesh. Restart `qimesh up`, or send it SIGHUP, then: qimesh invite JID --name NAME
         #xmpp:

@@ -27,14 +27,16 @@ struct Info: WaitingVerb {
             let found = try await session.find(target, readings: target.readings)
             var members = ServiceMembers(found.proxy.metaObject, hidden: hidden || found.member != nil)
             if let member = found.member { members = try members.only(member, of: found.label) }
+            let board = target.device?.contact == nil ? await session.board(of: found.service) : nil
             if console.json {
                 return console.done(members.json.adding([
-                    ("service", .string(found.service)), ("device", target.device.map { .string($0.text) } ?? .null),
+                    ("service", .string(found.service)), ("board", board.map { .string($0) } ?? .null),
+                    ("device", target.device.map { .string($0.text) } ?? .null),
                     ("path", .string(session.path(to: target.device))),
                 ]))
             }
             if signature { return members.signatures.forEach { console.line(Printable.line($0)) } }
-            console.line(Printable.line(members.heading(service: found.service, device: target.device?.text)))
+            console.line(Printable.line(members.heading(service: found.service, device: target.device?.text ?? board)))
             for line in members.lines { console.line(Printable.line(line)) }
         }
     }

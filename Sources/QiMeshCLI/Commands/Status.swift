@@ -35,6 +35,7 @@ struct Status: NodeVerb {
         if let master = status.master {
             console.line("member of  " + Printable.line(master + (status.masterTrouble.map { "  (\($0))" } ?? "")))
         }
+        if let naoqi = status.naoqi { print(naoqi, console) }
         if status.accounts.isEmpty {
             console.line("no account: a local bus only")
         } else {
@@ -64,6 +65,15 @@ struct Status: NodeVerb {
     private static func print(_ door: DoorStatus, _ console: Console) {
         for url in door.gateway { console.line("gateway    " + Printable.line(url)) }
         if let key = door.gatewayKey { console.line("  its key  " + key) }
+    }
+
+    private static func print(_ naoqi: NAOqiStatus, _ console: Console) {
+        let services = "\(naoqi.services) service\(naoqi.services == 1 ? "" : "s")"
+        let standing = naoqi.trouble ?? "\(services) here, \(naoqi.published.count) of ours there"
+        console.line("naoqi      " + Printable.line("\(naoqi.address)  (\(standing))"))
+        for (name, reason) in naoqi.unpublished.sorted(by: { $0.key < $1.key }) {
+            console.line("           " + Printable.line("\(name) is not found there, and tried again: \(reason)"))
+        }
     }
 
     /// Tokens that others may hold, and who was refused.

@@ -9,7 +9,8 @@ struct Up: Verb {
         commandName: "up", abstract: "Run this device's node: its directory, and its accounts.",
         discussion: """
             Runs in the foreground until Ctrl-C. Without a configuration it is a local bus, and writes a commented configuration \
-            for you to fill in. SIGHUP has it read policy.yaml, the accounts, the device's name and model, the gateway's \
+            for you to fill in. With device.naoqi there, the services of a robot's own directory are this device's. \
+            SIGHUP has it read policy.yaml, the accounts, the device's name and model, the gateway's \
             certificates and gateway.advertise again; other settings need a restart, and the log then says which. A server that \
             refuses an account, or is not there, does not end it, nor does a file of the gateway, a network interface or an address \
             that is not there yet: `qimesh status` says so, and it is tried again. Exit status 7: the configuration cannot be used.

@@ -73,12 +73,15 @@ extension NodeSession {
         var name: String
         var id: Int64
         var machine: String
-        /// What its computer is called in the robot, or the device that hosts it from afar; empty where that is not known.
+        /// What its computer is called in the robot, the device that hosts it from afar, or ``naoqi``; empty where that is not known.
         var board = ""
         var process: Int64
         var session: String
         /// Empty for a service behind a gateway: it has none of its own here.
         var endpoints: [String] = []
+
+        /// Stands for the directory that `device.naoqi` names.
+        static let naoqi = "naoqi"
 
         init(_ info: ServiceInfo, endpoints: [String]) {
             name = info.name
@@ -94,16 +97,30 @@ extension NodeSession {
     func nameBoards(of services: inout [Listed]) async {
         guard url.hasPrefix("unix:") else { return }
         do throws(CommandFailure) {
-            let control = try await control()
-            let names = try await control.ask { try await $0.boards() }
-            let hosted = try await control.ask { try await $0.hosted() }
+            let node = try await control()
+            let names = try await node.ask { try await $0.boards() }
+            let naoqi = Set(try await node.ask { try await $0.naoqiServices() })
+            let hosted = try await node.ask { try await $0.hosted() }
             let devices = Dictionary(hosted.map { ($0.service, $0.device) }) { first, _ in first }
             for index in services.indices {
-                services[index].board = devices[services[index].name] ?? names[services[index].machine] ?? ""
+                let service = services[index]
+                let own = devices[service.name] ?? names[service.machine] ?? ""
+                services[index].board = naoqi.contains(service.name) ? Listed.naoqi : own
             }
         } catch {
             // A list without names is better than none: this may be a directory of libqi.
             console.detail("no names of boards: \(error.message)")
+        }
+    }
+
+    /// ``Listed/naoqi`` for a service that the directory there has; nil for all others, and where that cannot be asked.
+    func board(of service: String) async -> String? {
+        guard url.hasPrefix("unix:") else { return nil }
+        do throws(CommandFailure) {
+            return try await control().ask { try await $0.naoqiServices() }.contains(service) ? Listed.naoqi : nil
+        } catch {
+            console.detail("not known where \(service) comes from: \(error.message)")
+            return nil
         }
     }
 

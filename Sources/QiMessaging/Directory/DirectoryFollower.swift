@@ -34,6 +34,7 @@ final class DirectoryFollower: ConnectionOwner {
     /// Whether the log says that it went or came; not where another follower of the same directory says it.
     private let isTold: Bool
     private let limits: ConnectionLimits
+    private let entrance: DirectoryEntrance
     /// Weak: the user may end while an answer is awaited here, and then nothing is followed any more.
     private weak var user: (any DirectoryFollowing)?
     private(set) var mirror = ServiceMirror()
@@ -46,8 +47,11 @@ final class DirectoryFollower: ConnectionOwner {
     private static let dialTime = TimeAmount.seconds(3)
 
     init(
-        bus: Bus, endpoint: Endpoint, name: String, limits: ConnectionLimits, isTold: Bool = true, asksMachine: Bool = false
+        bus: Bus, endpoint: Endpoint, name: String, limits: ConnectionLimits, entrance: DirectoryEntrance = DirectoryEntrance(),
+        isTold: Bool = true, asksMachine: Bool = false, idsBelow end: UInt32 = ServiceIDs.end
     ) {
+        mirror.end = end
+        self.entrance = entrance
         self.bus = bus
         self.endpoint = endpoint
         self.isTold = isTold
@@ -176,7 +180,7 @@ final class DirectoryFollower: ConnectionOwner {
             throw error
         }
         let id = info.serviceID
-        guard info.name == service, id >= 2, id < ServiceIDs.end, !isOwn(id), !remote.removedMeanwhile.contains(id, since: question)
+        guard info.name == service, id >= 2, id < mirror.end, !isOwn(id), !remote.removedMeanwhile.contains(id, since: question)
         else { return nil }
         arriving.remove(id)
         user?.changed(mirror.entered(info), isOrderly: false)
@@ -212,7 +216,8 @@ extension DirectoryFollower: RemoteDirectoryUser {
     nonisolated(nonsending) func connect() async throws(QiError) -> Connection {
         guard let loop = bus.loop else { throw QiError(.disconnected, "this node is stopping") }
         let owner = NIOLoopBound<any ConnectionOwner>(self, eventLoop: bus.eventLoop)
-        let context = Dialer.Context(loop: loop, transports: TransportSet([], tls: TLSOptions()), owner: owner, limits: limits)
+        let context = Dialer.Context(
+            loop: loop, transports: entrance.transports, owner: owner, limits: limits, credentials: entrance.credentials)
         return try await Dialer.connect(to: endpoint, in: context, timeout: Self.dialTime).value
     }
 

@@ -15,6 +15,8 @@ struct DirectoryTable {
         case process
         /// A device that was lost with the connection of that number: its services are kept for it.
         case away(UInt64)
+        /// The directory beside this one, whose services are ours too.
+        case upstream
     }
 
     /// The principal that has a name, as its connection has proven, and the zone it came in by: what counts over a restart.
@@ -23,6 +25,7 @@ struct DirectoryTable {
         let zone: Zone
 
         static let process = Holder(principal: "process", zone: .internal)
+        static let upstream = Holder(principal: "upstream", zone: .internal)
 
         init(principal: String, zone: Zone) {
             self.principal = principal
@@ -176,7 +179,8 @@ struct DirectoryTable {
                 "Service \"\(info.name)\" (#\(kept.id)) is kept for its owner of before this directory's restart: try again after \(Self.reservationTime.nanoseconds / 1_000_000_000) s")
         }
         try Self.check(endpoints: info.endpoints)
-        guard counts[owner, default: 0] < maximumPerOwner else {
+        // What a directory lists is bounded where it is read (``ServiceMirror``).
+        guard owner == .upstream || counts[owner, default: 0] < maximumPerOwner else {
             throw QiError(.limit, "this connection has registered \(maximumPerOwner) services: unregister some")
         }
     }
@@ -279,6 +283,12 @@ struct DirectoryTable {
         ids[entry.info.name] = nil
         remember(DirectoryJournal.Registration(entry.info, entry.holder))
     }
+
+    /// A service that is there as far as is known is away for now: it keeps its name and its id.
+    mutating func suspend(_ id: UInt32) { entries[id]?.isReady = false }
+
+    /// The service of that name, ready or not.
+    func entry(named name: String) -> Entry? { ids[name].flatMap { entries[$0] } }
 
     /// A ready service.
     func find(_ name: String) -> Entry? { ids[name].flatMap { entries[$0] }.flatMap { $0.isReady ? $0 : nil } }

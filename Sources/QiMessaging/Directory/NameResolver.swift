@@ -16,6 +16,8 @@ protocol NameResolver: AnyObject {
     func expect(_ name: String) -> Bool
     /// No connection waits for `name` any more.
     func stopExpecting(_ name: String)
+    /// A failure of ``resolve(_:completion:)`` in words for a peer outside.
+    func concealing(_ error: QiError, _ name: String) -> QiError
     /// What services() lists beside the directory's own; `completion` runs exactly once.
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void)
 }
@@ -25,6 +27,16 @@ extension NameResolver {
     var isForOutside: Bool { false }
     func expect(_ name: String) -> Bool { false }
     func stopExpecting(_ name: String) {}
+    func concealing(_ error: QiError, _ name: String) -> QiError { error }
+}
+
+/// The services of a directory beside this one, which this one lists as well. Confined to the bus loop.
+protocol UpstreamServices: NameResolver {
+    /// What that directory lists, as far as is known.
+    var listed: [ServiceInfo] { get }
+    func listed(_ name: String) -> ServiceInfo?
+    /// Another policy is in force here.
+    func policyChanged()
 }
 
 /// A service behind a gateway: how to reach it, and what its own directory says of it.

@@ -34,6 +34,7 @@ extension ServiceDirectory {
     private func metaObject(of entry: DirectoryTable.Entry) -> MetaObject? {
         if let local = locals[entry.info.serviceID] { return local.metaObject }
         if case .ready(let object) = forwards[entry.info.serviceID] { return object.metaObject }
+        if entry.owner == .upstream { return lookUps[entry.info.name]?.service.object.metaObject }
         return nil
     }
 
@@ -72,6 +73,7 @@ extension ServiceDirectory {
     /// - Parameter before: the policy until now, and when it was last looked at.
     func policyChanged(from before: (policy: PermissionPolicy, time: Int64)) {
         guard let accessControl else { return }
+        upstream?.policyChanged()
         for connection in Array(connections.values) {
             let principal = connection.principal
             connection.enforce(accessControl)

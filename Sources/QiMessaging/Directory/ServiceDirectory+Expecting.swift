@@ -8,7 +8,7 @@ extension ServiceDirectory {
 
     /// `name` was not found, or is gone: its asker is told when it is there.
     func expect(_ name: String, for connection: Connection) {
-        guard !connection.isClosed, !connection.isOutside, !bus.isShutDown, let resolver else { return }
+        guard !connection.isClosed, !connection.isOutside, !bus.isShutDown, let resolver = resolver(of: name) else { return }
         let waiting = expected[name] ?? []
         guard !waiting.contains(where: { $0 === connection }) else { return }
         guard expected[name] != nil || expected.count < Self.maximumExpected.all,
@@ -28,7 +28,7 @@ extension ServiceDirectory {
         for (name, waiting) in expected where waiting.contains(where: { $0 === connection }) {
             let left = waiting.filter { $0 !== connection }
             expected[name] = left.isEmpty ? nil : left
-            if left.isEmpty { resolver?.stopExpecting(name) }
+            if left.isEmpty { resolver(of: name)?.stopExpecting(name) }
         }
     }
 }

@@ -5,7 +5,7 @@ import QiWire
 extension ServiceDirectory {
     /// Whether this asker reaches the owner only through us (reference §19.1 b).
     func mustForward(_ entry: DirectoryTable.Entry, for connection: Connection) -> Bool {
-        if connection.isOutside { return true }
+        if connection.isOutside || entry.owner == .upstream { return true }
         let absolute = entry.info.endpoints.compactMap(Endpoint.init).filter { endpoint in
             switch endpoint.kind {
             case .tcp, .tls, .unix: true
@@ -59,17 +59,20 @@ extension ServiceDirectory {
     /// here because the service itself listens to its own machine only.
     func forwarder(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
         // Ready or not: whoever has the id from the master may be faster than the master's word to us that it is.
-        table.entries[address.service].map { forwarder(of: $0, at: address, on: connection) }
+        guard let entry = table.entries[address.service] else { return nil }
+        return forwarder(to: entry, at: address, on: connection)
     }
 
     /// What a device calls that hosts services of this directory: the service that has `id` here, which has another one there.
     func receiver(of id: UInt32, at address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
-        guard let local = locals[id] else { return table.entries[id].map { forwarder(of: $0, at: address, on: connection) } }
+        guard let local = locals[id] else { return table.entries[id].map { forwarder(to: $0, at: address, on: connection) } }
         connection.bind(local, at: address)
         return local
     }
 
-    private func forwarder(of entry: DirectoryTable.Entry, at address: ObjectAddress, on connection: Connection) -> any ObjectReceiver {
+    /// As above, for a service that is known under another id on `connection` than here.
+    func forwarder(to entry: DirectoryTable.Entry, at address: ObjectAddress, on connection: Connection) -> any ObjectReceiver {
+        if entry.owner == .upstream { return upstreamReceiver(of: entry, at: address, on: connection) }
         if case .ready(let object) = forwards[entry.info.serviceID] {
             connection.bind(object, at: address)
             return object

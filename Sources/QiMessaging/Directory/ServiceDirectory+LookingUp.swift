@@ -32,7 +32,17 @@ extension ServiceDirectory {
                 }
             }
         }
-        guard let resolver = resolver(for: connection), resolver.handles(name) else { return completion(.failure(Self.notFound(name))) }
+        guard let resolver = resolver(of: name), !connection.isOutside || resolver.isForOutside else {
+            return completion(.failure(Self.notFound(name)))
+        }
+        lookUp(name, by: resolver, for: connection, completion)
+    }
+
+    /// Finds a service that is reached through another directory, and notes that `connection` uses it.
+    private func lookUp(
+        _ name: String, by resolver: any NameResolver, for connection: Connection,
+        _ completion: @escaping (Result<ServiceInfo, QiError>) -> Void
+    ) {
         guard (lookUps.values.count { $0.connections.contains { $0 === connection } }) < connection.limits.maximumLookUps else {
             return completion(.failure(QiError(.limit, "too many services behind gateways are in use on this connection")))
         }
@@ -40,15 +50,17 @@ extension ServiceDirectory {
             switch result {
             case .failure(let error):
                 expect(name, for: connection)
-                completion(.failure(error))
+                completion(.failure(connection.isOutside ? resolver.concealing(error, name) : error))
             case .success(let service): completion(found(name, service, for: connection))
             }
         }
     }
 
-    private func resolver(for connection: Connection) -> (any NameResolver)? {
-        guard let resolver, !connection.isOutside || resolver.isForOutside else { return nil }
-        return resolver
+    /// What finds services of such a name.
+    func resolver(of name: String) -> (any NameResolver)? {
+        if let resolver, resolver.handles(name) { return resolver }
+        if let upstream, upstream.handles(name) { return upstream }
+        return nil
     }
 
     static func notFound(_ name: String) -> QiError { QiError(.notFound, "Cannot find service '\(name)' in index") }
@@ -56,17 +68,17 @@ extension ServiceDirectory {
     private func found(_ name: String, _ service: ResolvedService, for connection: Connection) -> Result<ServiceInfo, QiError> {
         if connection.isClosed {
             // The resolver has noted the use.
-            if lookUps[name] == nil { resolver?.released(name) }
+            if lookUps[name] == nil { resolver(of: name)?.released(name) }
             return .failure(QiError(.disconnected, "the asking connection is gone"))
         }
         // Now that its members are known there may be none for this asker.
         if let refusal = refusal(of: name, with: service.object.metaObject, for: connection) {
-            if lookUps[name] == nil { resolver?.released(name) }
+            if lookUps[name] == nil { resolver(of: name)?.released(name) }
             return .failure(refusal)
         }
         if let known = lookUps[name], known.service.object !== service.object { retire(name) }
         guard var lookUp = lookUps[name] ?? lookUpID(name).map({ LookUp(id: $0, service: service) }) else {
-            resolver?.released(name)
+            resolver(of: name)?.released(name)
             return .failure(QiError(.limit, "this directory has given out all ids of services behind gateways: restart it"))
         }
         lookUp.service = service
@@ -74,18 +86,21 @@ extension ServiceDirectory {
         lookUps[name] = lookUp
         lookUpNames[lookUp.id] = name
         connection.bind(service.object, at: .main(ofService: lookUp.id))
-        return .success(
-            answerInfo(name: name, id: lookUp.id, sessionID: service.info.sessionID, uid: service.info.objectUID, for: connection))
+        let told = upstreamEntry(name)?.info ?? service.info
+        return .success(answerInfo(name: name, id: lookUp.id, sessionID: told.sessionID, uid: told.objectUID, for: connection))
     }
 
     /// The id that a name behind a gateway has here; nil when all ids were given out.
-    func lookUpID(_ name: String) -> UInt32? { lookUps[name]?.id ?? mirroredIDs[name] ?? lookUpIDs.id(of: name) }
+    func lookUpID(_ name: String) -> UInt32? {
+        lookUps[name]?.id ?? mirroredIDs[name] ?? upstreamEntry(name)?.info.serviceID ?? lookUpIDs.id(of: name)
+    }
 
     /// A service behind a gateway is not what it was: whoever looked it up is told, and must ask again.
     func retire(_ name: String) {
         guard let lookUp = lookUps.removeValue(forKey: name) else { return }
         lookUpNames[lookUp.id] = nil
         for connection in lookUp.connections { connection.unbind(.main(ofService: lookUp.id)) }
+        if let entry = upstreamEntry(name) { return leave(entry, usedBy: lookUp.connections) }
         // An id means one object for ever: the name's next one is another.
         lookUpIDs.retire(name)
         let isListed = mirroredIDs.removeValue(forKey: name) != nil
@@ -97,7 +112,7 @@ extension ServiceDirectory {
         guard let lookUp = lookUps[name], lookUp.connections.isEmpty else { return }
         lookUps[name] = nil
         lookUpNames[lookUp.id] = nil
-        resolver?.released(name)
+        resolver(of: name)?.released(name)
     }
 
     private func answer(
@@ -108,6 +123,7 @@ extension ServiceDirectory {
             connection.bind(local, at: .main(ofService: id))
             return completion(.success(throughUs(entry, for: connection)))
         }
+        if entry.owner == .upstream, let upstream { return lookUp(entry.info.name, by: upstream, for: connection, completion) }
         guard mustForward(entry, for: connection) else { return completion(.success(direct(entry, for: connection))) }
         forward(entry) { [self] result in
             switch result {
@@ -125,7 +141,8 @@ extension ServiceDirectory {
     /// Answers services() for a connection.
     func list(for connection: Connection, completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) {
         let own = services(for: connection)
-        guard let resolver = resolver(for: connection) else { return completion(.success(own)) }
+        // What a directory beside this one lists is in the table.
+        guard let resolver, !connection.isOutside || resolver.isForOutside else { return completion(.success(own)) }
         resolver.list { [self] result in
             completion(
                 result.map { listed in
@@ -152,11 +169,13 @@ extension ServiceDirectory {
 
     /// A service came in the directory that this one presents.
     func mirrored(added name: String) {
+        if upstream != nil { return enterUpstream(name) }
         if let id = mirroredID(name) { announce(WellKnownActions.serviceAdded, id, name) }
     }
 
     /// A service went there. Connections that use it are told by ``retire(_:)``, when it is gone for good.
     func mirrored(removed name: String) {
+        if upstream != nil { return leaveUpstream(name) }
         guard let id = mirroredIDs.removeValue(forKey: name) else { return }
         announce(WellKnownActions.serviceRemoved, id, name, except: lookUps[name]?.connections ?? [])
     }

@@ -87,6 +87,8 @@ extension ServiceDirectory {
         case .process:
             bus.logger.error(
                 "a service of this process lost its id", metadata: [LogKeys.service: "\(entry.info.name)", LogKeys.error: "\(error.message)"])
+        // It has no master: a member board has no directory beside it.
+        case .upstream: break
         }
     }
 }

@@ -71,7 +71,7 @@ extension ServiceDirectory {
         }
     }
 
-    private func enter(
+    func enter(
         _ info: ServiceInfo, owner: DirectoryTable.Owner, holder: DirectoryTable.Holder, assigned: UInt32? = nil
     ) throws(QiError) -> UInt32 {
         let id = try table.register(info, owner: owner, holder: holder, assigned: assigned)
@@ -201,6 +201,8 @@ extension ServiceDirectory {
         }
         for connection in connections.values { connection.unbind(service: id) }
         if isOver { announce(WellKnownActions.serviceRemoved, id, entry.info.name) }
+        // It may have stood before one of that name.
+        if isOver { enterUpstream(entry.info.name) }
     }
 
     /// Tells a change to all subscribers that may know of it, or to `recipients` only.

@@ -37,6 +37,8 @@ extension ServiceDirectory {
         reservations = bus.schedule(at: .now() + DirectoryTable.reservationTime) { [weak self] in
             guard let self else { return }
             for id in table.expire() { self.journal?.append(.removed(id)) }
+            // What was kept for others until now.
+            enterAllUpstream()
         }
     }
 

@@ -60,6 +60,8 @@ final class ServiceDirectory: ConnectionOwner {
     var returnTime = TimeAmount.zero
     /// Devices whose services are kept, by the number of the connection that was lost.
     var absent: [UInt64: AbsentHost] = [:]
+    /// The directory beside this one, whose services are ours too: NAOqi's.
+    var upstream: (any UpstreamServices)?
     /// What this board is called, and at a master those that joined it; nil where nobody has said.
     var boards: BoardNames?
     private(set) var connections: [ObjectIdentifier: Connection] = [:]

@@ -14,6 +14,8 @@ struct ServiceMirror {
     private var infos: [UInt32: ServiceInfo] = [:]
     private var ids: [String: UInt32] = [:]
     private var missing: Set<UInt32> = []
+    /// The lowest id of what a directory answers beside what it lists. A gateway lists services under ids that a directory has for others.
+    var end = ServiceIDs.end
 
     /// More services than a robot has; those beyond are not mirrored.
     static let maximumServices = 65_536
@@ -27,7 +29,7 @@ struct ServiceMirror {
     /// The master lists a service.
     mutating func entered(_ info: ServiceInfo) -> [Change] {
         let id = info.serviceID
-        guard id >= 2, id < ServiceIDs.end, DirectoryTable.isValid(name: info.name) else { return [] }
+        guard id >= 2, id < end, DirectoryTable.isValid(name: info.name) else { return [] }
         missing.remove(id)
         let info = info.withoutNeighbours
         if let known = infos[id], known.name == info.name, known.isSame(as: info) {

@@ -88,7 +88,7 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     public var scheme: String { String(text.prefix { $0 != ":" }) }
 
     /// The same scheme at another host and port; nil for one without them.
-    func replacing(host: String, port: UInt16) -> Endpoint? {
+    package func replacing(host: String, port: UInt16) -> Endpoint? {
         switch kind {
         case .tcp, .tls: Endpoint("\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)")
         case .unix, .relative, .other: nil

@@ -3,7 +3,7 @@ import NIOCore
 import QiWire
 
 /// Finding services for those outside, and finding them again.
-extension GatewayUpstream: NameResolver {
+extension GatewayUpstream: UpstreamServices {
     /// How long the host of a service that went may take to answer.
     private static let hostTime = TimeAmount.seconds(5)
 
@@ -11,24 +11,30 @@ extension GatewayUpstream: NameResolver {
 
     func handles(_ name: String) -> Bool { DirectoryTable.isValid(name: name) }
 
-    func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) { completion(.success(follower.mirror.services)) }
+    var listed: [ServiceInfo] { follower.mirror.services }
+
+    func listed(_ name: String) -> ServiceInfo? { follower.mirror.service(named: name) }
+
+    func policyChanged() { publisher?.policyChanged() }
+
+    func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) { completion(.success(listed)) }
 
     func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void) {
-        services.seek(name) { [self] result in
-            completion(result.map { ResolvedService(object: $0.object, info: $0.info) }.mapError { concealing($0, name) })
+        services.seek(name) { result in
+            completion(result.map { ResolvedService(object: $0.object, info: $0.info) })
         }
     }
 
     func released(_ name: String) { services.forgetIfUnused(name) }
 
     /// Nothing of the inside is told: no address, no reason.
-    private func concealing(_ error: QiError, _ name: String) -> QiError {
+    func concealing(_ error: QiError, _ name: String) -> QiError {
         bus.logger.info(
             "a service was not found for a client outside",
             metadata: [LogKeys.service: "\(name)", LogKeys.error: "\(error.message)"])
         if error.code == .notFound { return QiError(.notFound, "Cannot find service '\(name)' in index") }
         if error.isRetryable { return QiError(.offline, "\(name): \(Self.away.message)") }
-        return QiError(error.code, "\(name) cannot be used through this gateway, whose log says why")
+        return QiError(error.code, "\(name) cannot be used from outside, and the log there says why")
     }
 
     // MARK: - Coming and going
@@ -95,12 +101,12 @@ extension GatewayUpstream: RemoteServicesUser {
     /// The connection to a service's host. What is on the machine of a directory that we reach by loopback is on ours, too, whatever
     /// id that goes by.
     nonisolated(nonsending) func connection(for info: ServiceInfo, until deadline: NIODeadline) async throws(QiError) -> Connection {
-        guard let directory = follower.directory else { throw follower.away ?? QiError(.offline, "\(Self.name) is away") }
+        guard let directory = follower.directory else { throw follower.away ?? QiError(.offline, "\(self.name) is away") }
         let directoryMachineID = follower.remote.machineID
         let isHere = endpoint.isLoopback && info.machineID == directoryMachineID
         let choice = EndpointSelection.choose(
             for: info, machineID: isHere ? info.machineID : machineID, directoryMachineID: directoryMachineID,
-            directoryEndpoint: endpoint.text, rank: TransportSet().rank(of:))
+            directoryEndpoint: endpoint.text, rank: rank(of:))
         return try await hosts.connection(to: info, by: choice, of: directory, deadline: deadline)
     }
 

@@ -16,3 +16,11 @@ enum NetworkAddresses {
             .sorted { (rank($0), $0) < (rank($1), $1) }
     }
 }
+
+extension Endpoint {
+    /// Whether `host` is an address of this machine as its network interfaces are now. Names are not looked up.
+    package static func isOfThisMachine(host: String) -> Bool {
+        guard let address = IPAddress(host) else { return false }
+        return NetworkAddresses.current().contains { IPAddress($0) == address }
+    }
+}

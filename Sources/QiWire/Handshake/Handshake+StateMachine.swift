@@ -9,7 +9,8 @@ public import NIOCore
 /// other
 /// message at all a client's; either then sends its capabilities as a Capability message. A client refuses state 1 and 2 rather
 /// than
-/// authenticate for ever. In `open` the machine still records capabilities and answers authenticate; all else passes.
+/// authenticate for ever; an Error that says that the peer knows no authentication opens the connection of one without credentials.
+/// In `open` the machine still records capabilities and answers authenticate; all else passes.
 /// After `.fail` the connection has to be closed; `failed` fails whatever follows.
 ///
 /// What a peer may say is counted: libqi's authenticate is its first message, and the only one of its kind. One Capability message and
@@ -174,9 +175,19 @@ public struct Handshake: Sendable {
         case .reply: return try clientReceivedReply(message)
         case .error:
             var payload = message.payload
-            throw WireError(.handshake, "the peer refused us: \(payload.readErrorPayload())")
+            let text = payload.readErrorPayload()
+            // A token is never left out unasked: what has to be proven to the peer would not be.
+            if credentials.entries.isEmpty, Handshake.knowsNoAuthentication(text) { return try openBySendingCapabilities() }
+            throw WireError(.handshake, "the peer refused us: \(text)")
         default: return try openBySendingCapabilities()
         }
+    }
+
+    /// Whether a peer answers authenticate so that has no such thing: it serves every client, and is told what we can by a Capability
+    /// message (libqi `ServiceDirectoryClient::onAuthentication`). Libqi of before 2015 finds no service 0 (`Server::onMessageReady`),
+    /// later ones nothing that takes the call. A peer that refuses us says something else, and closes.
+    private static func knowsNoAuthentication(_ text: String) -> Bool {
+        text.hasPrefix("can't find service, address: ") || text == notHandled
     }
 
     private mutating func clientReceivedReply(_ message: Message) throws(WireError) -> OnMessage {

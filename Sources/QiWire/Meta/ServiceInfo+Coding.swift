@@ -41,6 +41,9 @@ extension ServiceInfo: QiConvertible {
         ])
     }
 
+    /// As a value of type `ServiceInfo.olderSignature`, for directories that take no other.
+    public var olderQiValue: QiValue { .tuple(qiValue.asTuple.map { Array($0.dropLast()) } ?? []) }
+
     /// Bytes that a name may have: more than that of any service on another device, behind its address and a slash. What looks a text up
     /// composes its characters first, each of which may be as long as the text.
     public static var longestName: Int { 4096 }

@@ -152,8 +152,17 @@ class Home:
                               timeout=timeout, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None)
         return Answer(command, done.returncode, done.stdout, done.stderr)
 
+    def shell(self, line, stdin=None, timeout=60):
+        """What a line at this user's shell does, as a completed process."""
+        return subprocess.run([*self.prefix, "sh", "-c", line], env=self.env, capture_output=True, text=True, timeout=timeout, input=stdin,
+                              stdin=subprocess.DEVNULL if stdin is None else None)
+
     def devices(self):
         return self.cli("devices", "--json").ok().json["devices"]
+
+    def services_at(self, url):
+        """What a directory that is none of ours lists."""
+        return [row["name"] for row in self.cli("ls", "--url", url, "--json").ok().json["services"]]
 
     def services(self, *device):
         return [row["name"] for row in self.cli("ls", *device, "--json").ok().json["services"]]
