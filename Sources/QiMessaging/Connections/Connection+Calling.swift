@@ -80,6 +80,19 @@ extension Connection {
         entry.completion.ended(.failure(error))
     }
 
+    /// Gives up a call without a word to its caller, who makes it elsewhere. Answers whether it is known not to have reached the peer's
+    /// object.
+    func takeBack(_ id: UInt32) -> Bool {
+        handOverCalls()
+        guard let entry = calls.remove(id) else { return false }
+        if stream?.withdraw(callOf: id, to: entry.address.target) == true {
+            tellNoTerms(of: id)
+            return true
+        }
+        sendCancel(id, entry.address)
+        return false
+    }
+
     /// Calls that have waited for some time get their deadlines, and their callers are told that it takes longer.
     func mature(_ now: NIODeadline) {
         var lasting: [(task: UnsafeContinuation<CallFlight.Begun, Never>, flight: CallFlight)] = []

@@ -29,7 +29,8 @@ extension NameResolver {
 
 /// A service behind a gateway: how to reach it, and what its own directory says of it.
 struct ResolvedService {
-    let object: RemoteObject
+    /// What calls are handed to; its members are known.
+    let object: any ObjectReceiver
     let info: ServiceInfo
 }
 

@@ -43,6 +43,7 @@ final class DeviceLink: ConnectionOwner {
     /// The device's last refusal, and until when it counts: no tunnel is asked for again before.
     private var refusal: (error: QiError, end: NIODeadline)?
     private static let refusalTime = TimeAmount.seconds(30)
+    private var observers: [any DeviceLinkObserver] = []
     /// Directories that present this device's own, and want to know what comes and goes there.
     private var mirrors: [ServiceDirectory] = []
 
@@ -85,6 +86,7 @@ final class DeviceLink: ConnectionOwner {
         connectedAt = nil
         // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
         for service in services.all where service.object.connection === connection { service.object.detach(reason.error) }
+        tellObservers()
         bus.logger.info("tunnel lost", metadata: [LogKeys.peer: "\(device)", LogKeys.error: "\(reason.error.message)"])
         if case .stopped(let error) = reason { return remote.stop(error) }
         remote.comeBack()
@@ -107,6 +109,22 @@ final class DeviceLink: ConnectionOwner {
     func forgetRefusal() {
         refusal = nil
         ladder?.encourage()
+    }
+
+    // MARK: - Whether it answers
+
+    /// Whether the device answers, as far as is known: its tunnel is open, and has a path or was left by it only just now.
+    var isLive: Bool {
+        guard let connection, !connection.isClosed else { return false }
+        return ladder?.isGivenUp(at: .now()) != true
+    }
+
+    func observe(_ observer: any DeviceLinkObserver) { observers.append(observer) }
+
+    func stopObserving(_ observer: any DeviceLinkObserver) { observers.removeAll { $0 === observer } }
+
+    private func tellObservers() {
+        for observer in observers { observer.changed(self) }
     }
 
     // MARK: - Which path is taken
@@ -318,6 +336,7 @@ extension DeviceLink: RemoteDirectoryUser {
         services.restoreAll()
         unasked = Set(expected.keys)
         askForExpected()
+        tellObservers()
         bus.logger.info("tunnel open", metadata: [LogKeys.peer: "\(device)"])
     }
 
@@ -330,11 +349,13 @@ extension DeviceLink: RemoteDirectoryUser {
 
     func removed(_ id: UInt32, _ name: String) {
         services.giveUp(name, QiError(.notFound, "\(device)/\(name) was removed there"))
+        tellObservers()
         for mirror in mirrors { mirror.mirrored(removed: name) }
     }
 
     func added(_ id: UInt32, _ name: String) {
         arrived(name)
+        tellObservers()
         for mirror in mirrors { mirror.mirrored(added: name) }
     }
 }

@@ -54,7 +54,10 @@ extension RemoteObject: ObjectReceiver {
         if !call.isPost, method == nil {
             return call.fail("No such method {\(call.address), id:\(call.header.id)}")
         }
-        guard let upstream = connection else { return call.fail(pathError(lostError)) }
+        guard let upstream = connection else {
+            if call.mover?.takes(call, after: .failure(lostError), of: self) != true { call.fail(pathError(lostError)) }
+            return
+        }
         guard upstream.mayForward(call.payload.readableBytes, from: call.connection.id) else {
             return call.fail(QiError(.limit, "\(name): too many bytes wait for the way there: wait for answers").wireText)
         }
@@ -71,8 +74,9 @@ extension RemoteObject: ObjectReceiver {
             ) { [self] answer in
                 answered(call, answer, method, upstream)
             }
-            if sent == nil { upstream.release(given) }
-            call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }
+            guard let sent else { return upstream.release(given) }
+            call.mover?.sent(call, on: sent.connection, as: sent.id)
+            call.onCancel = { sent.connection.cancel(sent.id) }
         } catch {
             call.fail(error.callText)
         }
@@ -94,6 +98,7 @@ extension RemoteObject: ObjectReceiver {
     }
 
     private func answered(_ call: IncomingCall, _ answer: CallAnswer, _ method: MemberTable.Method?, _ upstream: Connection) {
+        if call.mover?.takes(call, after: answer, of: self) == true { return }
         switch answer {
         case .reply(let payload, let flags):
             let type: QiType = flags.contains(.dynamicPayload) ? .dynamic : method?.returns.type ?? .dynamic
@@ -158,6 +163,7 @@ extension RemoteObject: ObjectReceiver {
             subscribeUpstream(signalID, from: call.connection.id) { [self] error in
                 if let error {
                     if known == nil { _ = subscriptions.remove(link: link, address: target, on: call.connection) }
+                    if call.mover?.takes(call, after: .failure(error), of: self) == true { return }
                     return call.fail(pathError(error))
                 }
                 var payload = ByteBuffer()
