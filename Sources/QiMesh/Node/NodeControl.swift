@@ -58,7 +58,12 @@ final class NodeControl: MeshControl {
     func status() async -> Answer<NodeStatus> { await Answer { try await nodeStatus() } }
     func devices() async -> Answer<[DeviceRow]> { await Answer { try await rows() } }
     func boards() async -> Answer<[String: String]> { await Answer { try await server.boardNames() } }
-    func services(of device: String) async -> Answer<[ServiceInfo]> { await Answer { try await server.services(of: device) } }
+    func services(of device: String) async -> Answer<[ServiceInfo]> { 
+        await Answer {
+            if let services = try await services(ofGroup: device) { return services }
+            return try await server.services(of: device)
+        }
+    }
 
     private func nodeStatus() async throws -> NodeStatus {
         let places = places.withLock { $0 }
@@ -69,7 +74,8 @@ final class NodeControl: MeshControl {
             services: try await server.services().count, since: started.timeIntervalSince1970,
             accounts: gateways.map(AccountStatus.init), tunnels: tunnels(try await server.deviceLinks()),
             descriptors: DescriptorStatus(limit: Int(Descriptors.limit), exhausted: Descriptors.isExhausted),
-            pairing: pairingStatus, policy: policies.path, rules: policies.control.policy.rules.count, door: door.map(DoorStatus.init))
+            pairing: pairingStatus, policy: policies.path, rules: policies.control.policy.rules.count, door: door.map(DoorStatus.init),
+            groups: try await groupRows())
     }
 
     private func tunnels(_ links: (outgoing: [DeviceLinkStatus], incoming: [(device: String, calls: Int)])) -> [TunnelStatus] {
@@ -86,7 +92,7 @@ final class NodeControl: MeshControl {
 
     func rows() async throws -> [DeviceRow] {
         let links = try await server.deviceLinks()
-        let counts = await learn(from: links.outgoing.filter(\.hasPath).map(\.device))
+        let counts = await learn(from: links.outgoing.filter { $0.hasPath && !$0.device.contains("/") }.map(\.device))
         return try await rows(counts)
     }
 

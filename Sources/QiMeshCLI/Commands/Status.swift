@@ -48,6 +48,8 @@ struct Status: NodeVerb {
             console.table(table)
         }
         print(status.pairing, console, now)
+        if status.groups.contains(where: { !$0.members.isEmpty }) { console.table(GroupTable.table(status.groups)) }
+        for note in GroupTable.notes(status.groups) { console.note("! \(note)") }
         guard !status.tunnels.isEmpty else { return }
         var table = Table(["TUNNEL", "DIRECTION", "CALLS", "SINCE", "JID"])
         for row in status.tunnels {
