@@ -53,13 +53,8 @@ public final class DirectoryServer: Sendable {
     func drain(within time: Duration, _ what: String) async {
         stops.store(true, ordering: .relaxed)
         let (directory, deadline) = (self.directory, NIODeadline.now() + TimeAmount(time))
-        let reason = Self.stopping(what)
+        let reason = QiError.stopping(what)
         await loop.perform { (_) in await directory.value.drain(until: deadline, refusing: reason) }
-    }
-
-    /// How calls are refused by what stops.
-    static func stopping(_ what: String) -> QiError {
-        QiError(.offline, "\(what) is stopping", hint: "try again when it has started anew")
     }
 
     /// Lets go of the journal: what is registered now is what will be awaited after the next start. For the end of a node; whoever

@@ -35,7 +35,7 @@ enum CallFate: Equatable {
     }
 
     /// How a node that stops refuses new calls.
-    static let stopping = DirectoryServer.stopping("this node").wireText
+    static let stopping = QiError.stopping("this node").wireText
     /// Of a service that was unregistered (libqi `src/messaging/boundobject.cpp`).
     private static let noSuchObject = "The call request could not be handled."
 }

@@ -2,8 +2,12 @@ import Logging
 import NIOCore
 import QiWire
 
+extension DeviceLink: GroupLink {
+    var roundTrip: TimeAmount? { ladder?.stream.machine.lastRoundTrip }
+}
+
 /// Names of which several devices answer.
-extension DeviceGateway {
+extension DeviceGateway: GroupHost {
     /// What one device has answered of a group.
     struct Tally {
         var answered = 0
@@ -12,6 +16,8 @@ extension DeviceGateway {
 
     /// - Throws: `.conflict` for a name that a device has, too.
     func group(named name: String) throws(QiError) -> DeviceGroup? { try paths.group(named: name) }
+
+    func groupLink(to address: String) -> any GroupLink { link(to: address) }
 
     func resolve(
         _ service: String, of group: DeviceGroup, as name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void
@@ -30,7 +36,7 @@ extension DeviceGateway {
 
     private func groupService(_ service: String, of group: DeviceGroup, as name: String) -> GroupService {
         if let known = groupServices[name], !known.isEnded { return known }
-        let new = GroupService(service, of: group, as: name, on: bus, gateway: self)
+        let new = GroupService(service, of: group, as: name, on: bus, host: self)
         groupServices[name] = new
         new.begin()
         return new
@@ -63,19 +69,19 @@ extension DeviceGateway {
     }
 
     /// Ends a service that no connection uses and no look-up waits for.
-    func endIfUnused(_ service: GroupService) {
-        guard !service.hasSeekers, directory?.lookUps[service.name]?.service.object !== service else { return }
-        if groupServices[service.name] === service { groupServices[service.name] = nil }
+    func endIfUnused(groupService name: String) {
+        guard let service = groupServices[name], !service.hasSeekers, directory?.lookUps[name]?.service.object !== service else { return }
+        groupServices[name] = nil
         service.end(QiError(.notFound, "\(service.name) is not used"))
     }
 
     /// The service has another interface now.
-    func retire(_ service: GroupService) {
-        directory?.retire(service.name)
-        endIfUnused(service)
+    func retire(groupService name: String) {
+        directory?.retire(name)
+        endIfUnused(groupService: name)
     }
 
-    func tally(answered: Int = 0, lost: Int = 0, by address: String, of group: String) {
+    func tally(answered: Int, lost: Int, by address: String, of group: String) {
         tallies[group, default: [:]][address, default: Tally()].answered += answered
         tallies[group, default: [:]][address, default: Tally()].lost += lost
     }

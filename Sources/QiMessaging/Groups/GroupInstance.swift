@@ -14,7 +14,7 @@ final class GroupInstance {
         case away(QiError)
     }
 
-    let link: DeviceLink
+    let link: any GroupLink
     private(set) var member: DeviceGroup.Member
     private(set) var state = State.unasked
     /// When it is asked again, where it has no service for us.
@@ -26,7 +26,7 @@ final class GroupInstance {
     /// How long a device that has no such service is left alone, unless it says that it has a new one.
     private static let pause = (lacking: TimeAmount.seconds(5), away: TimeAmount.seconds(2))
 
-    init(_ member: DeviceGroup.Member, link: DeviceLink) {
+    init(_ member: DeviceGroup.Member, link: any GroupLink) {
         self.member = member
         self.link = link
     }
@@ -119,7 +119,7 @@ final class GroupInstance {
 
     var candidate: InstanceChoice.Candidate {
         InstanceChoice.Candidate(
-            address: address, calls: link.connection?.callsInFlight ?? 0, roundTrip: link.ladder?.stream.machine.lastRoundTrip,
+            address: address, calls: link.connection?.callsInFlight ?? 0, roundTrip: link.roundTrip,
             proxies: proxies)
     }
 }

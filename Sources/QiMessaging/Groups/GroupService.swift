@@ -14,7 +14,7 @@ final class GroupService: ObjectReceiver {
     /// What it is looked up as: `vision/Detector`.
     let name: String
     private let service: String
-    private weak var gateway: DeviceGateway?
+    private weak var host: (any GroupHost)?
     private var group: DeviceGroup
     private(set) var instances: [String: GroupInstance] = [:]
     private var seats: [UInt64: GroupSeat] = [:]
@@ -41,12 +41,12 @@ final class GroupService: ObjectReceiver {
     /// How long a look-up may take.
     private static let lookUpTime = TimeAmount.seconds(25)
 
-    init(_ service: String, of group: DeviceGroup, as name: String, on bus: Bus, gateway: DeviceGateway) {
+    init(_ service: String, of group: DeviceGroup, as name: String, on bus: Bus, host: any GroupHost) {
         self.bus = bus
         self.name = name
         self.service = service
         self.group = group
-        self.gateway = gateway
+        self.host = host
     }
 
     /// Looks at its instances until it ends.
@@ -89,7 +89,7 @@ final class GroupService: ObjectReceiver {
         seekers = []
         giveUpAt = nil
         for seeker in answered { seeker(result) }
-        gateway?.endIfUnused(self)
+        host?.endIfUnused(groupService: name)
     }
 
     /// Why no instance can be used.
@@ -133,7 +133,7 @@ final class GroupService: ObjectReceiver {
 
     private func refreshMembers() {
         do throws(QiError) {
-            guard let now = try gateway?.group(named: group.name) else { return }
+            guard let now = try host?.group(named: group.name) else { return }
             if now.idempotent != group.idempotent { idempotent = members.map { methods($0, now) } }
             group = now
         } catch {
@@ -146,14 +146,14 @@ final class GroupService: ObjectReceiver {
             instances[address] = nil
             forget(instance)
         }
-        guard let gateway else { return }
+        guard let host else { return }
         for member in group.members {
             if let instance = instances[member.address] {
                 instance.update(member)
             } else {
-                let instance = GroupInstance(member, link: gateway.link(to: member.address))
+                let instance = GroupInstance(member, link: host.groupLink(to: member.address))
                 instances[member.address] = instance
-                instance.link.observe(self)
+                instance.link.observe(self) { [weak self, weak instance] in self?.changed(instance) }
             }
         }
     }
@@ -185,6 +185,13 @@ final class GroupService: ObjectReceiver {
         bus.logger.info("instance found", metadata: [LogKeys.service: "\(name)", LogKeys.peer: "\(instance.address)"])
     }
 
+    private func changed(_ instance: GroupInstance?) {
+        guard !isEnded, let instance else { return }
+        instance.encourage()
+        // The link is in the middle of it.
+        bus.enqueue { [self] in review() }
+    }
+
     private func methods(_ members: MemberTable, _ group: DeviceGroup) -> IdempotentMethods {
         IdempotentMethods(members.metaObject, of: service, patterns: group.idempotent)
     }
@@ -206,7 +213,7 @@ final class GroupService: ObjectReceiver {
         strangeSince = since
         guard now - since >= Self.strangeness else { return false }
         bus.logger.notice("a service of a group has another interface now", metadata: [LogKeys.service: "\(name)"])
-        gateway?.retire(self)
+        host?.retire(groupService: name)
         return true
     }
 
@@ -218,9 +225,9 @@ final class GroupService: ObjectReceiver {
 
     func mayRunTwice(_ action: UInt32) -> Bool { idempotent?.contains(action) ?? false }
 
-    func answered(by instance: GroupInstance) { gateway?.tally(answered: 1, by: instance.address, of: group.name) }
+    func answered(by instance: GroupInstance) { host?.tally(answered: 1, lost: 0, by: instance.address, of: group.name) }
 
-    func lostCall(of instance: GroupInstance) { gateway?.tally(lost: 1, by: instance.address, of: group.name) }
+    func lostCall(of instance: GroupInstance) { host?.tally(answered: 0, lost: 1, by: instance.address, of: group.name) }
 
     func subscriptionMoved(_ error: QiError?, to instance: GroupInstance) {
         guard let error else { return }
@@ -286,14 +293,5 @@ final class GroupService: ObjectReceiver {
         for instance in instances.values { forget(instance) }
         instances = [:]
         answer(.failure(error))
-    }
-}
-
-extension GroupService: DeviceLinkObserver {
-    func changed(_ link: DeviceLink) {
-        guard !isEnded, let instance = instances.values.first(where: { $0.link === link }) else { return }
-        instance.encourage()
-        // The link is in the middle of it.
-        bus.enqueue { [self] in review() }
     }
 }

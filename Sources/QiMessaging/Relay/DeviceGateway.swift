@@ -60,7 +60,7 @@ final class DeviceGateway: NameResolver {
 
     func released(_ name: String) {
         guard let directory else { return }
-        if let service = groupServices[name] { return endIfUnused(service) }
+        if groupServices[name] != nil { return endIfUnused(groupService: name) }
         for link in links.values { link.released(name, by: directory) }
     }
 

@@ -43,7 +43,7 @@ final class DeviceLink: ConnectionOwner {
     /// The device's last refusal, and until when it counts: no tunnel is asked for again before.
     private var refusal: (error: QiError, end: NIODeadline)?
     private static let refusalTime = TimeAmount.seconds(30)
-    private var observers: [any DeviceLinkObserver] = []
+    private var observers: [(observer: AnyObject, changed: () -> Void)] = []
     /// Directories that present this device's own, and want to know what comes and goes there.
     private var mirrors: [ServiceDirectory] = []
 
@@ -119,12 +119,12 @@ final class DeviceLink: ConnectionOwner {
         return ladder?.isGivenUp(at: .now()) != true
     }
 
-    func observe(_ observer: any DeviceLinkObserver) { observers.append(observer) }
+    func observe(_ observer: AnyObject, _ changed: @escaping () -> Void) { observers.append((observer, changed)) }
 
-    func stopObserving(_ observer: any DeviceLinkObserver) { observers.removeAll { $0 === observer } }
+    func stopObserving(_ observer: AnyObject) { observers.removeAll { $0.observer === observer } }
 
     private func tellObservers() {
-        for observer in observers { observer.changed(self) }
+        for observer in observers { observer.changed() }
     }
 
     // MARK: - Which path is taken
