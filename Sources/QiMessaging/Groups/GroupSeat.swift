@@ -93,12 +93,12 @@ final class GroupSeat: CallMover {
             instance: place.instance, connection: connection, target: place.object.address, id: id)
     }
 
-    func takes(_ call: IncomingCall, after answer: CallAnswer, of object: RemoteObject) -> Bool {
+    func takes(_ call: IncomingCall, after answer: CallAnswer, of object: AnyObject, isLost: Bool) -> Bool {
         let key = ObjectIdentifier(call)
         guard let flight = flights[key] else { return false }
         // It was made at the next instance already.
         if flight.sent == nil, place?.object !== object { return true }
-        let isLost = flight.sent?.connection.isClosed ?? object.connection?.isClosed ?? true
+        let isLost = flight.sent?.connection.isClosed ?? isLost
         let hasLeft = isLost && flight.sent?.hasLeft ?? false
         switch CallFate(answer, isLost: isLost, hasLeft: hasLeft) {
         case .answered:

@@ -55,7 +55,7 @@ extension RemoteObject: ObjectReceiver {
             return call.fail("No such method {\(call.address), id:\(call.header.id)}")
         }
         guard let upstream = connection else {
-            if call.mover?.takes(call, after: .failure(lostError), of: self) != true { call.fail(pathError(lostError)) }
+            if call.mover?.takes(call, after: .failure(lostError), of: self, isLost: true) != true { call.fail(pathError(lostError)) }
             return
         }
         guard upstream.mayForward(call.payload.readableBytes, from: call.connection.id) else {
@@ -98,7 +98,7 @@ extension RemoteObject: ObjectReceiver {
     }
 
     private func answered(_ call: IncomingCall, _ answer: CallAnswer, _ method: MemberTable.Method?, _ upstream: Connection) {
-        if call.mover?.takes(call, after: answer, of: self) == true { return }
+        if call.mover?.takes(call, after: answer, of: self, isLost: isLost) == true { return }
         switch answer {
         case .reply(let payload, let flags):
             let type: QiType = flags.contains(.dynamicPayload) ? .dynamic : method?.returns.type ?? .dynamic
@@ -123,6 +123,8 @@ extension RemoteObject: ObjectReceiver {
         case .failure(let error): call.fail(pathError(error))
         }
     }
+
+    private var isLost: Bool { connection?.isClosed ?? true }
 
     private func pathError(_ error: QiError) -> String {
         let told = (error.isRetryable ? concealedLoss : nil) ?? error
@@ -163,7 +165,7 @@ extension RemoteObject: ObjectReceiver {
             subscribeUpstream(signalID, from: call.connection.id) { [self] error in
                 if let error {
                     if known == nil { _ = subscriptions.remove(link: link, address: target, on: call.connection) }
-                    if call.mover?.takes(call, after: .failure(error), of: self) == true { return }
+                    if call.mover?.takes(call, after: .failure(error), of: self, isLost: isLost) == true { return }
                     return call.fail(pathError(error))
                 }
                 var payload = ByteBuffer()
