@@ -1,8 +1,8 @@
 import SwiftCompilerPlugin
 import SwiftSyntaxMacros
 
-/// What the compiler loads: the two macros that `QiMessaging` declares.
+/// What the compiler loads: the macros that `QiMessaging` declares.
 @main
 struct Plugin: CompilerPlugin {
-    let providingMacros: [any Macro.Type] = [ServiceMacro.self, QiStructMacro.self]
+    let providingMacros: [any Macro.Type] = [ServiceMacro.self, QiMethodMacro.self, QiStructMacro.self]
 }

@@ -4,6 +4,10 @@ extension Refusal {
         "notProtocol", "@Service applies to a protocol, which names the methods, signals and properties of the service")
     static let serviceName = Refusal(
         "serviceName", "the service's name has to be a string literal: it is needed where the code is generated")
+    static let methodElsewhere = Refusal("methodElsewhere", "'@QiMethod' is said of a method of a protocol with '@Service'")
+    static let methodArgument = Refusal(
+        "methodArgument",
+        "whether a method may run twice has to be a literal, '@QiMethod(idempotent: true)': it is needed where the code is generated")
     static let generic = Refusal("generic", "a service cannot be generic: each member has one signature, known before the first call")
     static let isolated = Refusal(
         "isolated", "a service's protocol cannot be isolated, for its proxy is used from any task; isolate the implementation")

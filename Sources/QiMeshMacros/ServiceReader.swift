@@ -81,12 +81,24 @@ struct ServiceReader {
         let method = ServiceModel.Method(
             name: function.name.text, attributes: readAttributes(function.attributes), parameters: parameters,
             throwing: function.signature.effectSpecifiers?.throwsClause?.trimmedDescription ?? "throws", result: result,
-            documentation: function.documentation)
+            documentation: documentation(of: function))
         if parameters.isEmpty { checkReserved(function.name) }
         if methods.contains(where: { $0.storage == method.storage }) {
             findings.refuse(function.name, .overloaded(method.publishedName, parameters.count))
         }
         methods.append(method)
+    }
+
+    /// The doc comment, and behind it that the method may run twice, where an attribute says so.
+    private mutating func documentation(of function: FunctionDeclSyntax) -> String {
+        let attribute = function.attributes.lazy.compactMap { $0.as(AttributeSyntax.self) }.first(where: \.isOfMethod)
+        guard let attribute else { return function.documentation }
+        guard let isIdempotent = QiMethodMacro.isIdempotent(attribute) else {
+            findings.refuse(attribute, .methodArgument)
+            return function.documentation
+        }
+        guard isIdempotent else { return function.documentation }
+        return [function.documentation, QiMethodMacro.idempotent].filter { !$0.isEmpty }.joined(separator: " ")
     }
 
     private mutating func checkReserved(_ name: TokenSyntax) {
@@ -122,7 +134,7 @@ struct ServiceReader {
             let name = attribute.as(AttributeSyntax.self)?.attributeName.trimmedDescription ?? ""
             if name == "discardableResult" || name == "available" {
                 copied.append(attribute.trimmedDescription)
-            } else {
+            } else if attribute.as(AttributeSyntax.self)?.isOfMethod != true {
                 findings.refuse(attribute, .attribute(attribute.trimmedDescription))
             }
         }
@@ -200,4 +212,8 @@ struct ServiceReader {
         }
         return name == "Signal" ? .signal : .property
     }
+}
+
+extension AttributeSyntax {
+    fileprivate var isOfMethod: Bool { ["QiMethod", "QiMessaging.QiMethod"].contains(attributeName.trimmedDescription) }
 }

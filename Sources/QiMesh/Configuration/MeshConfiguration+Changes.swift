@@ -1,6 +1,6 @@
 extension MeshConfiguration {
     /// The settings in which another configuration differs that a running node does not take over, by section. It takes over
-    /// `device.name`, `device.model`, `xmpp`, `policy`, and of `gateway`: `advertise`, `certificate`, `key` and `trust`.
+    /// `device.name`, `device.model`, `xmpp`, `policy`, `groups`, and of `gateway`: `advertise`, `certificate`, `key` and `trust`.
     public func settingsForRestart(against other: MeshConfiguration) -> [String] {
         var names: [String] = []
         if other.device != device.taking(other.device) { names.append("device") }
@@ -25,6 +25,7 @@ extension MeshConfiguration {
         result.device = device.taking(other.device)
         result.xmpp = other.xmpp
         result.policy = other.policy
+        result.groups = other.groups
         if let gateway = other.gateway {
             result.gateway?.advertise = gateway.advertise
             result.gateway?.certificate = gateway.certificate

@@ -18,6 +18,8 @@ public struct MeshConfiguration: Sendable {
     public var policy: String?
     /// The ways to other devices.
     public var paths: MeshConfiguration.Paths
+    /// Devices that offer the same services under one name.
+    public var groups: [Group]
     /// Bounds.
     public var limits: Limits
     /// What is logged.
@@ -29,6 +31,7 @@ public struct MeshConfiguration: Sendable {
         `internal` = Internal()
         xmpp = []
         paths = MeshConfiguration.Paths()
+        groups = []
         limits = Limits()
         log = Log()
     }
@@ -65,7 +68,7 @@ public struct MeshConfiguration: Sendable {
 }
 
 extension MeshConfiguration: Decodable {
-    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, gateway, xmpp, policy, paths, limits, log }
+    enum CodingKeys: String, CodingKey, CaseIterable { case device, `internal`, gateway, xmpp, policy, paths, groups, limits, log }
 
     /// Decodes the whole document; used through ``load(_:)``, which turns decoding errors into places in the file.
     public init(from decoder: any Decoder) throws {
@@ -77,6 +80,7 @@ extension MeshConfiguration: Decodable {
         xmpp = try container.decodeIfPresent([Account].self, forKey: .xmpp) ?? xmpp
         policy = try container.path(.policy)
         paths = try container.decodeIfPresent(MeshConfiguration.Paths.self, forKey: .paths) ?? paths
+        groups = try container.decodeIfPresent(GroupSection.self, forKey: .groups)?.groups ?? groups
         limits = try container.decodeIfPresent(Limits.self, forKey: .limits) ?? limits
         log = try container.decodeIfPresent(Log.self, forKey: .log) ?? log
         var seen: Set<String> = []

@@ -199,3 +199,37 @@ extension String {
 @QiStruct package struct NamedApp: Hashable, Sendable {
     package var name: String
 }
+
+// MARK: - Groups
+
+/// A group of devices that offer the same services, as this node uses it.
+@QiStruct package struct GroupRow: Hashable, Sendable {
+    package var name: String
+    /// Why it cannot be used at all.
+    package var trouble: String?
+    /// Ordered by name.
+    package var members: [GroupMemberRow]
+}
+
+/// A device of a group.
+@QiStruct package struct GroupMemberRow: Hashable, Sendable {
+    /// What this node's owner calls it; its address when it has no name.
+    package var name: String
+    /// Its bare address, or the full one of one program of several.
+    package var jid: String
+    /// Whether it is there, as far as is known.
+    package var online: Bool
+    /// Of an open tunnel.
+    package var path: String?
+    /// There and back over the stream, in milliseconds.
+    package var rtt: Double?
+    /// How it stands, by service that is in use: `ready`, `away`, `stopping`, `no such service`, `another interface`.
+    package var services: [String: String]
+    /// Calls of this node that wait for its answer.
+    package var calls: Int
+    /// Calls of the group's services that it has answered since the node started, and those that it may have run and has not answered.
+    package var answered: Int
+    package var lost: Int
+    /// Proxies that stay with it.
+    package var proxies: Int
+}

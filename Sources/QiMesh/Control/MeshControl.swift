@@ -88,6 +88,9 @@ package import QiMessaging
     /// - Parameter zone: nil for the usual one of the caller's kind.
     func checkPolicy(who: String, target: String, action: String, zone: String?) async throws(QiError) -> Answer<PolicyAnswer>
     func reloadPolicy() async throws(QiError) -> Answer<ReloadedPolicy>
+
+    /// The groups of the configuration, and what each of their devices has answered.
+    func groups() async throws(QiError) -> Answer<[GroupRow]>
 }
 
 // MARK: - What there is
@@ -120,6 +123,7 @@ package import QiMessaging
     package var rules: Int
     /// The public door, of a node that has one.
     package var door: DoorStatus?
+    package var groups: [GroupRow]
 }
 
 /// A directory beside the node's, NAOqi's as a rule.

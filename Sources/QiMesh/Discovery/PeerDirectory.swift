@@ -145,9 +145,14 @@ final class PeerDirectory: Sendable {
         return roundTrip
     }
 
-    /// The connection of a device that carries tunnels: of several the newest.
+    /// The connection of a device that carries tunnels: of several the newest; by a full address, that program's.
     func tunnelResource(of device: JID) -> PresenceResource? {
-        client.resources(of: device).first { $0.isAvailable && $0.disco?.has(MeshNamespaces.tunnel) == true }
+        tunnelResources(of: device).first { device.resource == nil || $0.jid == device }
+    }
+
+    /// All connections of a device that carry tunnels, the newest first.
+    func tunnelResources(of device: JID) -> [PresenceResource] {
+        client.resources(of: device).filter { $0.isAvailable && $0.disco?.has(MeshNamespaces.tunnel) == true }
     }
 
     func presenceChanged(_ resource: PresenceResource) {
@@ -202,7 +207,7 @@ final class PeerDirectory: Sendable {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
                 let isOver = state.withLock { state in
                     if Task.isCancelled || state.hasEnded { return true }
-                    state.waiters[device, default: [:]][id] = continuation
+                    state.waiters[device.bare, default: [:]][id] = continuation
                     return false
                 }
                 if isOver { return continuation.resume() }
@@ -216,8 +221,8 @@ final class PeerDirectory: Sendable {
 
     private func takeWaiter(_ id: UInt64, for device: JID) -> UnsafeContinuation<Void, Never>? {
         state.withLock { state in
-            let waiter = state.waiters[device]?.removeValue(forKey: id)
-            if state.waiters[device]?.isEmpty == true { state.waiters[device] = nil }
+            let waiter = state.waiters[device.bare]?.removeValue(forKey: id)
+            if state.waiters[device.bare]?.isEmpty == true { state.waiters[device.bare] = nil }
             return waiter
         }
     }
@@ -229,7 +234,8 @@ final class PeerDirectory: Sendable {
     /// - Throws: `.offline`, with when it was last seen.
     func awaitTunnelResource(of device: JID, name: String) async throws(QiError) -> PresenceResource {
         if let resource = tunnelResource(of: device) { return resource }
-        if isSettling || !client.resources(of: device).isEmpty {
+        // A program of several is there, or it is not.
+        if isSettling || device.resource == nil && !client.resources(of: device).isEmpty {
             await withTaskGroup { group in
                 group.addTask { [self] in
                     while tunnelResource(of: device) == nil, !hasEnded, !Task.isCancelled { await nextPresence(of: device) }
@@ -243,14 +249,14 @@ final class PeerDirectory: Sendable {
             }
             if let resource = tunnelResource(of: device) { return resource }
         }
-        if !client.resources(of: device).isEmpty {
+        if device.resource == nil, !client.resources(of: device).isEmpty {
             throw QiError(.offline, "\(name) is online, but with no program that carries tunnels", hint: "there: qimesh up")
         }
         throw QiError(.offline, "\(name) is offline (\(lastSeenText(device)))")
     }
 
     private func lastSeenText(_ device: JID) -> String {
-        guard let date = state.withLock({ $0.lastSeen[device] }) else { return "not seen since this node started" }
+        guard let date = state.withLock({ $0.lastSeen[device.bare] }) else { return "not seen since this node started" }
         let seconds = Int(Date().timeIntervalSince(date))
         return seconds < 120 ? "last seen \(seconds) s ago" : "last seen \(seconds / 60) min ago"
     }

@@ -6,9 +6,14 @@ import XMPP
 /// contact reaches it.
 final class AccountPaths: DevicePaths {
     private let accounts: AccountSet
-    private var gateways: [XMPPGateway] { accounts.gateways }
+    /// What the configuration says of groups now.
+    let groups: @Sendable () -> [MeshConfiguration.Group]
+    var gateways: [XMPPGateway] { accounts.gateways }
 
-    init(_ accounts: AccountSet) { self.accounts = accounts }
+    init(_ accounts: AccountSet, groups: @escaping @Sendable () -> [MeshConfiguration.Group] = { [] }) {
+        self.accounts = accounts
+        self.groups = groups
+    }
 
     func device(named name: String) throws(QiError) -> String {
         var refusal: QiError?
@@ -24,6 +29,9 @@ final class AccountPaths: DevicePaths {
         if gateways.isEmpty {
             throw QiError(
                 .notFound, "no device \"\(name)\": this node has no account", hint: "add one below xmpp: in qimesh.yaml, then send the node SIGHUP")
+        }
+        if groups().contains(where: { $0.name == name }) {
+            throw QiError(.unsupported, "\(name) is a group: name one of its devices", hint: "qimesh path \(word: name)")
         }
         throw gateways.unknown(name)
     }

@@ -6,16 +6,17 @@ import XMPP
 /// One attempt to reach a contact, over the account that has it: by a stream, or by a tunnel of one bytestream when it is a node of before.
 final class TunnelAttempt: PathAttempt {
     private let gateway: XMPPGateway
+    /// With a resource where one program of several is meant.
     private let device: JID
     let key: PeerKey
 
     init(to device: JID, over gateway: XMPPGateway) {
         self.gateway = gateway
         self.device = device
-        key = gateway.keys.outgoing("\(device)")
+        key = gateway.keys.outgoing("\(device.bare)")
     }
 
-    private var name: String { "\(device)" }
+    private var name: String { "\(device.bare)" }
 
     let path = PathKind.inBand
 

@@ -91,8 +91,8 @@ public final class MeshNode: Service {
         return try policies.reload(by: whom)
     }
 
-    /// Takes over what can change while it runs: accounts, the name and model of the device, the addresses that the gateway tells its
-    /// clients, its certificates, and where the policy file is, which ``reloadPolicy(by:)`` reads. No connection ends but those of an
+    /// Takes over what can change while it runs: accounts, groups, the name and model of the device, the addresses that the gateway tells
+    /// its clients, its certificates, and where the policy file is, which ``reloadPolicy(by:)`` reads. No connection ends but those of an
     /// account that changed, and those made with a certificate that is not trusted any more.
     ///
     /// - Returns: the settings that differ from those the node runs with, and take effect when it is started again; accounts and
@@ -176,8 +176,9 @@ public final class MeshNode: Service {
         _ = accounts.take(started)
         if started.deviceName != configuration.deviceName { try await server.nameBoard(started.deviceName) }
         try await server.connectDevices(
-            through: AccountPaths(accounts), pathLoss: configuration.limits.pathLoss, resume: configuration.paths.resume,
-            callsInFlight: configuration.limits.callsPerPeer, returnTime: configuration.paths.returnTime)
+            through: AccountPaths(accounts) { [current] in current.value.groups }, pathLoss: configuration.limits.pathLoss,
+            resume: configuration.paths.resume, callsInFlight: configuration.limits.callsPerPeer,
+            returnTime: configuration.paths.returnTime)
         let door = try publicDoor(policies, apps).map { StandingDoor($0, logger: logger) }
         self.door.withLock { $0 = door?.service }
         // What came meanwhile.

@@ -61,7 +61,12 @@ final class NodeControl: MeshControl {
     func boards() async -> Answer<[String: String]> { await Answer { try await server.boardNames() } }
     func hosted() async -> Answer<[HostedRow]> { await Answer { try await hostedRows() } }
     func naoqiServices() async -> Answer<[String]> { await Answer { try await server.upstreamStatus()?.services ?? [] } }
-    func services(of device: String) async -> Answer<[ServiceInfo]> { await Answer { try await server.services(of: device) } }
+    func services(of device: String) async -> Answer<[ServiceInfo]> {
+        await Answer {
+            if let services = try await services(ofGroup: device) { return services }
+            return try await server.services(of: device)
+        }
+    }
 
     private func nodeStatus() async throws -> NodeStatus {
         let places = places.withLock { $0 }
@@ -74,7 +79,8 @@ final class NodeControl: MeshControl {
             accounts: gateways.map(AccountStatus.init), tunnels: tunnels(try await server.deviceLinks()),
             hosted: try await hostedRows(),
             descriptors: DescriptorStatus(limit: Int(Descriptors.limit), exhausted: Descriptors.isExhausted),
-            pairing: pairingStatus, policy: policies.path, rules: policies.control.policy.rules.count, door: door.map(DoorStatus.init))
+            pairing: pairingStatus, policy: policies.path, rules: policies.control.policy.rules.count, door: door.map(DoorStatus.init),
+            groups: try await groupRows())
     }
 
     private func hostedRows() async throws -> [HostedRow] {
@@ -97,7 +103,7 @@ final class NodeControl: MeshControl {
 
     func rows() async throws -> [DeviceRow] {
         let links = try await server.deviceLinks()
-        let counts = await learn(from: links.outgoing.filter(\.hasPath).map(\.device))
+        let counts = await learn(from: links.outgoing.filter { $0.hasPath && !$0.device.contains("/") }.map(\.device))
         return try await rows(counts)
     }
 

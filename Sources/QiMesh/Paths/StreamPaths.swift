@@ -7,6 +7,7 @@ import XMPP
 /// of its own, so that a path that works is never touched by the trial of another.
 final class StreamPaths: StreamPathSource {
     private let gateway: XMPPGateway
+    /// With a resource where one program of several is meant.
     private let device: JID
     private let key: PeerKey
     /// The program that the first path leads to: another one of the same account knows nothing of the stream.
@@ -20,7 +21,7 @@ final class StreamPaths: StreamPathSource {
         kinds = gateway.ways.order.map(\.path)
     }
 
-    private var name: String { "\(device)" }
+    private var name: String { "\(device.bare)" }
 
     let kinds: [PathKind]
 

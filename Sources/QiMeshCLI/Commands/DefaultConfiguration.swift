@@ -35,6 +35,7 @@ enum DefaultConfiguration {
 
         #policy: policy.yaml                 # who may do what; by default the file of that name beside this one, if there is one
         #paths: { order: [direct, proxy, in-band], resume: 2m, return-time: 60s, in-band-max: 256kB }   # to other devices, best first
+        #groups: { vision: ["vision-*"] }    # contacts that offer the same services: one of them answers vision/Detector
         #limits: { calls-per-peer: 1024, payload: 50MB, path-loss: 30s, stop: 5s }
         #log: { level: info }
 

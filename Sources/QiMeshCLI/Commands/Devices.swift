@@ -26,10 +26,15 @@ struct Devices: NodeVerb {
                 return try await DeviceWatch(control: quiet, console: console).run()
             }
             let devices = try await control.ask { try await $0.devices() }
-            if console.json { return console.done(.object([("devices", JSONValue(control: devices))])) }
+            let groups = try await control.ask { try await $0.groups() }
+            if console.json {
+                return console.done(.object([("devices", JSONValue(control: devices)), ("groups", JSONValue(control: groups))]))
+            }
             if devices.isEmpty { return console.note("no devices yet; to pair with one: qimesh enroll; there: qimesh pair") }
             console.table(Self.table(devices, now: Date().timeIntervalSince1970))
             console.line(Self.summary(devices))
+            if groups.contains(where: { !$0.members.isEmpty }) { console.table(GroupTable.table(groups)) }
+            for note in GroupTable.notes(groups) { console.note("! \(note)") }
             for trouble in Set(devices.filter { $0.trouble != nil }.map { "\($0.account) is offline itself: \($0.clause)" }).sorted() {
                 console.note("! \(trouble); see: qimesh status")
             }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import QiMesh
 import QiMessaging
 import QiWire
 
@@ -38,6 +39,21 @@ struct Info: WaitingVerb {
             if signature { return members.signatures.forEach { console.line(Printable.line($0)) } }
             console.line(Printable.line(members.heading(service: found.service, device: target.device?.text ?? board)))
             for line in members.lines { console.line(Printable.line(line)) }
+            if let contact = target.device?.contact { await Self.show(instancesOf: found.service, at: contact, session, console) }
+        }
+    }
+
+    /// Of a group's service: which devices answer.
+    private static func show(instancesOf service: String, at name: String, _ session: NodeSession, _ console: Console) async {
+        do throws(CommandFailure) {
+            guard let group = try await session.group(named: name) else { return }
+            let instances = group.members.map { member in
+                "\(member.name) (\(member.services[service] ?? (member.online ? "not asked" : "offline")))"
+            }
+            console.line("answered by one of: " + instances.joined(separator: ", "))
+        } catch {
+            // The members are shown; a node elsewhere does not tell of its groups.
+            console.detail("the node does not say whether \(name) is a group: \(error.message)")
         }
     }
 }

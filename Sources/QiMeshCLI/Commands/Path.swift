@@ -7,12 +7,14 @@ struct Path: NodeVerb {
     static let configuration = CommandConfiguration(
         commandName: "path", abstract: "Show which way calls to a device take, and why no better one.",
         discussion: """
+            Of a group of the configuration: its devices, the way to each, how many calls each has answered and which share that is.
+
             Opens a stream to the device if there is none, and measures its round trip. The rates are the most of two seconds of the last \
             minute. With --require, exit status 8 when the stream is not on that path or a better one. With --use, keeps it on that path \
             until --use auto, or the stream ends.
             """)
 
-    @Argument(help: "The nickname or address of the device.")
+    @Argument(help: "The nickname or address of the device, or a group.")
     var device: String
 
     @Option(name: .customLong("require"), help: "Fail unless the path is this one or better: direct, proxy or in-band.")
@@ -38,7 +40,8 @@ struct Path: NodeVerb {
         guard case .contact(let contact) = try DeviceName(device) else {
             throw .usage("path asks about a contact of the node, and \(device) is a directory", hint: "qimesh ls \(word: device)")
         }
-        try await withControl(console) { (control, _) async throws(CommandFailure) in
+        try await withControl(console) { (control, session) async throws(CommandFailure) in
+            if let group = try await session.group(named: contact) { return try show(group, console) }
             var wanted = use ?? ""
             repeat {
                 let now = wanted
@@ -50,6 +53,17 @@ struct Path: NodeVerb {
                 if watch { try await pause() }
             } while watch
         }
+    }
+
+    /// A group has a path for each of its devices.
+    private func show(_ group: GroupRow, _ console: Console) throws(CommandFailure) {
+        guard required == nil, use == nil, !watch else {
+            throw .usage(
+                "\(group.name) is a group: --require, --use and --watch are about one device", hint: "qimesh path \(word: group.name)")
+        }
+        if console.json { return console.done(.object([("group", JSONValue(control: group))])) }
+        console.table(GroupTable.table([group]))
+        for note in GroupTable.notes([group]) { console.note("! \(note)") }
     }
 
     /// What is not as it was asked for.

@@ -54,6 +54,8 @@ struct Status: NodeVerb {
             for row in status.hosted { table.add([.init(row.service), .init(row.device), .init(row.away ? "away" : "up"), .init(row.jid)]) }
             console.table(table)
         }
+        if status.groups.contains(where: { !$0.members.isEmpty }) { console.table(GroupTable.table(status.groups)) }
+        for note in GroupTable.notes(status.groups) { console.note("! \(note)") }
         guard !status.tunnels.isEmpty else { return }
         var table = Table(["TUNNEL", "DIRECTION", "CALLS", "SINCE", "JID"])
         for row in status.tunnels {

@@ -71,11 +71,20 @@ extension NodeSession {
             hint: "the command on the node's machine, without --url and $QIMESH_URL")
     }
 
+    /// What the node says of a group's service stands; the command that shows the group is the one to type.
+    private static func judged(_ failure: CommandFailure, _ group: GroupRow) -> CommandFailure {
+        var failure = failure
+        failure.message = failure.message.replacing(" (qimesh devices)", with: "")
+        if failure.code != .conflict { failure.hint = "qimesh path \(word: group.name)" }
+        return failure
+    }
+
     /// A failure of reaching a contact, judged by what the node knows of it. The device itself is not asked again: it may be the one
     /// that does not answer.
     func judged(_ failure: CommandFailure, contact: String) async -> CommandFailure {
         guard [.closed, .offline, .notFound, .denied, .conflict].contains(failure.code) else { return failure }
         do throws(CommandFailure) {
+            if let group = try await group(named: contact) { return Self.judged(failure, group) }
             let rows = try await control().ask { try await $0.devices() }
             return DeviceRow.judge(
                 failure, contact: contact, rows: rows, waiting: console.typed?.adding("--wait-online", "5m"))

@@ -189,7 +189,8 @@ extension NodeSession {
             let end = ContinuousClock.now + limit
             while true {
                 let rows = try await quiet.ask { try await $0.devices() }
-                if let failure = try DeviceRow.trouble(of: contact, in: rows) {
+                let groups = try await quiet.ask { try await $0.groups() }
+                if let failure = try Self.trouble(of: contact, in: rows, groups) {
                     guard ContinuousClock.now + .milliseconds(500) < end else {
                         var late = failure
                         late.code = .timedOut
@@ -204,5 +205,13 @@ extension NodeSession {
                 do { try await Task.sleep(for: .milliseconds(500)) } catch { throw CommandFailure(.cancelled, "gave up") }
             }
         }
+    }
+
+    /// What keeps a contact away, or all devices of a group; nil when there is nothing.
+    private static func trouble(of name: String, in rows: [DeviceRow], _ groups: [GroupRow]) throws(CommandFailure) -> CommandFailure? {
+        guard let group = groups.first(where: { $0.name == name }) else { return try DeviceRow.trouble(of: name, in: rows) }
+        guard !group.members.contains(where: \.online) else { return nil }
+        return CommandFailure(
+            .offline, "no device of the group \(group.name) is online", hint: "qimesh path \(word: group.name)", device: group.name)
     }
 }

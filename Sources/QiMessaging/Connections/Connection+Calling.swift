@@ -93,6 +93,20 @@ extension Connection {
         if let given = argumentObjects.removeValue(forKey: id) { release(given) }
     }
 
+    /// Gives up a call without a word to its caller, who makes it elsewhere. Answers whether it is known not to have reached the peer's
+    /// object.
+    func takeBack(_ id: UInt32) -> Bool {
+        handOverCalls()
+        guard let entry = calls.remove(id) else { return false }
+        if stream?.withdraw(callOf: id, to: entry.address.target) == true {
+            withdrawn(id)
+            return true
+        }
+        argumentObjects[id] = nil
+        sendCancel(id, entry.address)
+        return false
+    }
+
     /// Calls that have waited for some time get their deadlines, and their callers are told that it takes longer.
     func mature(_ now: NIODeadline) {
         var lasting: [(task: UnsafeContinuation<CallFlight.Begun, Never>, flight: CallFlight)] = []

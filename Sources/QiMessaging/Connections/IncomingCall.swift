@@ -16,6 +16,8 @@ final class IncomingCall {
     var isAwaited = false
     /// Asks whoever serves the call to end it; set by receivers that can.
     var onCancel: (() -> Void)?
+    /// Takes the call over when the object it was given to does not answer it; nil where its caller is told.
+    weak var mover: (any CallMover)?
     /// The method that serves the call, while it runs.
     var execution: (any PoolJob)?
     /// The type that the caller wants the result converted to.

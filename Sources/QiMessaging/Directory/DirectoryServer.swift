@@ -53,7 +53,7 @@ public final class DirectoryServer: Sendable {
     func drain(within time: Duration, _ what: String) async {
         stops.store(true, ordering: .relaxed)
         let (directory, deadline) = (self.directory, NIODeadline.now() + TimeAmount(time))
-        let reason = QiError(.offline, "\(what) is stopping", hint: "try again when it has started anew")
+        let reason = QiError.stopping(what)
         await loop.perform { (_) in await directory.value.drain(until: deadline, refusing: reason) }
     }
 

@@ -41,7 +41,8 @@ protocol UpstreamServices: NameResolver {
 
 /// A service behind a gateway: how to reach it, and what its own directory says of it.
 struct ResolvedService {
-    let object: RemoteObject
+    /// What calls are handed to; its members are known.
+    let object: any ObjectReceiver
     let info: ServiceInfo
 }
 

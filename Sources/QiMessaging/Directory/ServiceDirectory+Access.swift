@@ -25,7 +25,7 @@ extension ServiceDirectory {
     }
 
     private func maySee(_ name: String, on connection: Connection, _ decide: (String, MetaObject?) -> Bool) -> Bool {
-        guard let entry = table.find(name) else { return decide(name, lookUps[name]?.service.object.metaObject) }
+        guard let entry = table.find(name) else { return decide(name, lookUps[name]?.service.object.memberTable?.metaObject) }
         // Whoever hosts a service knows of it.
         if entry.owner == .connection(connection.id) { return true }
         return decide(name, metaObject(of: entry))

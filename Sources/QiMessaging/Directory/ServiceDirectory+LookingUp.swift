@@ -72,7 +72,7 @@ extension ServiceDirectory {
             return .failure(QiError(.disconnected, "the asking connection is gone"))
         }
         // Now that its members are known there may be none for this asker.
-        if let refusal = refusal(of: name, with: service.object.metaObject, for: connection) {
+        if let refusal = refusal(of: name, with: service.object.memberTable?.metaObject, for: connection) {
             if lookUps[name] == nil { resolver(of: name)?.released(name) }
             return .failure(refusal)
         }

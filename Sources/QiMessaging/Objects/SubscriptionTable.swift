@@ -200,6 +200,20 @@ final class SubscriptionTable {
         for listener in listeners { listener.ended(error) }
     }
 
+    /// Takes away what `connection` subscribed to under `address`, for another object to bring: what was confirmed, with its signals.
+    func take(on connection: Connection, address: ObjectAddress) -> [(signal: UInt32, subscriber: Subscriber)] {
+        let taken = rows.values.flatMap { row in
+            row.remote.filter { $0.connection === connection && $0.address == address && $0.isConfirmed }.map { (row.signal, $0) }
+        }
+        removeAll(on: connection, address: address)
+        return taken
+    }
+
+    /// Whether `connection` has subscribed to anything under `address`.
+    func isSubscribed(on connection: Connection, address: ObjectAddress) -> Bool {
+        rows.values.contains { row in row.remote.contains { $0.connection === connection && $0.address == address } }
+    }
+
     /// Takes away what `connection` subscribed to (under `address` when given), except of the signals that may stay.
     func removeAll(on connection: Connection, address: ObjectAddress? = nil, except mayStay: (UInt32) -> Bool = { _ in false }) {
         for row in Array(rows.values) where !mayStay(row.signal) {

@@ -4,13 +4,19 @@ import QiWire
 /// Makes the services of other devices usable on a directory: the name `DEVICE/Service` is looked up through a tunnel to that
 /// device, which is opened at the first use. Confined to the bus loop; ``DirectoryServer`` holds it.
 final class DeviceGateway: NameResolver {
-    private let bus: Bus
-    private let paths: any DevicePaths
+    let bus: Bus
+    let paths: any DevicePaths
     private let limits: ConnectionLimits
     private let pathLoss: TimeAmount
     private let streams: StreamStateMachine.Limits
-    private weak var directory: ServiceDirectory?
+    private(set) weak var directory: ServiceDirectory?
     private(set) var links: [String: DeviceLink] = [:]
+    /// Services of groups that are in use, by the names that they were looked up as.
+    var groupServices: [String: GroupService] = [:]
+    /// Names of groups' services that are waited for.
+    var awaitedOfGroups: Set<String> = []
+    /// Which device of a group has answered how much, by group and address.
+    var tallies: [String: [String: Tally]] = [:]
     /// Names that are waited for, of devices that are not known yet.
     private var unknown: Set<String> = []
     private var isLooking = false
@@ -45,6 +51,7 @@ final class DeviceGateway: NameResolver {
         }
         guard let directory else { return completion(.failure(Self.ended)) }
         do throws(QiError) {
+            if let group = try group(named: deviceName) { return resolve(service, of: group, as: name, completion: completion) }
             try link(named: deviceName).resolve(service, as: name, for: directory, completion: completion)
         } catch {
             completion(.failure(error))
@@ -53,6 +60,7 @@ final class DeviceGateway: NameResolver {
 
     func released(_ name: String) {
         guard let directory else { return }
+        if groupServices[name] != nil { return endIfUnused(groupService: name) }
         for link in links.values { link.released(name, by: directory) }
     }
 
@@ -62,6 +70,7 @@ final class DeviceGateway: NameResolver {
 
     func expect(_ name: String) -> Bool {
         guard let (device, service) = Self.split(name), let directory, !bus.isShutDown else { return false }
+        if expectOfGroup(name) { return true }
         do throws(QiError) {
             try link(named: device).expect(service, as: name, for: directory)
         } catch {
@@ -74,6 +83,7 @@ final class DeviceGateway: NameResolver {
 
     func stopExpecting(_ name: String) {
         unknown.remove(name)
+        awaitedOfGroups.remove(name)
         guard let directory else { return }
         for link in links.values { link.stopExpecting(name, for: directory) }
     }
@@ -93,8 +103,9 @@ final class DeviceGateway: NameResolver {
         }
     }
 
-    func link(named name: String) throws(QiError) -> DeviceLink {
-        let device = try paths.device(named: name)
+    func link(named name: String) throws(QiError) -> DeviceLink { link(to: try paths.device(named: name)) }
+
+    func link(to device: String) -> DeviceLink {
         if let known = links[device] { return known }
         let link = DeviceLink(bus: bus, device: device, paths: paths, limits: limits, streams: streams, pathLoss: pathLoss)
         links[device] = link
@@ -102,10 +113,19 @@ final class DeviceGateway: NameResolver {
     }
 
     /// The device may have changed its mind.
-    func forgetRefusal(by device: String) { links[device]?.forgetRefusal() }
+    func forgetRefusal(by device: String) {
+        for link in links(to: device) { link.forgetRefusal() }
+    }
+
+    /// The links to a device, and to each of its programs.
+    private func links(to device: String) -> [DeviceLink] {
+        links.filter { $0.key == device || $0.key.hasPrefix(device + "/") }.map(\.value)
+    }
 
     /// The owner ended the contact, or its key changed: nothing goes over its tunnel any more. With `.denied` its services are gone too.
-    func drop(_ device: String, _ error: QiError) { links[device]?.close(error) }
+    func drop(_ device: String, _ error: QiError) {
+        for link in links(to: device) { link.close(error) }
+    }
 }
 
 /// A device's directory under its plain names, for tools that know no others (`qimesh tunnel`).

@@ -43,6 +43,7 @@ final class DeviceLink: ConnectionOwner {
     /// The device's last refusal, and until when it counts: no tunnel is asked for again before.
     private var refusal: (error: QiError, end: NIODeadline)?
     private static let refusalTime = TimeAmount.seconds(30)
+    private var observers: [(observer: AnyObject, changed: () -> Void)] = []
     /// Directories that present this device's own, and want to know what comes and goes there.
     private var mirrors: [ServiceDirectory] = []
 
@@ -92,6 +93,7 @@ final class DeviceLink: ConnectionOwner {
         for mirror in mirrors { mirror.hosting?.lost(connection, reason.error) }
         // Each is told by the connection itself; but two names may have been given one id there, and then only one is.
         for service in services.all where service.object.connection === connection { service.object.detach(reason.error) }
+        tellObservers()
         bus.logger.info("tunnel lost", metadata: [LogKeys.peer: "\(device)", LogKeys.error: "\(reason.error.message)"])
         if case .stopped(let error) = reason { return remote.stop(error) }
         remote.comeBack()
@@ -114,6 +116,22 @@ final class DeviceLink: ConnectionOwner {
     func forgetRefusal() {
         refusal = nil
         ladder?.encourage()
+    }
+
+    // MARK: - Whether it answers
+
+    /// Whether the device answers, as far as is known: its tunnel is open, and has a path or was left by it only just now.
+    var isLive: Bool {
+        guard let connection, !connection.isClosed else { return false }
+        return ladder?.isGivenUp(at: .now()) != true
+    }
+
+    func observe(_ observer: AnyObject, _ changed: @escaping () -> Void) { observers.append((observer, changed)) }
+
+    func stopObserving(_ observer: AnyObject) { observers.removeAll { $0.observer === observer } }
+
+    private func tellObservers() {
+        for observer in observers { observer.changed() }
     }
 
     // MARK: - Which path is taken
@@ -326,6 +344,7 @@ extension DeviceLink: RemoteDirectoryUser {
         unasked = Set(expected.keys)
         askForExpected()
         for mirror in mirrors { mirror.hosting?.joined(directory) }
+        tellObservers()
         bus.logger.info("tunnel open", metadata: [LogKeys.peer: "\(device)"])
     }
 
@@ -338,6 +357,7 @@ extension DeviceLink: RemoteDirectoryUser {
 
     func removed(_ id: UInt32, _ name: String) {
         services.giveUp(name, QiError(.notFound, "\(device)/\(name) was removed there"))
+        tellObservers()
         for mirror in mirrors {
             if let connection { mirror.hosting?.removed(id, on: connection) }
             mirror.mirrored(removed: name)
@@ -346,6 +366,7 @@ extension DeviceLink: RemoteDirectoryUser {
 
     func added(_ id: UInt32, _ name: String) {
         arrived(name)
+        tellObservers()
         for mirror in mirrors where mirror.hosting?.hosts(name) != true { mirror.mirrored(added: name) }
     }
 }

@@ -7,6 +7,11 @@ public protocol DevicePaths: Sendable {
     ///   several devices have the name.
     func device(named name: String) throws(QiError) -> String
 
+    /// The devices that go by one name; nil when that is no group's.
+    ///
+    /// - Throws: `.conflict` for a name that a device has, too.
+    func group(named name: String) throws(QiError) -> DeviceGroup?
+
     /// An attempt to reach a device, by the way that is there now.
     ///
     /// - Throws: `.denied` when the device may not be reached any more.
@@ -14,4 +19,8 @@ public protocol DevicePaths: Sendable {
 
     /// Returns when a device that could not be reached may be tried again: at once when it is there, else when it comes back.
     func untilReachable(_ device: String) async
+}
+
+extension DevicePaths {
+    public func group(named name: String) throws(QiError) -> DeviceGroup? { nil }
 }

@@ -47,6 +47,13 @@ final class PathLadder {
         return (program, at)
     }
 
+    /// Whether the device is not waited for any more where another one can take its place: there is no path, and its presence is gone, or
+    /// nothing has come for the time after which a path is dead.
+    func isGivenUp(at now: NIODeadline) -> Bool {
+        guard stream.path == nil else { return false }
+        return source.isAway || stream.machine.lastHeardOnAnyPath.map { now - $0 >= stream.machine.limits.liveness.death } ?? true
+    }
+
     /// Something has changed: what failed is tried again at once.
     func encourage() {
         machine.encouraged()

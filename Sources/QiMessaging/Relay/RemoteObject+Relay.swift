@@ -55,7 +55,12 @@ extension RemoteObject: ObjectReceiver {
         if !call.isPost, method == nil {
             return call.fail("No such method {\(call.address), id:\(call.header.id)}")
         }
-        guard let upstream = connection else { return call.refuse(pathError(lostError), by: members) }
+        guard let upstream = connection else {
+            if call.mover?.takes(call, after: .failure(lostError), of: self, isLost: true) != true {
+                call.refuse(pathError(lostError), by: members)
+            }
+            return
+        }
         guard upstream.mayForward(call.payload.readableBytes, from: call.connection.id) else {
             let refusal = QiError(.limit, "\(name): too many bytes wait for the way there: wait for answers")
             return call.refuse(refusal.wireText, by: members)
@@ -74,7 +79,9 @@ extension RemoteObject: ObjectReceiver {
             ) { [self] answer in
                 answered(call, answer, method, upstream)
             }
-            call.onCancel = { if let sent { sent.connection.cancel(sent.id) } }
+            guard let sent else { return }
+            call.mover?.sent(call, on: sent.connection, as: sent.id)
+            call.onCancel = { sent.connection.cancel(sent.id) }
         } catch {
             call.fail(error.callText)
         }
@@ -99,6 +106,7 @@ extension RemoteObject: ObjectReceiver {
     }
 
     private func answered(_ call: IncomingCall, _ answer: CallAnswer, _ method: MemberTable.Method?, _ upstream: Connection) {
+        if call.mover?.takes(call, after: answer, of: self, isLost: isLost) == true { return }
         switch answer {
         case .reply(let payload, let flags):
             let type: QiType = flags.contains(.dynamicPayload) ? .dynamic : method?.returns.type ?? .dynamic
@@ -123,6 +131,8 @@ extension RemoteObject: ObjectReceiver {
         case .failure(let error): call.fail(pathError(error))
         }
     }
+
+    private var isLost: Bool { connection?.isClosed ?? true }
 
     private func pathError(_ error: QiError) -> String {
         let told = (error.isRetryable ? concealedLoss : nil) ?? error
@@ -163,6 +173,7 @@ extension RemoteObject: ObjectReceiver {
             subscribeUpstream(signalID, from: call.connection.id) { [self] error in
                 if let error {
                     if known == nil { _ = subscriptions.remove(link: link, address: target, on: call.connection) }
+                    if call.mover?.takes(call, after: .failure(error), of: self, isLost: isLost) == true { return }
                     return call.fail(pathError(error))
                 }
                 var payload = ByteBuffer()

@@ -30,6 +30,8 @@ struct StreamStateMachine {
     private(set) var sender = StreamSender()
     private(set) var receiver: StreamReceiver
     private var path: Path
+    /// When something last came on the path before.
+    private var heardBefore: NIODeadline?
     private var confirmationDue: NIODeadline?
     /// The last one of the peer; a peer that sends many gets one answer to all.
     private var pong: UInt64?
@@ -53,6 +55,9 @@ struct StreamStateMachine {
 
     /// When something last came on the path in use; nil while there is none.
     var lastHeard: NIODeadline? { if case .attached(let liveness) = path { liveness.heard } else { nil } }
+
+    /// When something last came, on whatever path; nil when none was there yet.
+    var lastHeardOnAnyPath: NIODeadline? { lastHeard ?? heardBefore }
 
     // MARK: Paths
 
@@ -80,7 +85,8 @@ struct StreamStateMachine {
 
     /// The path is gone.
     mutating func detached(at now: NIODeadline) {
-        guard isAttached else { return }
+        guard case .attached(let liveness) = path else { return }
+        heardBefore = liveness.heard
         path = .waiting(since: now)
     }
 

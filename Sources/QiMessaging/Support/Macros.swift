@@ -25,6 +25,18 @@
 @attached(peer, names: suffixed(Proxy), suffixed(Binding))
 public macro Service(_ name: String? = nil) = #externalMacro(module: "QiMeshMacros", type: "ServiceMacro")
 
+/// Says more of a method of a protocol with `@Service`.
+///
+///     @Service protocol Detector {
+///         @QiMethod(idempotent: true) func detect(_ picture: ByteBuffer) async throws -> [String]
+///     }
+///
+/// - Parameter idempotent: whether the method may run twice with no other effect than once. A call of it that one instance of a service in
+///   a group of devices has not answered is made again at another one. The description of the method then ends with `[idempotent]`,
+///   which a service of libqi may as well say itself.
+@attached(peer)
+public macro QiMethod(idempotent: Bool = false) = #externalMacro(module: "QiMeshMacros", type: "QiMethodMacro")
+
 /// Makes a structure a value of the bus: a tuple of its stored members, in their order, annotated with its name and theirs.
 ///
 ///     @QiStruct struct Point {       // (dds)<Point,x,y,name>

@@ -54,6 +54,13 @@ extension QiError {
     }
 }
 
+extension QiError {
+    /// How calls are refused by what stops.
+    static func stopping(_ what: String) -> QiError {
+        QiError(.offline, "\(what) is stopping", hint: "try again when it has started anew")
+    }
+}
+
 extension QiError.Code {
     /// The word that stands before a text; nil for what a method itself raised, which is told as it is.
     public var word: String? {

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import QiMessaging
 import Testing
 
 @testable import QiMesh
@@ -53,6 +54,26 @@ import Testing
         #expect(configuration.paths.inBandMax == 1_000_000 && configuration.paths.interfaces == ["eth0"] && configuration.paths.reachesInternal)
         #expect(configuration.limits == .init(callsPerPeer: 7, payload: 1_000_000, pathLoss: .seconds(120), stop: .zero))
         #expect(configuration.log.level == .debug)
+    }
+
+    @Test func groupsHaveDevicesByNameOrAddressAndMethodsThatMayRunTwice() throws {
+        let configuration = try parse(
+            """
+            groups:
+              vision: [cloud-1, "Vision-*", "op@LAB.example"]
+              speech: { devices: ["*@cloud.example"], idempotent: [Detector.detect, "Detector.get*"] }
+            """)
+        #expect(configuration.groups.map(\.name) == ["speech", "vision"])
+        #expect(configuration.groups[0].idempotent.map(\.description) == ["Detector.detect", "Detector.get*"])
+        func contact(_ jid: String, _ name: String?) -> Contact {
+            Contact(account: "robot@lab.example", jid: jid, name: name, admission: .paired, since: Date())
+        }
+        let contacts = [
+            contact("a@x.example", "cloud-1"), contact("b@x.example", "Vision-7"), contact("c@x.example", "vision-8"), contact("op@lab.example", nil),
+            contact("cloud-1@x.example", nil), contact("d@cloud.example", nil),
+        ]
+        #expect(contacts.filter(configuration.groups[1].holds).map(\.jid) == ["a@x.example", "b@x.example", "op@lab.example"])
+        #expect(contacts.filter(configuration.groups[0].holds).map(\.jid) == ["d@cloud.example"])
     }
 
     @Test(arguments: ["", "# nothing\n", "---\n", "device:\nxmpp:\nlimits: {}\n", "~\n"])
@@ -111,7 +132,7 @@ import Testing
         ("device:\n  name: x\n  modle: y\n", #"qimesh.yaml:3: this version knows no key "modle" here; did you mean model?"#),
         (
             "device:\n  name: x\nmetrics: { listen: x }\n",
-            #"qimesh.yaml:3: this version knows no key "metrics" here; known are device, internal, gateway, xmpp, policy, paths, limits, log"#
+            #"qimesh.yaml:3: this version knows no key "metrics" here; known are device, internal, gateway, xmpp, policy, paths, groups, limits, log"#
         ),
         (
             "xmpp:\n  - jid: a@b\n    passwordfile: x\n",
@@ -133,6 +154,11 @@ import Testing
             #"qimesh.yaml:3: xmpp[0].direct-tls: expected true or false, found "maybe""#
         ),
         // values out of range
+        ("groups:\n  vision: []\n", #"qimesh.yaml:2: groups.vision[0]: a group needs devices: [cloud-1, "vision-*", op@lab.example]"#),
+        ("groups:\n  a/b: [x]\n", #"qimesh.yaml:2: groups.a/b: "a/b" cannot be the name of a group: a name has neither a slash nor a colon"#),
+        ("groups:\n  a: [\"*@*lab.example\"]\n", #"qimesh.yaml:2: groups.a[0]: "*@*lab.example" is not a pattern such as op@lab.example, vision-*@lab.example or *@*.lab.example"#),
+        ("groups:\n  a: { devices: [x], idempotent: [detect] }\n", #"qimesh.yaml:2: groups.a.idempotent[0]: "detect" is not one of at most 64 methods such as Detector.detect"#),
+        ("groups:\n  a: { device: [x] }\n", #"qimesh.yaml:2: this version knows no key "device" here; did you mean devices?"#),
         ("limits:\n  calls-per-peer: 0\n", "qimesh.yaml:2: limits.calls-per-peer: 0 is not between 1 and 65536"),
         ("limits:\n  payload: 50\n", #"qimesh.yaml:2: limits.payload: "50" is not a size between 1kB and 2GB, such as 50MB"#),
         ("limits:\n  payload: 5 MB\n", #"qimesh.yaml:2: limits.payload: "5 MB" is not a size between 1kB and 2GB, such as 50MB"#),

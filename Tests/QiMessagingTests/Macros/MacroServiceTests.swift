@@ -48,6 +48,8 @@ struct MacroServiceTests {
             let greet = try #require(metaObject.methods.first { $0.fullName == "greet::(s)" })
             #expect(greet.returnSignature == "s" && greet.description == "Greets somebody.")
             #expect(greet.parameters.map(\.name) == ["name"])
+            // By this word callers know that it may run twice.
+            #expect(metaObject.methods.first { $0.name == "add" }?.description == "[idempotent]")
             let greetAll = try #require(metaObject.methods.first { $0.name == "greet" && $0.parametersSignature.hasPrefix("([s]") })
             #expect(greetAll.parametersSignature == "([s]+(dds)<Point,x,y,name>)")
             #expect(greetAll.returnSignature == "{s(dds)<Point,x,y,name>}")

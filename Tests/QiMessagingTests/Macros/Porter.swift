@@ -10,7 +10,7 @@ public import QiMessaging
     func stop() async throws(QiError)
     func fail() async throws
     func waitForEver() async throws
-    func add(_ first: Int32, _ second: Double) async throws -> Double
+    @QiMethod(idempotent: true) func add(_ first: Int32, _ second: Double) async throws -> Double
     func `repeat`(_ value: QiValue, in bytes: ByteBuffer) async throws -> QiValue
     var greeted: Signal<String> { get }
     var moved: Signal<Point, Int> { get }

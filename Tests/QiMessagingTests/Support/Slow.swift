@@ -14,17 +14,22 @@ final class Slow: Sendable {
     var object: ObjectBuilder {
         var builder = ObjectBuilder()
         builder.advertiseMethod("take", "(r)", returns: "i") { [self] arguments, _ in
-            await withUnsafeContinuation { continuation in
-                let isOpen = state.withLock { state in
-                    if !state.isOpen { state.waiting.append(continuation) }
-                    return state.isOpen
-                }
-                if isOpen { continuation.resume() }
-            }
+            await opened()
             guard case .raw(let bytes) = arguments[0] else { return .int32(-1) }
             return .int32(Int32(bytes.readableBytes))
         }
         return builder
+    }
+
+    /// Returns when it is let go.
+    func opened() async {
+        await withUnsafeContinuation { continuation in
+            let isOpen = state.withLock { state in
+                if !state.isOpen { state.waiting.append(continuation) }
+                return state.isOpen
+            }
+            if isOpen { continuation.resume() }
+        }
     }
 
     func letGo() {
