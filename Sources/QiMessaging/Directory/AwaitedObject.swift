@@ -3,7 +3,7 @@ import QiWire
 /// Stands for an object that is being described: keeps calls until it is known. Confined to the bus loop.
 final class AwaitedObject: ObjectReceiver {
     private var calls: [IncomingCall] = []
-    private var outcome: Result<RemoteObject, QiError>?
+    private var outcome: Result<any ObjectReceiver, QiError>?
 
     /// Posts have no answer that would bound how many wait.
     private static let maximumPosts = 256
@@ -19,7 +19,7 @@ final class AwaitedObject: ObjectReceiver {
     }
 
     /// It is known now, or will not be.
-    func end(_ result: Result<RemoteObject, QiError>) {
+    func end(_ result: Result<any ObjectReceiver, QiError>) {
         guard outcome == nil else { return }
         outcome = result
         let waiting = calls

@@ -287,9 +287,6 @@ struct DirectoryTable {
     /// A service that is there as far as is known is away for now: it keeps its name and its id.
     mutating func suspend(_ id: UInt32) { entries[id]?.isReady = false }
 
-    /// The service of that name, ready or not.
-    func entry(named name: String) -> Entry? { ids[name].flatMap { entries[$0] } }
-
     /// A ready service.
     func find(_ name: String) -> Entry? { ids[name].flatMap { entries[$0] }.flatMap { $0.isReady ? $0 : nil } }
 

@@ -20,7 +20,7 @@ extension DirectoryServer {
                     bus.connection(id)?.origin.device.map { HostedByDevice(service: entry.info.name, device: $0, isAway: false) }
                 case .away(let id):
                     directory.value.absent[id].map { HostedByDevice(service: entry.info.name, device: $0.device, isAway: true) }
-                case .process: nil
+                case .process, .upstream: nil
                 }
             }.sorted { $0.service < $1.service }
         }

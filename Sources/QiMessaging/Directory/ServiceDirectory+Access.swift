@@ -34,7 +34,7 @@ extension ServiceDirectory {
     private func metaObject(of entry: DirectoryTable.Entry) -> MetaObject? {
         if let local = locals[entry.info.serviceID] { return local.metaObject }
         if case .ready(let object) = forwards[entry.info.serviceID] { return object.metaObject }
-        if entry.owner == .upstream { return lookUps[entry.info.name]?.service.object.metaObject }
+        if entry.owner == .upstream { return lookUps[entry.info.name]?.service.object.memberTable?.metaObject }
         return nil
     }
 

@@ -84,7 +84,7 @@ extension ServiceDirectory {
             case .success(let object): if !connection.isClosed { connection.bind(object, at: address) }
             case .failure: connection.unbind(address)
             }
-            awaited.end(result)
+            awaited.end(result.map { $0 })
         }
         return awaited
     }
