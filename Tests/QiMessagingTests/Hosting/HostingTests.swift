@@ -22,7 +22,7 @@ struct HostingTests {
         let audit = RecordedAudit()
         let rules: [PermissionRule] = [.of(.jid("desk@test"), allow: ["*"], only: [.register: ["Vision*"]])]
         let access = AccessControl(PermissionPolicy(rules: rules), audit: audit)
-        try await FarStream.with(access: access, limits: limits, resume: resume, returnTime: returnTime) { near, _, far in
+        try await FarStream.with(access: access, farLimits: limits, resume: resume, returnTime: returnTime) { near, _, far in
             let listener = try await far.server.listen(at: #require(Endpoint("tcp://127.0.0.1:0")))
             try await body(Robot(access: access, near: near, far: far, endpoint: listener.endpoint, audit: audit))
             await listener.close()

@@ -25,16 +25,18 @@ final class FarStream: DevicePaths {
     /// Runs `body` with a directory that reaches a far device as `pepper`, and that device.
     ///
     /// - Parameters:
+    ///   - limits: of the near directory.
+    ///   - farLimits: of the device's directory.
     ///   - access: who may do what there; nil: contacts everything but registering.
     ///   - resume: how long a stream lives without a path, on both sides.
     ///   - returnTime: how long the device keeps what is hosted there beyond that.
     static func with<Result>(
         width: PathWidth = .wide, limits: ConnectionLimits = ConnectionLimits(), access: AccessControl? = nil,
-        resume: Duration = .seconds(120), returnTime: Duration = .seconds(60),
+        farLimits: ConnectionLimits = ConnectionLimits(), resume: Duration = .seconds(120), returnTime: Duration = .seconds(60),
         _ body: (_ near: DirectoryServer, _ endpoint: Endpoint, _ far: FarStream) async throws -> Result
     ) async throws -> Result {
         let loop = BusLoop(on: MultiThreadedEventLoopGroup.singleton.next(), logger: quiet)
-        let server = try await DirectoryServer.make(on: loop, machineID: "far-machine", limits: limits, access: access)
+        let server = try await DirectoryServer.make(on: loop, machineID: "far-machine", limits: farLimits, access: access)
         await loop.start()
         try await loop.run { (_) async throws(QiError) in
             server.directory.value.streams.limits.resume = TimeAmount(resume)
@@ -70,6 +72,12 @@ final class FarStream: DevicePaths {
     func setReading(_ isReading: Bool) async throws {
         guard let channel = path.withLock({ $0 }) else { throw QiError(.offline, "no path is open") }
         try await channel.setOption(.autoRead, value: isReading).get()
+    }
+
+    /// The path in use ends; the stream goes over to another one.
+    func losePath() async throws {
+        guard let channel = path.withLock({ $0 }) else { throw QiError(.offline, "no path is open") }
+        try await channel.close()
     }
 
     /// Its path ends, and there is no other until ``comeBack()``.
