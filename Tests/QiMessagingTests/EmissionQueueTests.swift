@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// Events that an emitter raises faster than the loop of their subscribers takes them.
-@Suite(.timeLimit(.minutes(1))) struct EmissionQueueTests {
+@Suite(.timeLimit(.minutes(8))) struct EmissionQueueTests {
     private final class Target: EmissionTarget, Sendable {
         let missed = Mutex<[Int]>([])
         func deliver(_ emission: Emission) { missed.withLock { $0.append(emission.missed) } }

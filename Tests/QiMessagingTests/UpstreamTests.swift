@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// A directory whose services are ours too: here one of our own, which a test can kill and start again.
-@Suite(.timeLimit(.minutes(3))) struct UpstreamTests {
+@Suite(.timeLimit(.minutes(8))) struct UpstreamTests {
     /// Runs `body` with a directory that follows `there`, and where it listens.
     private func withFollower<Result>(
         of there: Endpoint, _ body: (DirectoryServer, Endpoint) async throws -> Result

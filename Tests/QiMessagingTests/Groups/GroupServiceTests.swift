@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// A service that several devices of a group offer.
-@Suite(.timeLimit(.minutes(2))) struct GroupServiceTests {
+@Suite(.timeLimit(.minutes(8))) struct GroupServiceTests {
     private static let name = "vision/Detector"
 
     /// Counts the calls of its methods, and keeps those of `wait` until the test lets them go.

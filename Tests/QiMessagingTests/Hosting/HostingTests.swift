@@ -3,7 +3,7 @@ import QiWire
 import Testing
 
 /// Services of one node in the directory of another, over a stream.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(8)))
 struct HostingTests {
     private struct Robot {
         let access: AccessControl

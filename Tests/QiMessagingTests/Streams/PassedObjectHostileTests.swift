@@ -4,7 +4,7 @@ import QiWire
 import Testing
 
 /// What clients and devices can do with objects that they invent, repeat, multiply or describe at length: no harm to others.
-@Suite(.timeLimit(.minutes(3))) struct PassedObjectHostileTests {
+@Suite(.timeLimit(.minutes(8))) struct PassedObjectHostileTests {
     private static let metaObject: MetaObject = {
         var builder = ObjectBuilder()
         builder.advertiseMethod("called", "(s)", returns: "s") { arguments, _ in arguments[0] }

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// Objects that pass between devices: who holds them, and what becomes of them when somebody lets go, or is gone.
-@Suite(.timeLimit(.minutes(3))) struct PassedObjectTests {
+@Suite(.timeLimit(.minutes(8))) struct PassedObjectTests {
     /// Runs `body` with a keeper that another process of the far device hosts, and a session of the near one that uses it.
     private static func with(
         access: AccessControl? = nil,

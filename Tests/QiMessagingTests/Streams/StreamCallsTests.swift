@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// What a connection does on a device stream that is slow: calls that are taken back, objects that are released, subscriptions.
-@Suite(.timeLimit(.minutes(2))) struct StreamCallsTests {
+@Suite(.timeLimit(.minutes(8))) struct StreamCallsTests {
     /// Runs `body` on the near node's loop with its connection to the far device.
     private static func onLink<Result: Sendable>(
         _ near: DirectoryServer, _ body: @escaping @Sendable (Connection) -> Result
