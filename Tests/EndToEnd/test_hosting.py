@@ -88,7 +88,7 @@ def test_a_service_of_the_desk_is_called_by_a_stock_client_of_the_robot_under_it
     hosted = robot.cli("status", "--json").ok().json["hosted"]
     assert [(row["service"], row["jid"], row["away"]) for row in hosted] == [("Vision1", "desk@mesh.test", False)], hosted
     assert "Vision1" in robot.services() and "Vision1" not in desk.services()
-    checks = robot.battery("--url", robot.url, "--service", "Vision1", "--across", "--payload", str(128 * 1024), "--calls", "200",
+    checks = robot.battery("--url", robot.url, "--service", "Vision1", "--payload", str(128 * 1024), "--calls", "200",
                            "--deadline", "60", seconds=240)
     assert failures(checks) == []
     records = audited(robot, "register", "Vision1")

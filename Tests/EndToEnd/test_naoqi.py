@@ -75,7 +75,7 @@ def world(module_folder, xmpp):
 
 def test_stock_client_of_another_home_uses_the_services_of_a_directory_that_came_after_the_node(world):
     robot, desk = world
-    checks = desk.battery("--url", desk.url, "--service", "robot/Peer", "--across", seconds=180)
+    checks = desk.battery("--url", desk.url, "--service", "robot/Peer", seconds=180)
     assert failures(checks) == [] and len(checks) == CHECKS
 
 
