@@ -53,9 +53,15 @@ final class ChildProcess: Sendable {
         self.pid = pid
         // waitpid(2) holds a thread up for as long as it takes.
         Thread.detachNewThread { [self] in
-            var status: Int32 = 0
-            while waitpid(self.pid, &status, 0) < 0, errno == EINTR {}
-            isOver.withLock { $0 = true }
+            var information = siginfo_t()
+            // Its number stays its own until it is reaped.
+            while waitid(P_PID, id_t(self.pid), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
+            let status = isOver.withLock { isOver in
+                isOver = true
+                var status: Int32 = 0
+                while waitpid(self.pid, &status, 0) < 0, errno == EINTR {}
+                return status
+            }
             ending.continuation.yield(Status(wait: status))
             ending.continuation.finish()
         }

@@ -20,7 +20,13 @@ protocol DirectoryFollowing: AnyObject {
     func left(_ error: QiError)
     /// What the directory's process may call on the connection that we opened.
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)?
+    /// By which name a policy judges what its process calls there; nil where none does.
+    func serviceName(of id: UInt32, on connection: Connection) -> String?
     func closed(_ connection: Connection)
+}
+
+extension DirectoryFollowing {
+    func serviceName(of id: UInt32, on connection: Connection) -> String? { nil }
 }
 
 /// Mirrors what a ``RemoteDirectory`` lists, hears what comes and goes there, and keeps what it has learned while that directory is
@@ -90,6 +96,8 @@ final class DirectoryFollower: ConnectionOwner {
     func receiver(for address: ObjectAddress, on connection: Connection) -> (any ObjectReceiver)? {
         address == .serviceDirectory ? nil : user?.receiver(for: address, on: connection)
     }
+
+    func serviceName(of id: UInt32, on connection: Connection) -> String? { user?.serviceName(of: id, on: connection) }
 
     func closed(_ connection: Connection, _ reason: CloseReason) {
         user?.closed(connection)

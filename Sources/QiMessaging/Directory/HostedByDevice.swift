@@ -1,3 +1,4 @@
+import NIOCore
 import QiWire
 
 /// A service of this directory that a device hosts.

@@ -37,6 +37,8 @@ protocol UpstreamServices: NameResolver {
     func listed(_ name: String) -> ServiceInfo?
     /// Another policy is in force here.
     func policyChanged()
+    /// A service that is registered here has other members than before under the name and the id that it had.
+    func renewed(_ name: String)
 }
 
 /// A service behind a gateway: how to reach it, and what its own directory says of it.

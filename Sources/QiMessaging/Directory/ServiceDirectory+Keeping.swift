@@ -49,6 +49,11 @@ extension ServiceDirectory {
         for entry in table.removeAll(of: .away(connection)) { removed(entry, isOrderly: false) }
     }
 
+    /// A device took up a service again: where it was the last one that was kept of that connection, there is nothing to wait for.
+    func tookUp(from connection: UInt64) {
+        if table.count(of: .away(connection)) == 0 { absent.removeValue(forKey: connection)?.expiry.cancel() }
+    }
+
     /// A program has connected: what an earlier process of it hosted does not come back.
     func forgetEarlierProcess(of connection: Connection) {
         guard let device = connection.origin.device, let opener = connection.stream?.opener else { return }
@@ -81,7 +86,9 @@ extension ServiceDirectory {
             case .success(let metaObject) where metaObject == object.metaObject: object.attach(to: owner, at: .main(ofService: id))
             case .success: changed(entry, object)
             // The connection is gone again, and what becomes of its services is decided by its end.
-            case .failure(let error): object.explainLoss(owner.isClosed ? Self.away(entry.info.name) : error)
+            case .failure where owner.isClosed: object.explainLoss(Self.away(entry.info.name))
+            // The next look-up describes it anew.
+            case .failure: changed(entry, object)
             }
         }
     }
@@ -94,5 +101,6 @@ extension ServiceDirectory {
         for connection in connections.values { connection.unbind(service: id) }
         announce(WellKnownActions.serviceRemoved, id, entry.info.name)
         announce(WellKnownActions.serviceAdded, id, entry.info.name)
+        upstream?.renewed(entry.info.name)
     }
 }

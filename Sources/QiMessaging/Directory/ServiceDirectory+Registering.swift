@@ -74,7 +74,9 @@ extension ServiceDirectory {
     func enter(
         _ info: ServiceInfo, owner: DirectoryTable.Owner, holder: DirectoryTable.Holder, assigned: UInt32? = nil
     ) throws(QiError) -> UInt32 {
+        let before = table.entry(named: info.name)?.owner
         let id = try table.register(info, owner: owner, holder: holder, assigned: assigned)
+        if case .away(let connection)? = before { tookUp(from: connection) }
         if let entry = table.entries[id] { journal?.append(.registered(DirectoryJournal.Registration(entry.info, entry.holder))) }
         bus.logger.debug("service registered", metadata: [LogKeys.service: "\(info.name)", LogKeys.serviceID: "\(id)"])
         return id

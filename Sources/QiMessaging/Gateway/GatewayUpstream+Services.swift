@@ -17,6 +17,8 @@ extension GatewayUpstream: UpstreamServices {
 
     func policyChanged() { publisher?.policyChanged() }
 
+    func renewed(_ name: String) { publisher?.renewed(name) }
+
     func list(completion: @escaping (Result<[ServiceInfo], QiError>) -> Void) { completion(.success(listed)) }
 
     func resolve(_ name: String, completion: @escaping (Result<ResolvedService, QiError>) -> Void) {

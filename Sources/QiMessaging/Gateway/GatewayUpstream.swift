@@ -90,6 +90,8 @@ final class GatewayUpstream: DirectoryFollowing, ConnectionOwner {
         connection === follower.connection ? publisher?.receiver(for: address, on: connection) : nil
     }
 
+    func serviceName(of id: UInt32, on connection: Connection) -> String? { publisher?.serviceName(of: id, on: connection) }
+
     func closed(_ connection: Connection, _ reason: CloseReason) { closed(connection) }
 
     func closed(_ connection: Connection) {

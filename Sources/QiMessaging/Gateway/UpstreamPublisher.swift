@@ -33,6 +33,8 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
     private let sessionID = MachineID.uuid()
     private var publications: [String: Publication] = [:]
     private var names: [UInt32: String] = [:]
+    /// Ids there of what is being taken away: that directory may still tell of them.
+    private var retiring: Set<UInt32> = []
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var listener: (host: String, value: Listener)?
     private var endReason: QiError?
@@ -57,7 +59,7 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
     }
 
     /// Whether a service there is one of ours.
-    func hasID(_ id: UInt32) -> Bool { names[id] != nil }
+    func hasID(_ id: UInt32) -> Bool { names[id] != nil || retiring.contains(id) }
 
     /// What is registered there, and what is not, with the reason.
     var standing: (published: [String], refused: [String: QiError]) {
@@ -67,13 +69,25 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
 
     // MARK: - Following both directories
 
-    func joined(on connection: Connection) { compare() }
+    /// A directory that forwards has services of ours called on the connection that registered them.
+    func joined(on connection: Connection) {
+        enforcePolicy(on: connection)
+        compare()
+    }
+
+    /// A service has other members than before: for those who use it there it is another one.
+    func renewed(_ name: String) {
+        guard let publication = publications[name] else { return }
+        withdraw(publication)
+        changed()
+    }
 
     /// What was registered on the connection is gone with it.
     func left() {
         for id in names.keys { unbind(id) }
         publications = [:]
         names = [:]
+        retiring = []
     }
 
     func end(_ error: QiError) {
@@ -96,7 +110,8 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
     /// Registers what is meant and not registered, and takes away what is not meant any more.
     private func compare() {
         guard endReason == nil, !bus.isShutDown, let connection = upstream.connection, let directory else { return }
-        let meant = directory.table.ready.filter { $0.owner != .upstream && isMeant($0) }
+        // One that its device is taking up again stays there meanwhile.
+        let meant = directory.table.entries.values.filter { ($0.isReady || $0.isKept) && $0.owner != .upstream && isMeant($0) }
         let wanted = Dictionary(meant.map { ($0.info.name, $0.info.serviceID) }) { first, _ in first }
         for (name, publication) in publications where wanted[name] != publication.localID { withdraw(publication) }
         for entry in meant where publications[entry.info.name] == nil {
@@ -120,7 +135,9 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
     }
 
     private nonisolated(nonsending) func unregister(_ id: UInt32, _ name: String) async {
-        guard let there = upstream.directory else { return }
+        guard let there = upstream.directory, let connection = there.connection else { return }
+        retiring.insert(id)
+        defer { if upstream.connection === connection { retiring.remove(id) } }
         do throws(QiError) {
             _ = try await there.value(of: WellKnownActions.unregisterService, [.uint32(id)], deadline: .now() + Self.time)
         } catch {
@@ -165,7 +182,12 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
             name: publication.name, machineID: machineID, processID: UInt32(bitPattern: getpid()), endpoints: endpoints,
             sessionID: sessionID, objectUID: entry.info.objectUID)
         let value = try await there.value(
-            of: WellKnownActions.registerService, [Self.argument(info, of: there)], deadline: .now() + Self.time)
+            of: WellKnownActions.registerService, [Self.argument(info, of: there)], deadline: .now() + Self.time
+        ) { [weak self] payload, flags in
+            // Given up, and registered all the same.
+            guard let self, let id = try? payload.value(of: .uint32, flags: flags).asUInt32, upstream.connection === connection else { return }
+            bus.enqueue { await self.unregister(id, publication.name) }
+        }
         guard let id = value.asUInt32, id > 1 else { throw QiError(.invalid, "\(upstream.name) gave \"\(publication.name)\" no id") }
         guard isWanted(publication, on: connection) else { return await unregister(id, publication.name) }
         publication.id = id
@@ -235,7 +257,7 @@ final class UpstreamPublisher: ConnectionOwner, UpstreamRegistering {
 
     /// Those who are connected may do from now on what the policy now says.
     func policyChanged() {
-        for connection in Array(connections.values) {
+        for connection in Array(connections.values) + (upstream.connection.map { [$0] } ?? []) {
             enforcePolicy(on: connection)
             if !connection.isClosed { connection.endForbiddenSubscriptions() }
         }

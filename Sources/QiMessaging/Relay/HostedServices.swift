@@ -44,7 +44,7 @@ final class HostedServices: ServiceHosting {
             } catch {
                 let text = "\(link.device) did not take \"\(info.name)\": \(error.message)"
                 let refusal = QiError(error.code, text, hint: error.hint, cause: error)
-                report(.refused(info.name, refusal))
+                report(refused(info.name, refusal))
                 completion(.failure(refusal))
             }
         }
@@ -90,10 +90,15 @@ final class HostedServices: ServiceHosting {
                 report(.up(entry.name))
                 completion(.success(()))
             } catch {
-                report(.refused(entry.name, error))
+                report(refused(entry.name, error))
                 completion(.failure(error))
             }
         }
+    }
+
+    /// What is lost with its path is not refused: the registering program was told so, and may try again.
+    private func refused(_ name: String, _ error: QiError) -> HostingEvent {
+        error.isRetryable ? .away(name, error) : .refused(name, error)
     }
 
     private nonisolated(nonsending) func ready(_ place: Place) async throws(QiError) {
@@ -199,15 +204,17 @@ final class HostedServices: ServiceHosting {
 
     private nonisolated(nonsending) func registerAgain(_ id: UInt32, at device: RemoteObject) async throws(QiError) {
         guard let entry = table.entries[id], let info = directory?.table.entries[id]?.info else { return }
+        var taken: Place?
         do throws(QiError) {
             let place = try await register(info, wish: entry.lastID, at: device)
             guard table.registered(id, at: place) else { return takeBack(place) }
+            taken = place
             try await ready(place)
             refusals[id] = nil
             report(.up(entry.name))
         } catch {
-            // Registered and not shown: the whole is tried again.
-            if let place = table.entries[id]?.place {
+            // Registered and not shown: the whole is tried again. A place that another attempt has got stays.
+            if let place = taken, table.entries[id]?.place == place {
                 takeBack(place)
                 _ = table.dropped(place.id, on: place.connection)
             }
